@@ -1,0 +1,1 @@
+"""Reference agents for idn_gym."""

@@ -1,0 +1,36 @@
+"""idn_gym: inference delivery networks as an online allocation problem in Gymnasium."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from idn_gym.registration import register_environments
+from idn_gym.version import __version__
+
+# where each public name lives; loaded on first use, so that importing idn_gym stays light
+_HOME = {
+    "IDNEnv": "env",
+    "IdnError": "errors",
+    "Network": "network",
+    "Scenario": "scenario",
+    "Trace": "trace",
+    "draw": "workload",
+    "load_scenario": "scenario_file",
+    "pack": "allocation",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"idn_gym.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'idn_gym' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+register_environments()

@@ -1,0 +1,28 @@
+"""Numba twins of `gain` and `allocation` over a leading axis B of slots or environments; one slot is B = 1.
+
+Every function takes a `Network` and arrays whose leading axis is B, or 1 where one row serves all of B. Values are
+not checked here: shapes are, values are the caller's business.
+"""
+
+from idn_gym.kernels.allocation import node_maximum, pack, project, round_dependent
+from idn_gym.kernels.gain import (
+    Served,
+    gain_and_subgradient,
+    loads,
+    marginal_gains,
+    serve,
+    type_gains,
+)
+
+__all__ = [
+    "Served",
+    "gain_and_subgradient",
+    "loads",
+    "marginal_gains",
+    "node_maximum",
+    "pack",
+    "project",
+    "round_dependent",
+    "serve",
+    "type_gains",
+]

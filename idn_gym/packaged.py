@@ -1,0 +1,198 @@
+"""The scenarios that ship with the package, built here; ``python -m idn_gym.packaged`` writes their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+
+from idn_gym.catalog import detection_models, detection_provenance
+from idn_gym.scenario import Scenario, parse
+from idn_gym.scenario_file import to_yaml
+from idn_gym.topology import backbone, nodes_and_links, tiers
+
+HEADER = "# Written by: python -m idn_gym.packaged\n"
+
+# Twenty classes of COCO, the most popular first.
+TASKS = (
+    *("person", "car", "bicycle", "truck", "bus", "motorcycle", "traffic-light", "stop-sign", "dog", "cat"),
+    *("bird", "horse", "backpack", "umbrella", "handbag", "suitcase", "bottle", "chair", "laptop", "cell-phone"),
+)
+_MODELS = detection_models(TASKS)
+_REPOSITORY = [model["name"] for model in _MODELS]
+_RATE = 7500.0  # requests/s in Topology I
+_RATE_OF_ENTRY = _RATE / 24  # the share of one of its base stations
+
+_FIXED = {"kind": "zipf", "exponent": 1.2}
+_SLIDING = {**_FIXED, "profile": "sliding", "shift": 5, "every": 60}
+_BURSTY = {"kind": "burst", "exponent": 1.2, "shape": 0.3}
+
+_FIXED_PROVENANCE = {
+    "workload.kind": "chosen: Poisson counts around the mean",
+    "workload.exponent": "unverified: Zipf exponent over tasks",
+}
+_WORKLOADS = {
+    "fixed": (_FIXED, _FIXED_PROVENANCE),
+    "sliding": (
+        _SLIDING,
+        {
+            **_FIXED_PROVENANCE,
+            "workload.shift": "unverified: popularity shifts cyclically by 5 tasks",
+            "workload.every": "unverified: every hour, 60 slots of a minute",
+        },
+    ),
+    "bursty": (
+        _BURSTY,
+        {
+            **_FIXED_PROVENANCE,
+            "workload.kind": "chosen: gamma-Poisson counts, where the last batch is a poor forecast",
+            "workload.shape": "chosen: 0.3, a standard deviation of 1.8 times the mean",
+        },
+    ),
+}
+
+_COMMON_PROVENANCE = {
+    "slot_seconds": "unverified: slots of 1 minute",
+    "horizon": "chosen: 10 hours of slots, ten shifts of popularity under the sliding profile",
+    "replicas": "chosen: 1, for size; the authors are believed to use 3 (unverified)",
+    "accuracy_weight": "chosen: 1 ms per percentage point, the library's default",
+    "tasks": "unverified: 20 object-detection tasks; their names are chosen, from COCO's classes",
+    "models": "unverified: 10 variants of YOLOv4 per task; chosen: these, since public figures exist",
+}
+
+
+def packaged_scenarios() -> dict[str, Scenario]:
+    """Every packaged scenario by its name, built from the catalog and the topologies."""
+    built = [_tiny()]
+    built += [_topology(number, workload) for number in (1, 2) for workload in _WORKLOADS]
+    built += [
+        _backbone("abilene", ("washington", "sunnyvale"), "one on each coast"),
+        _backbone("geant", ("frankfurt", "london"), "the two nodes with most links"),
+    ]
+    return {data["name"]: parse(data, data["name"]) for data in built}
+
+
+def main(folder: Path = Path(__file__).parent / "scenarios") -> None:
+    """Write the file of every packaged scenario into a folder."""
+    folder.mkdir(exist_ok=True)
+    for name, scenario in packaged_scenarios().items():
+        (folder / f"{name}.yaml").write_text(HEADER + to_yaml(scenario), "utf-8")
+
+
+def _tiny() -> dict[str, Any]:
+    """Small enough to compute by hand: two base stations under a central office and a cloud, two tasks."""
+
+    def model(name: str, accuracy: float, edge: tuple[float, ...], server: tuple[float, ...]) -> dict[str, Any]:
+        keys = ("size", "delay", "throughput")
+        profiles = {"edge": dict(zip(keys, edge, strict=True)), "server": dict(zip(keys, server, strict=True))}
+        return {"name": name, "task": name.partition("/")[0], "accuracy": accuracy, "profiles": profiles}
+
+    graph = tiers(
+        (1, 1, 2),
+        (40.0, 5.0),
+        names=("cloud", "co", "bs"),
+        processors=("server", "server", "edge"),
+        budgets=(0.0, 4.0, 3.0),
+        repository=("cars/large", "people/large"),
+    )
+    return {
+        "name": "tiny",
+        "slot_seconds": 1.0,
+        "horizon": 20,
+        "tasks": ["cars", "people"],
+        "models": [
+            model("cars/small", 40.0, (1.0, 1.0, 6.0), (1.0, 1.0, 12.0)),
+            model("cars/medium", 50.0, (2.0, 2.0, 4.0), (2.0, 1.0, 8.0)),
+            model("cars/large", 60.0, (3.0, 4.0, 2.0), (3.0, 2.0, 4.0)),
+            model("people/small", 50.0, (1.0, 1.0, 5.0), (1.0, 1.0, 10.0)),
+            model("people/large", 70.0, (2.0, 3.0, 3.0), (2.0, 2.0, 6.0)),
+        ],
+        **nodes_and_links(graph),
+        "workload": {"kind": "zipf", "rate": 24.0, "exponent": 1.0},
+        "provenance": {
+            "*": "made up: round numbers to compute by hand",
+            "nodes.*.budget": "made up: a base station holds a good model of one task, or a small one of each",
+            "workload.rate": "made up: on average 8 cars and 4 people per base station and slot, more than it can serve",
+        },
+    }
+
+
+def _topology(number: int, kind: str) -> dict[str, Any]:
+    """Topology I (36 nodes, 24 base stations) or II (one node per tier), with one of `_WORKLOADS`."""
+    graph = tiers(
+        (1, 1, 2, 8, 24) if number == 1 else (1, 1, 1, 1, 1),
+        (40.0, 15.0, 6.0, 6.0),
+        processors=("rtx-2080-ti",) * 3 + ("agx-xavier",) * 2,
+        budgets=(0.0, 12000.0, 6000.0, 3000.0, 1500.0),
+        repository=_REPOSITORY,
+    )
+    counts = "36 nodes in tiers of 1, 1, 2, 8 and 24 base stations" if number == 1 else "5 nodes, one per tier"
+    rate_source = (
+        "unverified: 7500 requests/s" if number == 1 else "chosen: a base station's share of Topology I, 7500/24"
+    )
+    return _detection(
+        f"topology-{number}-{kind}",
+        graph,
+        kind,
+        _RATE if number == 1 else _RATE_OF_ENTRY,
+        {
+            "nodes": f"unverified: {counts}",
+            "nodes.*.processor": "unverified: two classes of GPU, the higher above; chosen: the two with public figures",
+            "nodes.*.budget": (
+                "chosen: the authors' are not known; 1500 MB at a base station hold 1 or 2 of 200 models, "
+                "and each tier above holds twice as much"
+            ),
+            "nodes.cloud.repository": "unverified: the cloud holds all models",
+            "links.*.latency": "unverified: round trips of 6, 6, 15 and 40 ms per hop from the base station up",
+            "workload.rate": rate_source,
+        },
+    )
+
+
+def _backbone(name: str, gateways: tuple[str, ...], where: str) -> dict[str, Any]:
+    """A real backbone whose every node takes in requests, with a cloud behind its gateways."""
+    graph = backbone(name)
+    nx.set_node_attributes(graph, True, "entry")
+    entries = len(graph)
+    graph.add_node("cloud", budget=0.0, repository=_REPOSITORY)
+    graph.add_edges_from(((gateway, "cloud") for gateway in gateways), latency=40.0)
+    return _detection(
+        f"{name}-sliding",
+        graph,
+        "sliding",
+        _RATE_OF_ENTRY * entries,
+        {
+            "nodes": f"SNDlib 1.0, instance {name}: {entries} nodes; chosen: the cloud, and requests enter everywhere else",
+            "nodes.*.processor": "chosen: the stronger of the catalog's two GPUs, as befits a backbone site",
+            "nodes.*.budget": "chosen: 3000 MB hold 1 to 5 of 200 models, so that neighbours gain by differing",
+            "nodes.cloud.repository": "chosen: the cloud holds all models",
+            "links": f"SNDlib 1.0, instance {name}; chosen: the cloud behind {' and '.join(gateways)}, {where}",
+            "links.*.latency": (
+                "estimate: 2 x great-circle km / 200 km per ms between SNDlib's coordinates; "
+                "chosen: 40 ms to the cloud, as in Topology I"
+            ),
+            "workload.rate": f"chosen: per node a base station's share of Topology I, {entries} x 7500/24",
+        },
+        processor="rtx-2080-ti",
+        budget=3000.0,
+    )
+
+
+def _detection(
+    name: str, graph: nx.Graph[str], kind: str, rate: float, sources: dict[str, str], **defaults: Any
+) -> dict[str, Any]:
+    """A scenario of the detection catalog; `defaults` are those of `nodes_and_links`."""
+    workload, workload_sources = _WORKLOADS[kind]
+    return {
+        "name": name,
+        "tasks": list(TASKS),
+        "models": _MODELS,
+        **nodes_and_links(graph, **defaults),
+        "workload": {**workload, "rate": rate},
+        "provenance": {**_COMMON_PROVENANCE, **sources, **workload_sources, **detection_provenance()},
+    }
+
+
+if __name__ == "__main__":
+    main()

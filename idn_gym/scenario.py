@@ -1,0 +1,234 @@
+"""The scenario file: network, catalog, requests and workload in one validated, immutable object.
+
+The format is ``idn-gym/scenario-1``; reading and writing files is in `scenario_file`, the rules that
+span several keys are in `scenario_rules`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from idn_gym.errors import IdnError
+
+FORMAT = "idn-gym/scenario-1"
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+# Strict mode refuses a list where a tuple is meant; files only have lists, so that one check is off.
+_AsTuple = Strict(False)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Profile(_Section):
+    """How a model runs on one kind of processor: size in MB, delay in ms, throughput in requests/s."""
+
+    size: Positive
+    delay: NonNegative
+    throughput: NonNegative
+
+
+class Model(_Section):
+    """A model (variant) of one task; accuracy in percentage points. Without a profile for a processor it cannot run there."""
+
+    name: Name
+    task: Name
+    accuracy: Annotated[float, Field(ge=0.0, le=100.0)]
+    profiles: Annotated[dict[Name, Profile], Field(min_length=1)]
+
+
+class Node(_Section):
+    """A compute node: budget in MB; `repository` lists the models it holds permanently, outside the budget."""
+
+    name: Name
+    processor: Name
+    budget: NonNegative = 0.0
+    tier: Annotated[int, Field(ge=0)] | None = None
+    entry: bool = False
+    repository: Annotated[tuple[Name, ...], _AsTuple, Field(min_length=1)] | None = None
+
+
+class Link(_Section):
+    """An undirected link; latency is the round trip in ms."""
+
+    source: Name
+    target: Name
+    latency: NonNegative
+
+
+class Request(_Section):
+    """A request type: a task and the path from its entry node to a repository."""
+
+    task: Name
+    path: Annotated[tuple[Name, ...], _AsTuple, Field(min_length=1)]
+
+
+class Outages(_Section):
+    """Nodes lose all but `remaining` of their capacity: `probability` to fail per slot, `duration` slots on average."""
+
+    kind: Literal["outages"]
+    probability: Annotated[float, Field(ge=0.0, le=1.0)]
+    duration: Annotated[float, Field(ge=1.0)] = 10.0
+    remaining: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+
+class ConstantCapacity(_Section):
+    """Every placement has its nominal capacity in every slot."""
+
+    kind: Literal["constant"]
+
+
+Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
+
+
+class _Drawn(_Section):
+    rate: NonNegative
+    exponent: NonNegative = 1.2
+    profile: Literal["fixed", "sliding"] = "fixed"
+    shift: Annotated[int, Field(ge=1)] | None = None
+    every: Annotated[int, Field(ge=1)] | None = None
+    capacity: Capacity = ConstantCapacity(kind="constant")
+
+    @model_validator(mode="after")
+    def _sliding_keys(self) -> _Drawn:
+        needs = self.profile == "sliding"
+        for key in ("shift", "every"):
+            if needs == (getattr(self, key) is None):
+                says = f"profile {self.profile} needs {key}" if needs else f"{key} needs profile sliding"
+                raise PydanticCustomError("sliding", says)  # type: ignore[arg-type]
+        return self
+
+
+class Zipf(_Drawn):
+    """Poisson counts; `rate` in requests/s over all types, popularity of the i-th task proportional to i^-exponent."""
+
+    kind: Literal["zipf"]
+
+
+class Burst(_Drawn):
+    """As `Zipf`, with the mean of each count drawn from a gamma distribution of this shape: small is bursty."""
+
+    kind: Literal["burst"]
+    shape: Positive
+
+
+class Replay(_Section):
+    """A trace file, and a capacity file where capacities vary; paths are relative to the scenario file."""
+
+    kind: Literal["trace"]
+    requests: Name
+    capacities: Name | None = None
+
+
+Workload = Annotated[Zipf | Burst | Replay, Field(discriminator="kind")]
+
+
+class Scenario(_Section):
+    """Everything needed, with a seed, to reproduce a run. Immutable; valid once it exists."""
+
+    format: Literal["idn-gym/scenario-1"] = FORMAT
+    name: Name
+    slot_seconds: Positive = 60.0
+    horizon: Annotated[int, Field(ge=1)] = 600
+    replicas: Annotated[int, Field(ge=1)] = 1
+    accuracy_weight: NonNegative = 1.0
+    tasks: Annotated[tuple[Name, ...], _AsTuple, Field(min_length=1)]
+    models: Annotated[tuple[Model, ...], _AsTuple, Field(min_length=1)]
+    nodes: Annotated[tuple[Node, ...], _AsTuple, Field(min_length=1)]
+    links: Annotated[tuple[Link, ...], _AsTuple, Field(min_length=1)] | None = None
+    requests: Annotated[tuple[Request, ...], _AsTuple, Field(min_length=1)] | None = None
+    workload: Workload | None = None
+    provenance: dict[Name, str] = {}
+
+    @model_validator(mode="after")
+    def _rules(self) -> Scenario:
+        from idn_gym.scenario_rules import faults
+
+        found = faults(self)
+        if found:
+            raise PydanticCustomError("rules", "{text}", {"text": _sentence(found), "faults": found})
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scenario as plain JSON values, without what equals its default; `parse` reads it back."""
+        return {"format": FORMAT, **self.model_dump(mode="json", exclude_defaults=True)}
+
+
+def parse(data: Any, source: str) -> Scenario:
+    """Validate plain values (as read from a file) into a `Scenario`.
+
+    Parameters
+    ----------
+    data : the content of a scenario file, as JSON values.
+    source : where it came from, for the error message.
+
+    Raises
+    ------
+    IdnError
+        With the first fault, its key, value and what is allowed, and the number of further faults.
+    """
+    if not isinstance(data, dict):
+        raise IdnError(f"{source}: a scenario is a mapping of keys, not {_shown(data)}")
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        raise IdnError(f"{source}: {_sentence(_faults_of(error, data))}") from None
+
+
+def _faults_of(error: ValidationError, data: dict[str, Any]) -> list[str]:
+    found: list[str] = []
+    for item in error.errors(include_url=False):
+        context = item.get("ctx", {})
+        if "faults" in context:
+            found += context["faults"]
+            continue
+        key = _dotted(item["loc"], data)
+        match item["type"]:
+            case "extra_forbidden":
+                found.append(f"{key}: unknown key")
+            case "missing":
+                found.append(f"{key}: missing")
+            case "sliding":
+                found.append(f"{key}: {item['msg']}")
+            case "literal_error" | "union_tag_invalid":
+                allowed = context.get("expected") or context.get("expected_tags")
+                value = context.get("tag") or _shown(item["input"])
+                found.append(f"{key}: {value}; allowed: {allowed}")
+            case "union_tag_not_found":
+                found.append(f"{key}.kind: missing")
+            case _:
+                says = item["msg"].replace("Input should be", "should be", 1)
+                found.append(f"{key}: {_shown(item['input'])} {says}")
+    return found
+
+
+def _dotted(location: tuple[int | str, ...], data: Any) -> str:
+    """The key as an override would name it: ``nodes.bs0.budget``, by name where an item has one."""
+    parts: list[str] = []
+    for step in location:
+        if isinstance(step, int):
+            data = data[step] if isinstance(data, list | tuple) and step < len(data) else None
+            name = data.get("name") if isinstance(data, dict) else None
+            parts.append(name if isinstance(name, str) else str(step))
+        elif isinstance(data, dict) and step in data:
+            data = data[step]
+            parts.append(step)
+        elif not (isinstance(data, dict) and data.get("kind") == step):  # a union's tag is not a key
+            data = None
+            parts.append(step)
+    return ".".join(parts) if parts else "scenario"
+
+
+def _sentence(found: list[str]) -> str:
+    return found[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

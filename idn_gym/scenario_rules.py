@@ -1,0 +1,140 @@
+"""The rules of a scenario that span several keys; each fault names the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from idn_gym.routes import entry_nodes, link_graph
+
+if TYPE_CHECKING:
+    from idn_gym.scenario import Scenario
+
+
+def faults(scenario: Scenario) -> list[str]:
+    """Every broken rule, as one line each, in the order of the file; empty if the scenario is valid."""
+    found = [
+        *_repeated("tasks", scenario.tasks),
+        *_models(scenario),
+        *_nodes(scenario),
+        *_links(scenario),
+    ]
+    if found:  # routes only make sense over names and links that exist
+        return found
+    return [*_requests(scenario)] if scenario.requests is not None else [*_default_requests(scenario)]
+
+
+def replica_name(model: str, replica: int) -> str:
+    """Name of the replica-th offer of a model, counted from 0: ``name``, ``name#2``, ..."""
+    return model if replica == 0 else f"{model}#{replica + 1}"
+
+
+def _repeated(key: str, names: Any, of: Callable[[Any], Hashable] = lambda name: name) -> Iterator[str]:
+    seen = set()
+    for name in names:
+        if of(name) in seen:
+            yield f"{key}: {of(name)!r} twice; each name is allowed once"
+        seen.add(of(name))
+
+
+def _models(scenario: Scenario) -> Iterator[str]:
+    offered = [replica_name(model.name, n) for n in range(scenario.replicas) for model in scenario.models]
+    yield from _repeated("models", offered)
+    tasks = set(scenario.tasks)
+    for model in scenario.models:
+        if model.task not in tasks:
+            yield f"models.{model.name}.task: unknown task {model.task!r}; allowed: {_some(scenario.tasks)}"
+
+
+def _nodes(scenario: Scenario) -> Iterator[str]:
+    yield from _repeated("nodes", scenario.nodes, of=lambda node: node.name)
+    models = {model.name: model for model in scenario.models}
+    processors = sorted({processor for model in scenario.models for processor in model.profiles})
+    known = set(processors)
+    for node in scenario.nodes:
+        key = f"nodes.{node.name}"
+        if node.processor not in known and (node.budget > 0 or node.repository):
+            yield f"{key}.processor: no model has a profile for {node.processor!r}; allowed: {_some(processors)}"
+            continue
+        repository = node.repository or ()
+        yield from _repeated(f"{key}.repository", repository)
+        for name in repository:
+            if name not in models:
+                yield f"{key}.repository: unknown model {name!r}; allowed: {_some(list(models))}"
+            elif node.processor not in models[name].profiles:
+                profiles = _some(sorted(models[name].profiles))
+                yield f"{key}.repository: {name!r} has no profile for {node.processor!r}; it has: {profiles}"
+
+
+def _links(scenario: Scenario) -> Iterator[str]:
+    nodes = {node.name for node in scenario.nodes}
+    seen = set()
+    for index, link in enumerate(scenario.links or ()):
+        for end in ("source", "target"):
+            if getattr(link, end) not in nodes:
+                yield f"links.{index}.{end}: unknown node {getattr(link, end)!r}; allowed: {_some(sorted(nodes))}"
+        if link.source == link.target:
+            yield f"links.{index}: {link.source!r} linked to itself; a link joins two nodes"
+        ends = frozenset((link.source, link.target))
+        if ends in seen:
+            yield f"links.{index}: {link.source} - {link.target} given twice; links are undirected, each is given once"
+        seen.add(ends)
+
+
+def _requests(scenario: Scenario) -> Iterator[str]:
+    nodes = {node.name: node for node in scenario.nodes}
+    task_of = {model.name: model.task for model in scenario.models}
+    links = {frozenset((link.source, link.target)) for link in scenario.links or ()}
+    seen = set()
+    for index, request in enumerate(scenario.requests or ()):
+        key = f"requests.{index}"
+        if request.task not in scenario.tasks:
+            yield f"{key}.task: unknown task {request.task!r}; allowed: {_some(scenario.tasks)}"
+            continue
+        unknown = [name for name in request.path if name not in nodes]
+        if unknown:
+            yield f"{key}.path: unknown node {unknown[0]!r}; allowed: {_some(list(nodes))}"
+            continue
+        yield from _repeated(f"{key}.path", request.path)
+        for here, there in zip(request.path, request.path[1:], strict=False):
+            if here != there and frozenset((here, there)) not in links:
+                yield f"{key}.path: no link {here} - {there}; consecutive nodes of a path must be linked"
+        last = nodes[request.path[-1]]
+        if request.task not in {task_of[name] for name in last.repository or ()}:
+            yield (
+                f"{key}.path: its last node {last.name!r} has no repository model of task {request.task!r}; "
+                "a path ends at a repository of its task"
+            )
+        if (request.task, request.path[0]) in seen:
+            yield f"{key}: task {request.task!r} from {request.path[0]!r} twice; one path per task and entry node"
+        seen.add((request.task, request.path[0]))
+
+
+def _default_requests(scenario: Scenario) -> Iterator[str]:
+    entries = entry_nodes(scenario)
+    if not entries:
+        yield "nodes: no entry node, since every node has a repository; mark one with entry: true"
+        return
+    task_of = {model.name: model.task for model in scenario.models}
+    repositories: dict[str, list[int]] = {task: [] for task in scenario.tasks}
+    for v, node in enumerate(scenario.nodes):
+        for task in {task_of[name] for name in node.repository or ()}:
+            repositories[task].append(v)
+    component = {
+        v: c for c, members in enumerate(nx.connected_components(link_graph(scenario))) for v in members
+    }
+    for task, held in repositories.items():
+        if not held:
+            yield f"tasks: {task!r} has no repository; some node must list a model of it under repository"
+            continue
+        reached = {component[v] for v in held}
+        for v in entries:
+            if component[v] not in reached:
+                yield f"links: no route from {scenario.nodes[v].name!r} to a repository of task {task!r}"
+
+
+def _some(allowed: Any) -> str:
+    shown = ", ".join(str(name) for name in allowed[:8])
+    return shown + (f", ... ({len(allowed)} in all)" if len(allowed) > 8 else "")
