@@ -13,7 +13,7 @@ import numpy as np
 from idn_gym.errors import IdnError
 from idn_gym.gain import checked
 from idn_gym.network import BUDGET_SLACK, Network
-from idn_gym.typing import FloatArray
+from idn_gym.typing import BoolArray, FloatArray
 
 Residual = Literal["coin", "drop", "reserve"]
 
@@ -113,41 +113,41 @@ def round_dependent(
 
     Source: paper.md section 2, DepRound with knapsack weights.
     """
-    y = np.array(allocation, dtype=np.float64)
+    mb = network.sizes * np.asarray(allocation, dtype=np.float64)
+    rounded = np.asarray(allocation) >= 1.0
     for v in range(network.V):
         start, stop = int(network.node_start[v]), int(network.node_start[v + 1])
-        fractional = [p for p in range(start, stop) if 0.0 < y[p] < 1.0]
+        fractional = [p for p in range(start, stop) if 0.0 < allocation[p] < 1.0]
         for k in range(len(fractional) - 1, 0, -1):
             other = int(uniforms[0, start + k] * (k + 1))
             fractional[k], fractional[other] = fractional[other], fractional[k]
+        open_ones: list[int] = []  # entries that are still fractional: one, or none, is carried from pair to pair
         draw = start
-        carried = -1
         for p in fractional:
-            if carried >= 0:
-                _move_pair(y, network.sizes, carried, p, uniforms[1, draw])
+            open_ones.append(p)
+            if len(open_ones) == 2:
+                open_ones = _move_pair(network, mb, rounded, *open_ones, uniforms[1, draw])
                 draw += 1
-            if 0.0 < y[p] < 1.0:
-                carried = p
-            elif carried >= 0 and not 0.0 < y[carried] < 1.0:
-                carried = -1
-        if carried >= 0:
-            y[carried] = float(residual != "drop" and uniforms[1, draw] < y[carried])
+        for p in open_ones:
+            rounded[p] = residual != "drop" and uniforms[1, draw] * network.sizes[p] < mb[p]
     if residual != "drop":
-        return y.astype(np.int8)
-    return pack(network, np.where(y == 1.0, np.inf, np.asarray(allocation) / network.sizes))
+        return rounded.astype(np.int8)
+    return pack(network, np.where(rounded, np.inf, np.asarray(allocation) / network.sizes))
 
 
-def _move_pair(y: FloatArray, sizes: FloatArray, i: int, j: int, uniform: float) -> None:
-    up = min(1.0 - y[i], y[j] * sizes[j] / sizes[i])
-    down = min(y[i], (1.0 - y[j]) * sizes[j] / sizes[i])
-    if uniform * (up + down) < down:
-        hits_one = up == 1.0 - y[i]
-        y[j] = max(0.0, y[j] - up * sizes[i] / sizes[j]) if hits_one else 0.0
-        y[i] = 1.0 if hits_one else y[i] + up
-    else:
-        hits_zero = down == y[i]
-        y[j] = min(1.0, y[j] + down * sizes[i] / sizes[j]) if hits_zero else 1.0
-        y[i] = 0.0 if hits_zero else y[i] - down
+def _move_pair(network: Network, mb: FloatArray, rounded: BoolArray, i: int, j: int, uniform: float) -> list[int]:
+    """Move MB between i and j until one is full or empty; E[mb] stays. Returns those still fractional."""
+    up = min(network.sizes[i] - mb[i], mb[j])
+    down = min(mb[i], network.sizes[j] - mb[j])
+    gains, loses, moved = (i, j, up) if uniform * (up + down) < down else (j, i, down)
+    full, empty = moved == network.sizes[gains] - mb[gains], moved == mb[loses]
+    mb[gains] += moved
+    mb[loses] -= moved
+    rounded[gains] = full
+    settled = {gains} if full else set()
+    if empty:
+        settled.add(loses)
+    return [p for p in (i, j) if p not in settled]
 
 
 def _named(network: Network, p: int) -> str:

@@ -132,9 +132,10 @@ class Network:
 
     @cached_property
     def tables(self) -> Tables:
-        """What the kernels read."""
+        """What the kernels read; indices unsigned, which spares them the test for a negative one."""
         arrays = {name: getattr(self, name) for name in Tables._fields[:-1]}
-        return Tables(**arrays, groups=self.V * self.N)
+        unsigned = {name: array.view(np.uint32) for name, array in arrays.items() if array.dtype == np.int32}
+        return Tables(**arrays | unsigned, groups=self.V * self.N)
 
     @cached_property
     def listing(self) -> tuple[IntArray, IntArray, IntArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,31 @@ TASKS = (
 )
 _MODELS = detection_models(TASKS)
 _REPOSITORY = [model["name"] for model in _MODELS]
-_RATE = 7500.0  # requests/s in Topology I
-_RATE_OF_ENTRY = _RATE / 24  # the share of one of its base stations
+_RATE_OF_ENTRY = 7500.0 / 24  # requests/s, the share of one base station of Topology I
+
+
+@dataclass(frozen=True)
+class _Topology:
+    counts: tuple[int, ...]  # nodes per tier, from the cloud down
+    counts_source: str
+    rate: float  # requests/s
+    rate_source: str
+
+
+_TOPOLOGIES = {
+    1: _Topology(
+        (1, 1, 2, 8, 24),
+        "unverified: 36 nodes in tiers of 1, 1, 2, 8 and 24 base stations",
+        24 * _RATE_OF_ENTRY,
+        "unverified: 7500 requests/s",
+    ),
+    2: _Topology(
+        (1, 1, 1, 1, 1),
+        "unverified: 5 nodes, one per tier",
+        _RATE_OF_ENTRY,
+        "chosen: a base station's share of Topology I, 7500/24",
+    ),
+}
 
 _FIXED = {"kind": "zipf", "exponent": 1.2}
 _SLIDING = {**_FIXED, "profile": "sliding", "shift": 5, "every": 60}
@@ -30,7 +54,8 @@ _BURSTY = {"kind": "burst", "exponent": 1.2, "shape": 0.3}
 
 _FIXED_PROVENANCE = {
     "workload.kind": "chosen: Poisson counts around the mean",
-    "workload.exponent": "unverified: Zipf exponent over tasks",
+    "workload.exponent": "unverified: Zipf 1.2 over tasks",
+    "workload.profile": "unverified: Fixed, constant popularity",
 }
 _WORKLOADS = {
     "fixed": (_FIXED, _FIXED_PROVENANCE),
@@ -38,6 +63,7 @@ _WORKLOADS = {
         _SLIDING,
         {
             **_FIXED_PROVENANCE,
+            "workload.profile": "unverified: Sliding, popularity that moves on",
             "workload.shift": "unverified: popularity shifts cyclically by 5 tasks",
             "workload.every": "unverified: every hour, 60 slots of a minute",
         },
@@ -54,7 +80,7 @@ _WORKLOADS = {
 
 _COMMON_PROVENANCE = {
     "slot_seconds": "unverified: slots of 1 minute",
-    "horizon": "chosen: 10 hours of slots, ten shifts of popularity under the sliding profile",
+    "horizon": "chosen: 10 hours of slots",
     "replicas": "chosen: 1, for size; the authors are believed to use 3 (unverified)",
     "accuracy_weight": "chosen: 1 ms per percentage point, the library's default",
     "tasks": "unverified: 20 object-detection tasks; their names are chosen, from COCO's classes",
@@ -65,10 +91,10 @@ _COMMON_PROVENANCE = {
 def packaged_scenarios() -> dict[str, Scenario]:
     """Every packaged scenario by its name, built from the catalog and the topologies."""
     built = [_tiny()]
-    built += [_topology(number, workload) for number in (1, 2) for workload in _WORKLOADS]
+    built += [_topology(number, workload) for number in _TOPOLOGIES for workload in _WORKLOADS]
     built += [
         _backbone("abilene", ("washington", "sunnyvale"), "one on each coast"),
-        _backbone("geant", ("frankfurt", "london"), "the two nodes with most links"),
+        _backbone("geant", ("frankfurt", "london"), "two of its best connected nodes"),
     ]
     return {data["name"]: parse(data, data["name"]) for data in built}
 
@@ -112,40 +138,37 @@ def _tiny() -> dict[str, Any]:
         "workload": {"kind": "zipf", "rate": 24.0, "exponent": 1.0},
         "provenance": {
             "*": "made up: round numbers to compute by hand",
-            "nodes.*.budget": "made up: a base station holds a good model of one task, or a small one of each",
-            "workload.rate": "made up: on average 8 cars and 4 people per base station and slot, more than it can serve",
+            "nodes.*.budget": "made up: next to its best model of cars, a base station has no room for people",
+            "workload.rate": "made up: on average 8 cars and 4 people per base station and slot, more than it serves",
         },
     }
 
 
 def _topology(number: int, kind: str) -> dict[str, Any]:
-    """Topology I (36 nodes, 24 base stations) or II (one node per tier), with one of `_WORKLOADS`."""
+    """Topology I or II with one of `_WORKLOADS`."""
+    topology = _TOPOLOGIES[number]
     graph = tiers(
-        (1, 1, 2, 8, 24) if number == 1 else (1, 1, 1, 1, 1),
+        topology.counts,
         (40.0, 15.0, 6.0, 6.0),
         processors=("rtx-2080-ti",) * 3 + ("agx-xavier",) * 2,
         budgets=(0.0, 12000.0, 6000.0, 3000.0, 1500.0),
         repository=_REPOSITORY,
     )
-    counts = "36 nodes in tiers of 1, 1, 2, 8 and 24 base stations" if number == 1 else "5 nodes, one per tier"
-    rate_source = (
-        "unverified: 7500 requests/s" if number == 1 else "chosen: a base station's share of Topology I, 7500/24"
-    )
     return _detection(
         f"topology-{number}-{kind}",
         graph,
         kind,
-        _RATE if number == 1 else _RATE_OF_ENTRY,
+        topology.rate,
         {
-            "nodes": f"unverified: {counts}",
-            "nodes.*.processor": "unverified: two classes of GPU, the higher above; chosen: the two with public figures",
+            "nodes": topology.counts_source,
+            "nodes.*.processor": "unverified: two classes of GPU, the higher above; chosen: these two",
             "nodes.*.budget": (
-                "chosen: the authors' are not known; 1500 MB at a base station hold 1 or 2 of 200 models, "
-                "and each tier above holds twice as much"
+                "chosen: the authors' are not known; 1500 MB at a base station hold 1 to 3 of 200 models, "
+                "so that choices are hard, and each tier above holds twice as much"
             ),
             "nodes.cloud.repository": "unverified: the cloud holds all models",
             "links.*.latency": "unverified: round trips of 6, 6, 15 and 40 ms per hop from the base station up",
-            "workload.rate": rate_source,
+            "workload.rate": topology.rate_source,
         },
     )
 
@@ -153,8 +176,8 @@ def _topology(number: int, kind: str) -> dict[str, Any]:
 def _backbone(name: str, gateways: tuple[str, ...], where: str) -> dict[str, Any]:
     """A real backbone whose every node takes in requests, with a cloud behind its gateways."""
     graph = backbone(name)
-    nx.set_node_attributes(graph, True, "entry")
     entries = len(graph)
+    graph.add_nodes_from(list(graph), entry=True)
     graph.add_node("cloud", budget=0.0, repository=_REPOSITORY)
     graph.add_edges_from(((gateway, "cloud") for gateway in gateways), latency=40.0)
     return _detection(
@@ -163,9 +186,10 @@ def _backbone(name: str, gateways: tuple[str, ...], where: str) -> dict[str, Any
         "sliding",
         _RATE_OF_ENTRY * entries,
         {
-            "nodes": f"SNDlib 1.0, instance {name}: {entries} nodes; chosen: the cloud, and requests enter everywhere else",
+            "nodes": f"SNDlib 1.0, instance {name}: {entries} nodes; chosen: the cloud",
+            "nodes.*.entry": "chosen: requests enter at every node of the backbone",
             "nodes.*.processor": "chosen: the stronger of the catalog's two GPUs, as befits a backbone site",
-            "nodes.*.budget": "chosen: 3000 MB hold 1 to 5 of 200 models, so that neighbours gain by differing",
+            "nodes.*.budget": "chosen: 3000 MB hold 1 to 6 of 200 models, so that neighbours gain by differing",
             "nodes.cloud.repository": "chosen: the cloud holds all models",
             "links": f"SNDlib 1.0, instance {name}; chosen: the cloud behind {' and '.join(gateways)}, {where}",
             "links.*.latency": (

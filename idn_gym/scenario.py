@@ -88,6 +88,7 @@ Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
 
 
 class _Drawn(_Section):
+    kind: Literal["zipf", "burst"]
     rate: NonNegative
     exponent: NonNegative = 1.2
     profile: Literal["fixed", "sliding"] = "fixed"
@@ -115,7 +116,7 @@ class Burst(_Drawn):
     """As `Zipf`, with the mean of each count drawn from a gamma distribution of this shape: small is bursty."""
 
     kind: Literal["burst"]
-    shape: Positive
+    shape: Annotated[float, Field(ge=1e-3)]
 
 
 class Replay(_Section):
@@ -156,8 +157,14 @@ class Scenario(_Section):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The scenario as plain JSON values, without what equals its default; `parse` reads it back."""
-        return {"format": FORMAT, **self.model_dump(mode="json", exclude_defaults=True)}
+        """The scenario as plain JSON values, defaults included where they say something; `parse` reads it back."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        for node in values["nodes"]:
+            if not node["entry"]:
+                del node["entry"]
+        if not values["provenance"]:
+            del values["provenance"]
+        return values
 
 
 def parse(data: Any, source: str) -> Scenario:

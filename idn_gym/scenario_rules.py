@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from idn_gym.scenario import Scenario
 
 
+MOST_REQUESTS = 1e12
+
+
 def faults(scenario: Scenario) -> list[str]:
     """Every broken rule, as one line each, in the order of the file; empty if the scenario is valid."""
     found = [
@@ -20,6 +23,7 @@ def faults(scenario: Scenario) -> list[str]:
         *_models(scenario),
         *_nodes(scenario),
         *_links(scenario),
+        *_workload(scenario),
     ]
     if found:  # routes only make sense over names and links that exist
         return found
@@ -81,6 +85,12 @@ def _links(scenario: Scenario) -> Iterator[str]:
         if ends in seen:
             yield f"links.{index}: {link.source} - {link.target} given twice; links are undirected, each is given once"
         seen.add(ends)
+
+
+def _workload(scenario: Scenario) -> Iterator[str]:
+    rate = getattr(scenario.workload, "rate", 0.0)
+    if rate * scenario.slot_seconds > MOST_REQUESTS:
+        yield f"workload.rate: {rate} requests/s; a slot may have at most {MOST_REQUESTS:g} requests on average"
 
 
 def _requests(scenario: Scenario) -> Iterator[str]:

@@ -26,7 +26,7 @@ _MAX_BYTES = 16 * 2**20
 _EARTH_RADIUS_KM = 6371.0
 _FIBRE_KM_PER_MS = 200.0  # about two thirds of the speed of light
 
-# Each line: city, latitude, longitude: the cities it is linked to (each link once).
+# City, latitude, longitude: the cities it is linked to, each link once.
 _BACKBONES = {
     "abilene": """
         atlanta 34.5 -85.5: houston indianapolis washington
@@ -151,19 +151,18 @@ def grid(rows: int, columns: int, round_trip_ms: float) -> nx.Graph[str]:
 def backbone(name: str) -> nx.Graph[str]:
     """A real backbone: ``abilene`` (12 nodes, 15 links; two of the nodes in Atlanta) or ``geant`` (22 nodes, 36 links).
 
-    Nodes have `Latitude` and `Longitude`, links the latency of `with_geographic_latency`. Another name raises `IdnError`.
+    Nodes have `Latitude` and `Longitude`, links the latency of `with_geographic_latency`.
 
     Source: coordinates and links of the instances abilene and geant of SNDlib 1.0 (sndlib.zib.de; Orlowski, Pioro,
     Tomaszewski, Wessaely, Networks 55(3), 2010). Nodes are called by their city here.
     """
     if name not in _BACKBONES:
         raise IdnError(f"no backbone {name!r}; allowed: {', '.join(_BACKBONES)}")
+    lines = [line.split(":") for line in _BACKBONES[name].strip().splitlines()]
+    places = [place.split() for place, _ in lines]
     graph: nx.Graph[str] = nx.Graph()
-    for line in _BACKBONES[name].strip().splitlines():
-        place, _, neighbours = line.partition(":")
-        city, latitude, longitude = place.split()
-        graph.add_node(city, Latitude=float(latitude), Longitude=float(longitude))
-        graph.add_edges_from((city, neighbour) for neighbour in neighbours.split())
+    graph.add_nodes_from((city, {"Latitude": float(north), "Longitude": float(east)}) for city, north, east in places)
+    graph.add_edges_from((place.split()[0], neighbour) for place, linked in lines for neighbour in linked.split())
     return with_geographic_latency(graph)
 
 

@@ -10,16 +10,13 @@ import yaml
 from idn_gym.errors import IdnError
 
 
-class _Loader(yaml.SafeLoader):
-    """The scalars of YAML 1.2's core schema; aliases and duplicate keys are refused."""
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser, where PyYAML was built with it
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """The scalars of YAML 1.2's core schema; duplicate keys are refused."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.composer.ComposerError(None, None, "aliases are not allowed", event.start_mark)
-        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[Any] = set()
@@ -63,7 +60,10 @@ def parse_yaml(text: str, source: str) -> Any:
         If it is not YAML, uses aliases, repeats a key or has a key that is not a string.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=event.start_mark)
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -77,7 +77,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
 
 def to_yaml(data: dict[str, Any]) -> str:
-    """A YAML document of JSON values, with each item of a top-level list on a line of its own."""
+    """A YAML document of JSON values, with each item of a top-level list on a line of its own where it fits."""
     lines = []
     for key, value in data.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -85,14 +85,21 @@ def to_yaml(data: dict[str, Any]) -> str:
             lines += [f"  - {_flow(item)}" for item in value]
         elif isinstance(value, dict) and key == "provenance":
             lines.append(f"{key}:")
-            lines += [f"  {_flow(name)}: {_flow(text)}" for name, text in value.items()]
+            lines += [f"  {_flow(name)}: {_flow(text, quoted=True)}" for name, text in value.items()]
         else:
             lines.append(f"{key}: {_flow(value)}")
     return "\n".join(lines) + "\n"
 
 
-def _flow(value: Any) -> str:
+def _flow(value: Any, quoted: bool = False) -> str:
+    width = float("inf") if isinstance(value, str) else 200
     text = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True
+        value,
+        Dumper=_Dumper,
+        default_flow_style=True,
+        default_style='"' if quoted else None,
+        sort_keys=False,
+        width=width,
+        allow_unicode=True,
     )
-    return text.removesuffix("\n").removesuffix("\n...")
+    return text.removesuffix("\n").removesuffix("\n...").replace("\n", "\n    ")

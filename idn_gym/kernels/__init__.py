@@ -4,7 +4,7 @@ Every function takes a `Network` and arrays whose leading axis is B, or 1 where 
 not checked here: shapes are, values are the caller's business.
 """
 
-from idn_gym.kernels.allocation import node_maximum, pack, project, round_dependent
+from idn_gym.kernels.allocation import memory, node_maximum, pack, project, round_dependent
 from idn_gym.kernels.gain import (
     Served,
     gain_and_subgradient,
@@ -19,6 +19,7 @@ __all__ = [
     "gain_and_subgradient",
     "loads",
     "marginal_gains",
+    "memory",
     "node_maximum",
     "pack",
     "project",

@@ -48,11 +48,28 @@ def node_maximum(network: Network, values: FloatArray) -> FloatArray:
     return largest
 
 
+def memory(network: Network, allocation: FloatArray, before: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(B, V) MB in use at each node, and (B,) MB newly loaded since the allocation before; both integral (B, P) int8."""
+    in_use, loaded = np.zeros((len(allocation), network.V)), np.zeros(len(allocation))
+    _memory(network.tables, allocation, before, in_use, loaded)
+    return in_use, loaded
+
+
 def _rows(network: Network, name: str, values: FloatArray) -> FloatArray:
     values = np.ascontiguousarray(values, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] != network.P:
         raise IdnError(f"{name}: shape {values.shape}; must be (B, {network.P})")
     return values
+
+
+@_jit
+def _memory(tables, allocation, before, in_use, loaded):  # type: ignore[no-untyped-def]
+    for b in range(len(allocation)):
+        for p in range(allocation.shape[1]):
+            if allocation[b, p]:
+                in_use[b, tables.placement_node[p]] += tables.sizes[p]
+                if not before[b, p]:
+                    loaded[b] += tables.sizes[p]
 
 
 @_jit
@@ -157,58 +174,58 @@ def _project(tables, log_h, mass, log_y):  # type: ignore[no-untyped-def]
 def _round_dependent(tables, allocation, uniforms, drop, rounded):  # type: ignore[no-untyped-def]
     sizes = tables.sizes
     fractional = np.empty(allocation.shape[1], dtype=np.int64)
-    y = np.empty(allocation.shape[1])
+    mb = np.empty(allocation.shape[1])
     for b in range(len(allocation)):
         order, coin = uniforms[b, 0], uniforms[b, 1]
         for v in range(len(tables.budgets)):
             start, stop = tables.node_start[v], tables.node_start[v + 1]
             n = 0
             for p in range(start, stop):
-                y[p] = allocation[b, p]
-                if 0.0 < y[p] < 1.0:
+                if 0.0 < allocation[b, p] < 1.0:
                     fractional[n] = p
+                    mb[p] = sizes[p] * allocation[b, p]
                     n += 1
+                elif allocation[b, p] >= 1.0:
+                    rounded[b, p] = 1
             for k in range(n - 1, 0, -1):
                 other = int(order[start + k] * (k + 1))
                 fractional[k], fractional[other] = fractional[other], fractional[k]
             draw = start
             carried = -1
+            held = 0.0  # MB of the entry that is carried from pair to pair
             for k in range(n):
                 p = fractional[k]
-                if carried >= 0:
-                    _move_pair(y, sizes, carried, p, coin[draw])
-                    draw += 1
-                if 0.0 < y[p] < 1.0:
-                    carried = p
-                elif carried >= 0 and not 0.0 < y[carried] < 1.0:
-                    carried = -1
-            if carried >= 0:
-                y[carried] = 1.0 if not drop and coin[draw] < y[carried] else 0.0
-            room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
-            for p in range(start, stop):
-                if y[p] == 1.0:
-                    rounded[b, p] = 1
-                    room -= sizes[p]
+                if carried < 0:
+                    carried, held = p, mb[p]
+                    continue
+                up = min(sizes[carried] - held, mb[p])
+                down = min(held, sizes[p] - mb[p])
+                if coin[draw] * (up + down) < down:
+                    full = up == sizes[carried] - held
+                    empty = up == mb[p]
+                    held += up
+                    mb[p] -= up
+                    if full:
+                        rounded[b, carried] = 1
+                        carried, held = (-1, 0.0) if empty else (p, mb[p])
+                else:
+                    empty = down == held
+                    full = down == sizes[p] - mb[p]
+                    held -= down
+                    mb[p] += down
+                    if full:
+                        rounded[b, p] = 1
+                    if empty:
+                        carried, held = (-1, 0.0) if full else (p, mb[p])
+                draw += 1
+            if carried >= 0 and not drop and coin[draw] * sizes[carried] < held:
+                rounded[b, carried] = 1
             if drop:
+                room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
                 for p in range(start, stop):
-                    y[p] = allocation[b, p] / sizes[p]
-                _fill(sizes, y, start, stop, room, fractional, rounded[b])
-
-
-@_jit
-def _move_pair(y, sizes, i, j, uniform):  # type: ignore[no-untyped-def]
-    up = min(1.0 - y[i], y[j] * sizes[j] / sizes[i])
-    down = min(y[i], (1.0 - y[j]) * sizes[j] / sizes[i])
-    if uniform * (up + down) < down:
-        if up == 1.0 - y[i]:
-            y[j] = max(0.0, y[j] - up * sizes[i] / sizes[j])
-            y[i] = 1.0
-        else:
-            y[j] = 0.0
-            y[i] += up
-    elif down == y[i]:
-        y[j] = min(1.0, y[j] + down * sizes[i] / sizes[j])
-        y[i] = 0.0
-    else:
-        y[j] = 1.0
-        y[i] -= down
+                    if rounded[b, p]:
+                        room -= sizes[p]
+                for p in range(start, stop):
+                    if sizes[p] <= room:
+                        mb[p] = allocation[b, p] / sizes[p]
+                _fill(sizes, mb, start, stop, room, fractional, rounded[b])

@@ -1,0 +1,246 @@
+"""The scalar Gymnasium environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from idn_gym import kernels
+from idn_gym.errors import IdnError
+from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.scenario import Replay, Scenario
+from idn_gym.scenario_file import load_scenario
+from idn_gym.trace import LARGEST, Trace, read_trace
+from idn_gym.typing import FloatArray
+from idn_gym.workload import BLOCK, Stream, replayed
+
+Observation = dict[str, FloatArray]
+
+
+class IDNEnv(gymnasium.Env[Observation, FloatArray]):
+    """Which models should each node of an inference delivery network hold, not knowing the requests to come?
+
+    ## Description
+    An inference delivery network is a graph of compute nodes, from base stations to the cloud. Each node holds models,
+    several variants per task, under a memory budget. Requests enter at their entry node and travel a fixed path
+    towards a repository; on the way they are served by the cheapest placed model that has capacity left. The cost of
+    serving a request is network latency + the model's delay + `accuracy_weight` x (100 - accuracy).
+
+    In every slot the agent says what each node holds, knowing only the past; then a batch of requests and the
+    capacities of the slot are drawn, the batch is served, and the agent sees both. Axes: P placements (a node and a
+    model that can run there, node by node), R request types (a task and a path), V nodes.
+
+    ## Action Space
+    `MultiBinary(P)`: 1 where the node is to hold the model during the coming slot. `env.unwrapped.network` says which
+    placement is which. An action over a node's budget is repaired without adding information: the node keeps what it
+    held and is still asked to hold, then adds in file order what fits; placements larger than their node's budget are
+    dropped. `infeasible="raise"` raises instead. Wrappers offer continuous scores and one placement at a time.
+
+    ## Observation Space
+    A flat `Dict` of 1-D float32 boxes:
+
+    | key | shape | meaning |
+    |---|---|---|
+    | `requests` | (R,) | requests per type in the last slot; zeros after reset |
+    | `capacities` | (P,) | requests each placement could serve in the last slot; nominal after reset |
+    | `allocation` | (P,) | what is placed: 1 or 0; zeros after reset |
+    | `budgets` | (V,) | memory budget of each node in MB |
+
+    ## Rewards
+    The allocation gain of the slot in ms, summed over requests: what serving it cost less than from repositories
+    alone. `reward="gain_per_request"` divides by the requests of the slot (0 if there are none). Either way, less
+    `update_weight` x MB newly loaded.
+
+    ## Starting State
+    Nothing is placed; the stream of requests starts at slot 0. `reset(seed=s)` gives the stream `draw(network, slots, s)`.
+
+    ## Episode End
+    Truncated after `horizon` slots; never terminated.
+
+    ## Information
+    Of the slot just served: `slot`, `requests` (their number), `gain` and `cost` (ms, summed), `latency_ms` and
+    `inaccuracy` (per request), `model_update_mb` (MB newly loaded), `repaired` (placements asked for and not
+    granted), `tier_shares` (share of the requests served by each tier, 0 first).
+
+    ## Arguments
+    | argument | default | meaning |
+    |---|---|---|
+    | `scenario` | of the id | packaged name, id, path of a scenario file, or a `Scenario` |
+    | `overrides` | none | changes to the scenario: `{"workload.rate": 300}` or `["workload.rate=300"]` |
+    | `horizon` | the scenario's | slots per episode |
+    | `reward` | `"gain"` | or `"gain_per_request"` |
+    | `update_weight` | 0 | reward lost per MB newly loaded |
+    | `infeasible` | `"repair"` | or `"raise"` |
+    | `trace` | none | path of a request file that replaces the workload; `horizon` is then its number of slots |
+    | `capacities` | none | path of a capacity file that goes with `trace` |
+    | `render_mode` | none | `"rgb_array"` or `"ansi"`: the graph by tier and what each node holds |
+
+    ## Version History
+    * v0: first release.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012 - as Gymnasium has it
+
+    def __init__(
+        self,
+        scenario: str | os.PathLike[str] | Scenario,
+        *,
+        overrides: Mapping[str, Any] | list[str] | None = None,
+        horizon: int | None = None,
+        reward: Literal["gain", "gain_per_request"] = "gain",
+        update_weight: float = 0.0,
+        infeasible: Literal["repair", "raise"] = "repair",
+        trace: str | os.PathLike[str] | None = None,
+        capacities: str | os.PathLike[str] | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        _one_of("reward", reward, ("gain", "gain_per_request"))
+        _one_of("infeasible", infeasible, ("repair", "raise"))
+        _one_of("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        if not 0.0 <= update_weight < np.inf:
+            raise IdnError(f"update_weight: {update_weight}; must be finite and >= 0")
+        if not isinstance(scenario, Scenario):
+            scenario = load_scenario(scenario, overrides or ())
+        elif overrides:
+            raise IdnError("overrides: a Scenario object is taken as it is; apply overrides when loading it")
+        self.network = Network.compile(scenario)
+        self.reward, self.update_weight, self.infeasible, self.render_mode = reward, update_weight, infeasible, render_mode
+        self._replay = self._replayed(trace, capacities)
+        self.horizon = self._horizon(horizon)
+        self.observation_space = spaces.Dict(
+            {
+                "requests": _box(self.network.R, LARGEST),
+                "capacities": _box(self.network.P, LARGEST),
+                "allocation": _box(self.network.P, 1.0),
+                "budgets": _box(self.network.V, max(1.0, self.network.budgets.max())),
+            }
+        )
+        self.action_space = spaces.MultiBinary(self.network.P)
+        self._slot = self.horizon
+        self._block: Trace | None = None
+        self._allocation = np.zeros(self.network.P, dtype=np.int8)
+        self._by_node = np.zeros(self.network.V)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Empty every node and start the stream anew; see the class for the observation."""
+        super().reset(seed=seed)
+        self._stream = None if self._replay else Stream(self.network, self.np_random)
+        self._slot = 0
+        self._block = self._replay
+        self._allocation = np.zeros(self.network.P, dtype=np.int8)
+        self._by_node = np.zeros(self.network.V)
+        return observe(self.network, np.zeros(self.network.R), self.network.capacities, self._allocation), {}
+
+    def step(self, action: FloatArray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Place what the action says, draw a slot and serve it; see the class."""
+        if self._slot >= self.horizon:
+            raise gymnasium.error.ResetNeeded(f"the episode of {self.horizon} slots is over; call reset")
+        allocation, repaired, loaded = self._feasible(action)
+        requests, capacities = self._next_slot()
+        served = kernels.serve(self.network, requests, capacities, allocation)
+        self._allocation, self._by_node = allocation, served.by_node[0]
+        self._slot += 1
+
+        total = float(requests.sum())
+        per_request = 1.0 / total if total else 0.0
+        gain, cost = float(served.gain[0]), float(served.cost[0])
+        inaccuracy = float(served.inaccuracy[0])
+        info = {
+            "slot": self._slot - 1,
+            "requests": total,
+            "gain": gain,
+            "cost": cost,
+            "latency_ms": (cost - self.network.accuracy_weight * inaccuracy) * per_request,
+            "inaccuracy": inaccuracy * per_request,
+            "model_update_mb": loaded,
+            "repaired": repaired,
+            "tier_shares": np.bincount(self.network.tiers, self._by_node) * per_request,
+        }
+        reward = gain if self.reward == "gain" else gain * per_request
+        truncated = self._slot >= self.horizon
+        observation = observe(self.network, requests, capacities, allocation)
+        return observation, reward - self.update_weight * loaded, False, truncated, info
+
+    def render(self) -> Any:
+        """The network by tier and what each node holds: an (H, W, 3) uint8 image, or text."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() without a render_mode; pass render_mode to make()")
+            return None
+        from idn_gym import rendering
+
+        show = rendering.draw if self.render_mode == "rgb_array" else rendering.describe
+        return show(self.network, self._allocation, self._slot, self._by_node)
+
+    def _replayed(self, trace: str | os.PathLike[str] | None, capacities: str | os.PathLike[str] | None) -> Trace | None:
+        if trace is not None:
+            return read_trace(self.network, Path(trace), Path(capacities) if capacities is not None else None)
+        if capacities is not None:
+            raise IdnError("capacities: a capacity file goes with a trace; give trace too")
+        return replayed(self.network) if isinstance(self.network.scenario.workload, Replay) else None
+
+    def _horizon(self, horizon: int | None) -> int:
+        if horizon is None:
+            return self._replay.slots if self._replay else self.network.scenario.horizon
+        if horizon < 1 or (self._replay and horizon > self._replay.slots):
+            most = f" and at most the trace's {self._replay.slots} slots" if self._replay else ""
+            raise IdnError(f"horizon: {horizon}; must be at least 1{most}")
+        return int(horizon)
+
+    def _feasible(self, action: FloatArray) -> tuple[FloatArray, int, float]:
+        """The action as a feasible allocation (P,) int8, the placements it lost, and the MB it newly loads."""
+        asked = np.asarray(action)
+        if asked.shape != (self.network.P,):
+            raise IdnError(f"action: shape {asked.shape}; must be ({self.network.P},)")
+        asked = asked.astype(np.int8)
+        before = self._allocation[None]
+        in_use, loaded = kernels.memory(self.network, asked[None], before)
+        over = in_use[0] > self.network.budgets * (1.0 + BUDGET_SLACK)
+        if not over.any():
+            return asked, 0, float(loaded[0])
+        if self.infeasible == "raise":
+            v = int(over.argmax())
+            raise IdnError(
+                f"action: node {self.network.node_names[v]} would hold {in_use[0, v]:.6g} MB; "
+                f"its budget is {self.network.budgets[v]:.6g} MB"
+            )
+        kept = np.where(asked > 0, 1.0 + self._allocation, -np.inf)
+        granted = kernels.pack(self.network, kept[None])[0]
+        _, loaded = kernels.memory(self.network, granted[None], before)
+        return granted, int(asked.sum()) - int(granted.sum()), float(loaded[0])
+
+    def _next_slot(self) -> tuple[FloatArray, FloatArray]:
+        if self._stream is None:
+            assert self._replay is not None
+            return self._replay.requests[self._slot], self._replay.capacities_at(self._slot)
+        within = self._slot % BLOCK
+        if within == 0:
+            self._block = self._stream.next_block()
+        assert self._block is not None
+        return self._block.requests[within], self._block.capacities_at(within)
+
+
+def observe(network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Observation:
+    """What an agent sees before a slot: the last batch and capacities, what is placed, and the budgets."""
+    return {
+        "requests": requests.astype(np.float32),
+        "capacities": np.minimum(capacities, LARGEST).astype(np.float32),
+        "allocation": allocation.astype(np.float32),
+        "budgets": network.budgets.astype(np.float32),
+    }
+
+
+def _box(size: int, high: float) -> spaces.Box:
+    return spaces.Box(0.0, np.float32(high), (size,), np.float32)
+
+
+def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        raise IdnError(f"{name}: {value!r}; allowed: {', '.join(map(repr, allowed))}")

@@ -1,0 +1,206 @@
+"""A trace: the requests and capacities of T slots, and the CSV files that hold one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from idn_gym.errors import IdnError
+from idn_gym.network import Network
+from idn_gym.scenario_file import read_text
+from idn_gym.typing import FloatArray
+
+REQUEST_COLUMNS = ["slot", "task", "source", "requests"]
+CAPACITY_COLUMNS = ["slot", "node", "model", "capacity"]
+LARGEST = 1e18  # requests of a type in a slot, and capacities: far beyond use, and finite in float32
+_MAX_BYTES = 2**30
+_MAX_VALUES = 2**29  # slots x request types, or slots x placements: 4 GiB
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The stream that every agent, the environment and the optimum face alike."""
+
+    requests: FloatArray  # (T, R) requests per type
+    capacities: FloatArray  # (T, P), or (1, P) where they do not vary; requests a placement can serve in a slot
+
+    @property
+    def slots(self) -> int:
+        """T."""
+        return len(self.requests)
+
+    def capacities_at(self, slot: int) -> FloatArray:
+        """(P,) capacities in force in a slot."""
+        return self.capacities[slot if len(self.capacities) > 1 else 0]
+
+    def head(self, slots: int) -> Trace:
+        """The first slots of the trace.
+
+        Raises
+        ------
+        IdnError
+            If the trace is shorter than that.
+        """
+        if slots > self.slots:
+            raise IdnError(f"{slots} slots asked for; the trace has {self.slots}")
+        return Trace(self.requests[:slots], self.capacities[: slots if len(self.capacities) > 1 else 1])
+
+
+def read_trace(network: Network, requests: Path, capacities: Path | None = None) -> Trace:
+    """Read a request file (slot, task, source, requests) and, where capacities vary, a capacity file.
+
+    Slots count from 0, T is the largest plus 1, missing rows are 0 requests, or nominal capacity.
+
+    Raises
+    ------
+    IdnError
+        Naming file, line and value of the first fault.
+    """
+    types = network.type_index()
+    rows = _Rows(requests, REQUEST_COLUMNS)
+    entries = {}
+    slots = 0
+    for slot, task, source, value in rows:
+        if (task, source) not in types:
+            _refuse_type(network, rows.where, task, source)
+        key = (slot, types[task, source])
+        if key in entries:
+            raise IdnError(f"{rows.where}: slot {slot}, task {task}, source {source} twice")
+        entries[key] = value
+        slots = max(slots, slot + 1)
+    if slots == 0:
+        raise IdnError(f"{requests}: no requests; a trace has at least one row")
+    table = _filled(requests, np.zeros((1, network.R)), slots, entries)
+    return Trace(table, read_capacities(network, capacities, slots) if capacities else network.capacities[None])
+
+
+def read_capacities(network: Network, path: Path, slots: int | None = None) -> FloatArray:
+    """(T, P) capacities of a capacity file; nominal where it says nothing.
+
+    Parameters
+    ----------
+    slots : T of the trace it belongs to; a row beyond is an error. None: the file's largest slot plus 1.
+    """
+    nodes = {name: v for v, name in enumerate(network.node_names)}
+    models = {name: m for m, name in enumerate(network.model_names)}
+    rows = _Rows(path, CAPACITY_COLUMNS)
+    entries = {}
+    largest = 0
+    for slot, node, model, value in rows:
+        if node not in nodes or model not in models:
+            what, name, known = ("node", node, nodes) if node not in nodes else ("model", model, models)
+            raise IdnError(f"{rows.where}: unknown {what} {name!r}; allowed: {', '.join(list(known)[:8])}, ...")
+        p = int(network.placement_index[nodes[node], models[model]])
+        if p < 0:
+            raise IdnError(f"{rows.where}: {model} is no placement at {node}: it cannot run there, or is its repository")
+        if slots is not None and slot >= slots:
+            raise IdnError(f"{rows.where}: slot {slot}; the trace ends with slot {slots - 1}")
+        if (slot, p) in entries:
+            raise IdnError(f"{rows.where}: slot {slot}, node {node}, model {model} twice")
+        entries[slot, p] = value
+        largest = max(largest, slot + 1)
+    return _filled(path, network.capacities[None], slots or max(largest, 1), entries)
+
+
+def requests_csv(network: Network, trace: Trace) -> str:
+    """The request file of a trace; `read_trace` reads it back to the same numbers."""
+    tasks, nodes = network.scenario.tasks, network.node_names
+    names = [(tasks[i], nodes[v]) for i, v in zip(network.type_task, network.type_entry, strict=True)]
+    rows = [(t, *names[rho], number(trace.requests[t, rho])) for t, rho in np.argwhere(trace.requests > 0).tolist()]
+    if not trace.requests[-1].any():  # keeps T
+        rows.append((trace.slots - 1, *names[0], "0"))
+    return _csv(REQUEST_COLUMNS, rows)
+
+
+def capacities_csv(network: Network, trace: Trace) -> str:
+    """The capacity file of a trace: what differs from nominal."""
+    placed = list(zip(network.placement_node.tolist(), network.placement_model.tolist(), strict=True))
+    differing = np.argwhere(trace.capacities != network.capacities).tolist()
+    rows = [
+        (t, network.node_names[placed[p][0]], network.model_names[placed[p][1]], number(trace.capacities[t, p]))
+        for t, p in differing
+    ]
+    return _csv(CAPACITY_COLUMNS, rows)
+
+
+def header(path: Path) -> list[str]:
+    """The first row of a CSV file, by which a trace is told from a capacity file."""
+    return next(csv.reader(io.StringIO(read_text(path, _MAX_BYTES))), [])
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back to the same float, whole numbers without a point."""
+    return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(float(value))
+
+
+def _csv(columns: list[str], rows: Sequence[tuple[object, ...]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+class _Rows:
+    """The rows of a CSV file with exactly these columns: a slot, two names and a number >= 0."""
+
+    def __init__(self, path: Path, columns: list[str]) -> None:
+        self.path, self.columns, self.line = path, columns, 1
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}:{self.line}"
+
+    def __iter__(self) -> Iterator[tuple[int, str, str, float]]:
+        reader = csv.reader(io.StringIO(read_text(self.path, _MAX_BYTES)), strict=True)
+        try:
+            first = next(reader, [])
+            if first != self.columns:
+                raise IdnError(f"{self.path}: columns {','.join(first)!r}; must be {','.join(self.columns)!r}")
+            for row in reader:
+                self.line = reader.line_num
+                if not row:
+                    continue
+                if len(row) != 4:
+                    raise IdnError(f"{self.where}: {len(row)} values; must be {','.join(self.columns)}")
+                yield self._slot(row[0]), row[1], row[2], self._number(row[3])
+        except csv.Error as error:
+            raise IdnError(f"{self.path}:{reader.line_num}: not CSV: {error}") from None
+
+    def _slot(self, text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= 12):
+            raise IdnError(f"{self.where}: slot {text!r}; must be a whole number >= 0")
+        return int(text)
+
+    def _number(self, text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0.0 <= value <= LARGEST:  # also refuses nan
+            raise IdnError(f"{self.where}: {self.columns[3]} {text!r}; must be a finite number >= 0")
+        return value
+
+
+def _filled(path: Path, rest: FloatArray, slots: int, entries: dict[tuple[int, int], float]) -> FloatArray:
+    if slots * rest.shape[1] > _MAX_VALUES:
+        raise IdnError(f"{path}: {slots} slots of {rest.shape[1]} values; at most {_MAX_VALUES} values are read")
+    table = np.repeat(rest, slots, axis=0)
+    if entries:
+        where = np.array(list(entries), dtype=np.int64)
+        table[where[:, 0], where[:, 1]] = list(entries.values())
+    return table
+
+
+def _refuse_type(network: Network, where: str, task: str, source: str) -> None:
+    if task not in network.scenario.tasks:
+        raise IdnError(f"{where}: unknown task {task!r}; allowed: {', '.join(network.scenario.tasks[:8])}")
+    if source not in network.node_names:
+        raise IdnError(f"{where}: unknown source {source!r}; must be an entry node of the scenario")
+    raise IdnError(f"{where}: no request type for task {task!r} from {source!r}; see idn-gym show for those there are")
