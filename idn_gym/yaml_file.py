@@ -10,6 +10,7 @@ import yaml
 from idn_gym.errors import IdnError
 
 
+_DEEPEST = 50
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser, where PyYAML was built with it
 
 
@@ -60,9 +61,7 @@ def parse_yaml(text: str, source: str) -> Any:
         If it is not YAML, uses aliases, repeats a key or has a key that is not a string.
     """
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            if isinstance(event, yaml.AliasEvent):
-                raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=event.start_mark)
+        _refuse_aliases_and_depth(text)
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -70,10 +69,19 @@ def parse_yaml(text: str, source: str) -> Any:
         raise IdnError(f"{source}: not YAML as allowed here: {error.problem or error.context}{where}") from None
     except yaml.YAMLError as error:
         raise IdnError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise IdnError(f"{source}: nested too deeply") from None
     except ValueError as error:  # an integer of thousands of digits
         raise IdnError(f"{source}: {str(error).splitlines()[0]}") from None
+
+
+def _refuse_aliases_and_depth(text: str) -> None:
+    """Before anything is built: building recurses, in C without a guard."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=event.start_mark)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.MarkedYAMLError(problem=f"nested more than {_DEEPEST} deep", problem_mark=event.start_mark)
 
 
 def to_yaml(data: dict[str, Any]) -> str:
