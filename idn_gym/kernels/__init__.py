@@ -13,9 +13,11 @@ from idn_gym.kernels.gain import (
     serve,
     type_gains,
 )
+from idn_gym.kernels.greedy import fill_by_gain
 
 __all__ = [
     "Served",
+    "fill_by_gain",
     "gain_and_subgradient",
     "loads",
     "marginal_gains",

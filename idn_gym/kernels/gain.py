@@ -227,42 +227,47 @@ def _type_gains(tables, requests, capacities, y, load, gain, gradient):  # type:
 
 @_jit
 def _marginal_gains(tables, listing, requests, capacities, y, load, candidates, gains):  # type: ignore[no-untyped-def]
+    for n in range(len(candidates)):
+        gains[n] = _marginal_gain(tables, listing, requests, capacities, y, load, candidates[n])
+
+
+@_jit
+def _marginal_gain(tables, listing, requests, capacities, y, load, added):  # type: ignore[no-untyped-def]
     start, types, ranks = listing
     options, costs = tables.options, tables.costs
-    for n in range(len(candidates)):
-        added = candidates[n]
-        for entry in range(start[added], start[added + 1]):
-            rho, rank = types[entry], ranks[entry]
-            last = tables.option_count[rho] - 1
-            here = costs[rho, rank]
-            for t in range(len(requests)):
-                r = requests[t, rho]
-                if r == 0.0:
-                    continue
-                capacity = _row(capacities, t)
-                left = 1.0  # of the batch, what better options leave over
-                for k in range(rank):
-                    p = options[rho, k]
-                    if y[p] > 0.0:
-                        left -= _share(tables, capacity, load[t], p) * y[p]
-                        if left <= 0.0:
-                            break
-                if left <= 0.0:
-                    continue
-                takes = min(left, _share(tables, capacity, load[t], added) * (1.0 - y[added]))
-                # what it takes over it takes from the worst options in use, the covering one first
-                spare = left - takes
-                saved = 0.0
-                for k in range(rank, last):
-                    p = options[rho, k]
-                    if y[p] == 0.0:
-                        continue
-                    w = min(left, _share(tables, capacity, load[t], p) * y[p])
-                    left -= w
-                    kept = min(w, spare)
-                    spare -= kept
-                    saved += (w - kept) * (costs[rho, k] - here)
+    gain = 0.0
+    for entry in range(start[added], start[added + 1]):
+        rho, rank = types[entry], ranks[entry]
+        last = tables.option_count[rho] - 1
+        here = costs[rho, rank]
+        for t in range(len(requests)):
+            r = requests[t, rho]
+            if r == 0.0:
+                continue
+            capacity = _row(capacities, t)
+            left = 1.0  # of the batch, what better options leave over
+            for k in range(rank):
+                p = options[rho, k]
+                if y[p] > 0.0:
+                    left -= _share(tables, capacity, load[t], p) * y[p]
                     if left <= 0.0:
                         break
-                saved += (left - min(left, spare)) * (costs[rho, last] - here)
-                gains[n] += r * saved
+            if left <= 0.0:
+                continue
+            # what it takes over it takes from the worst options in use, the covering one first
+            spare = left - min(left, _share(tables, capacity, load[t], added) * (1.0 - y[added]))
+            saved = 0.0
+            for k in range(rank, last):
+                p = options[rho, k]
+                if y[p] == 0.0:
+                    continue
+                w = min(left, _share(tables, capacity, load[t], p) * y[p])
+                left -= w
+                kept = min(w, spare)
+                spare -= kept
+                saved += (w - kept) * (costs[rho, k] - here)
+                if left <= 0.0:
+                    break
+            saved += (left - min(left, spare)) * (costs[rho, last] - here)
+            gain += r * saved
+    return gain

@@ -1,0 +1,106 @@
+"""Greedy heuristics by marginal gain per MB: in hindsight over a whole trace, and online on the last batch.
+
+Source: paper.md section 3, static greedy and last-batch greedy.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+import numpy as np
+
+from idn_agents.agent import real
+from idn_gym import kernels
+from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.trace import Trace
+from idn_gym.typing import FloatArray
+
+
+class StaticGreedy:
+    """In hindsight: add the placement with the largest marginal gain per MB over the trace, until nothing helps or fits."""
+
+    hindsight = True
+
+    def reset(self, network: Network, seed: int) -> None:
+        self._network = network
+
+    def fit(self, trace: Trace) -> None:
+        self._allocation = static_greedy(self._network, trace)
+
+    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+        return self._allocation
+
+    def info(self) -> dict[str, Any]:
+        return {}
+
+
+def static_greedy(network: Network, trace: Trace) -> FloatArray:
+    """(P,) int8: the greedy static allocation for a trace.
+
+    The gain is submodular, so a marginal gain only falls as the allocation grows: a candidate is evaluated again
+    only when it comes to the top.
+    """
+    load = kernels.loads(network, trace.requests)
+    allocation = np.zeros(network.P)
+    room = network.budgets * (1.0 + BUDGET_SLACK)
+
+    def gains(placements: Any) -> FloatArray:
+        return kernels.marginal_gains(network, trace.requests, trace.capacities, allocation, load, placements)
+
+    candidates = np.flatnonzero(network.fits)
+    heap = [
+        (-gain / network.sizes[p], int(p), 0) for p, gain in zip(candidates, gains(candidates), strict=True) if gain > 0
+    ]
+    heapq.heapify(heap)
+    placed = 0
+    while heap:
+        _, p, evaluated = heapq.heappop(heap)
+        v = network.placement_node[p]
+        if network.sizes[p] > room[v]:
+            continue
+        if evaluated < placed:
+            gain = gains([p])[0]
+            if gain > 0:
+                heapq.heappush(heap, (-gain / network.sizes[p], p, placed))
+            continue
+        allocation[p] = 1.0
+        room[v] -= network.sizes[p]
+        placed += 1
+    return allocation.astype(np.int8)
+
+
+class LastBatchGreedy:
+    """From the cloud down, node by node, fill by marginal gain per MB on the last batch.
+
+    Parameters
+    ----------
+    keep : bonus on the gain of what a node already holds: 0.5 asks a newcomer to be half as good again.
+    average : weight of the past in a moving average of the requests, in [0, 1); 0 looks at the last batch alone.
+    """
+
+    def __init__(self, keep: float = 0.5, average: float = 0.0) -> None:
+        self._keep = real("keep", keep)
+        self._average = real("average", average, highest=1.0 - 1e-9)
+
+    def reset(self, network: Network, seed: int) -> None:
+        self._network = network
+        self._order = np.argsort(network.tiers, kind="stable")
+        self._requests: FloatArray | None = None
+
+    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+        requests = observation["requests"].astype(np.float64)
+        if self._requests is not None:
+            requests = self._average * self._requests + (1.0 - self._average) * requests
+        if requests.any():
+            self._requests = requests
+        bonus = 1.0 + self._keep * observation["allocation"].astype(np.float64)
+        allocation = np.zeros(self._network.P)
+        load = kernels.loads(self._network, requests)
+        kernels.fill_by_gain(
+            self._network, requests, observation["capacities"], load, self._order, bonus, allocation
+        )
+        return allocation.astype(np.int8)
+
+    def info(self) -> dict[str, Any]:
+        return {}

@@ -1,0 +1,195 @@
+"""INFIDA: distributed online mirror descent with dependent rounding, and its offline form.
+
+Source: paper.md sections 2 and 3 (Si Salem et al., IEEE/ACM ToN 32(1), 2024).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from idn_agents.agent import generator, one_of, real, whole
+from idn_gym import kernels
+from idn_gym.network import Network
+from idn_gym.trace import Trace
+from idn_gym.typing import FloatArray
+
+_RATES = ("scale-free", "theory")
+
+
+class Infida:
+    """Keep a fractional state per node, step along the subgradient of the last slot's gain, round the state.
+
+    Parameters
+    ----------
+    learning_rate : ``scale-free`` (default): per node, `scale` over the running mean of max_m g_m/s_m, so that no
+        unit and no request rate matters. ``theory``: the constant of the regret bound under the library's capacity
+        rule, for the scenario's horizon. Or a number, the eta of every node in MB per ms.
+    scale : of the scale-free rate; between 1 and 3 works, 0.3 is slow, 10 unstable.
+    refresh : slots between roundings; the state moves in every slot. ``dynamic`` starts at 1 and waits one slot
+        longer after each rounding, up to `target`.
+    target : the period that a dynamic refresh ends at.
+    residual : what becomes of the entry per node that rounding leaves fractional, ``drop`` or ``reserve``;
+        see `idn_gym.allocation.round_dependent`. ``reserve`` keeps the guarantee, against a smaller budget.
+    """
+
+    def __init__(
+        self,
+        learning_rate: str | float = "scale-free",
+        scale: float = 2.0,
+        refresh: int | str = 1,
+        target: int = 32,
+        residual: str = "drop",
+    ) -> None:
+        named = isinstance(learning_rate, str)
+        self._rate = one_of("learning_rate", learning_rate, _RATES) if named else real("learning_rate", learning_rate)
+        self._scale = real("scale", scale)
+        self._dynamic = refresh == "dynamic"
+        self._refresh = 1 if self._dynamic else whole("refresh", refresh)
+        self._target = whole("target", target)
+        self._residual = one_of("residual", residual, ("drop", "reserve"))
+
+    def reset(self, network: Network, seed: int) -> None:
+        self._network, self._generator = network, generator(seed)
+        self._mass = state_mass(network, self._residual)
+        self._log_state = start(network, self._mass)
+        self._steps = StepSizes(network, self._rate, self._scale)
+        self._slot, self._next_refresh, self._period = 0, 0, self._refresh
+
+    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+        if self._slot > 0:
+            _, gradient = kernels.gain_and_subgradient(
+                self._network, observation["requests"], observation["capacities"], self._state
+            )
+            rate = self._steps.next(gradient)
+            self._log_state = update(self._network, self._log_state, gradient, rate, self._mass)
+        self._state = np.exp(self._log_state)
+        if self._slot == self._next_refresh:
+            uniforms = self._generator.random((1, 2, self._network.P))
+            self._allocation = kernels.round_dependent(self._network, self._state, uniforms, self._residual)[0]
+            self._next_refresh += self._period
+            if self._dynamic:
+                self._period = min(self._period + 1, self._target)
+        self._slot += 1
+        return self._allocation
+
+    @property
+    def fractional(self) -> FloatArray:
+        """(P,) the state that the last act was drawn from."""
+        return self._state[0]
+
+    def info(self) -> dict[str, Any]:
+        return {}
+
+
+class InfidaOffline:
+    """Mirror descent on the time-averaged gain of the whole trace; the average state, rounded once.
+
+    Parameters
+    ----------
+    iterations : steps of mirror descent.
+    scale : of the scale-free learning rate.
+    """
+
+    hindsight = True
+
+    def __init__(self, iterations: int = 200, scale: float = 2.0) -> None:
+        self._iterations, self._scale = whole("iterations", iterations), real("scale", scale)
+
+    def reset(self, network: Network, seed: int) -> None:
+        self._network, self._generator = network, generator(seed)
+
+    def fit(self, trace: Trace) -> None:
+        network = self._network
+        mass, load = network.spendable, kernels.loads(network, trace.requests)
+        log_state = start(network, mass)
+        steps = StepSizes(network, "scale-free", self._scale)
+        total = np.zeros(network.P)
+        for _ in range(self._iterations):
+            state = np.exp(log_state[0])
+            total += state
+            _, by_type = kernels.type_gains(network, trace.requests, trace.capacities, state, load)
+            gradient = np.bincount(network.options.ravel(), by_type.ravel(), minlength=network.P + 1)[None, :-1]
+            log_state = update(network, log_state, gradient, steps.next(gradient), mass)
+        self.fractional = total / self._iterations
+        uniforms = self._generator.random((1, 2, network.P))
+        self._allocation = kernels.round_dependent(network, self.fractional[None], uniforms)[0]
+
+    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+        return self._allocation
+
+    def info(self) -> dict[str, Any]:
+        return {"iterations": self._iterations}
+
+
+def state_mass(network: Network, residual: str = "drop") -> FloatArray:
+    """(V,) MB a state spends at each node: min(b, ||s||_1), less the largest size under ``reserve``."""
+    if residual != "reserve":
+        return network.spendable
+    largest = kernels.node_maximum(network, network.sizes[None])[0]
+    total = np.bincount(network.placement_node, network.sizes * network.fits, minlength=network.V)
+    return np.where(total <= network.budgets, total, np.maximum(0.0, network.budgets - largest))
+
+
+def start(network: Network, mass: FloatArray) -> FloatArray:
+    """(1, P) log y_1 = argmin Phi: the same fraction of everything that fits. paper.md section 2."""
+    return kernels.project(network, np.zeros((1, network.P)), mass)
+
+
+def update(
+    network: Network, log_state: FloatArray, gradient: FloatArray, rate: FloatArray, mass: FloatArray
+) -> FloatArray:
+    """(B, P) log y_{t+1}, the one step of INFIDA, for a batch of independent states.
+
+    h = y exp(eta g / s), then the Bregman projection on each node's budget; in the log domain throughout.
+
+    Parameters
+    ----------
+    log_state : (B, P) log y_t.
+    gradient : (B, P) g_t in ms.
+    rate : (B, V) eta in MB per ms.
+    mass : (V,) MB the state of each node sums to.
+
+    Source: paper.md section 2, start, step and projection.
+    """
+    log_h = log_state + rate[:, network.placement_node] * (gradient / network.sizes)
+    return kernels.project(network, log_h, mass)
+
+
+class StepSizes:
+    """The learning rate of each node over time; see `Infida`."""
+
+    def __init__(self, network: Network, rate: str | float, scale: float) -> None:
+        self._network, self._scale = network, scale
+        self._constant: float | None = theory_rate(network) if rate == "theory" else None
+        if not isinstance(rate, str):
+            self._constant = rate
+        self._sum = np.zeros((1, network.V))
+        self._count = 0
+
+    def next(self, gradient: FloatArray) -> FloatArray:
+        """(B, V) rate for the step along this gradient (B, P)."""
+        if self._constant is not None:
+            return np.full((len(gradient), self._network.V), self._constant)
+        self._count += 1
+        self._sum = self._sum + kernels.node_maximum(self._network, gradient / self._network.sizes)
+        return np.divide(self._scale * self._count, self._sum, out=np.zeros_like(self._sum), where=self._sum > 0)
+
+
+def theory_rate(network: Network) -> float:
+    """The eta of the regret bound, for the scenario's horizon T and the library's capacity rule, in MB per ms.
+
+    eta = (1/sigma) sqrt(2 theta D / T), with sigma = max L_m Delta_C / s_m, theta = 1 / sum_v min{b^v, ||s^v||_1} and
+    D = sum_v min{b^v, ||s^v||_1} log(||s^v||_1 / min{b^v, ||s^v||_1}). 0 where there is nothing to choose.
+    Source: paper.md section 2.
+    """
+    spendable = network.spendable
+    total = np.bincount(network.placement_node, network.sizes * network.fits, minlength=network.V)
+    used = spendable > 0
+    divergence = float((spendable[used] * np.log(total[used] / spendable[used])).sum())
+    saved = float((network.costs[:, -1] - network.costs[:, 0]).max())
+    sigma = float((network.capacities * network.fits / network.sizes).max(initial=0.0)) * saved
+    if sigma == 0.0 or divergence == 0.0:
+        return 0.0
+    return float(np.sqrt(2.0 * divergence / spendable.sum() / network.scenario.horizon) / sigma)

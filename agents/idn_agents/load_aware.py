@@ -1,0 +1,162 @@
+"""Online load-aware greedy (OLAG), the rival of the paper, in the library's reading.
+
+Source: paper.md section 3; the authors' own algorithm is known to us only in outline, so this is a reading of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from idn_agents.agent import real
+from idn_gym import kernels
+from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.typing import FloatArray, IntArray
+
+
+class LoadAwareGreedy:
+    """Each node counts the requests that a model could have served better, and fills its budget by what that saves.
+
+    All nodes act at once, on counters of the last slot. For a placement p at node v and a type that lists it, the
+    counter is the number of requests that passed v, were served at v or farther, and cost more than p would have;
+    requests that v itself served count at the repository's cost, since what served them is up for choice.
+
+    Parameters
+    ----------
+    decay : weight of the past in the counters, in [0, 1); 0 looks at the last slot alone.
+    """
+
+    def __init__(self, decay: float = 0.0) -> None:
+        self._decay = real("decay", decay, highest=1.0 - 1e-9)
+
+    def reset(self, network: Network, seed: int) -> None:
+        self._network = network
+        self._position, self._repository_position = _positions(network)
+        self._counted = np.zeros((2, network.R, network.K))  # requests, and ms they would have saved
+
+    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+        network, requests = self._network, observation["requests"].astype(np.float64)
+        capacities, held = observation["capacities"].astype(np.float64), observation["allocation"].astype(np.float64)
+        self._counted *= self._decay
+        load = kernels.loads(network, requests)[0]
+        _count(
+            network.tables, requests, capacities, held, load, self._position, self._repository_position, *self._counted
+        )
+        allocation = np.zeros(network.P, dtype=np.int8)
+        _fill(network.tables, network.listing, capacities, held, *self._counted.copy(), allocation)
+        return allocation
+
+    def info(self) -> dict[str, Any]:
+        return {}
+
+
+def _positions(network: Network) -> tuple[IntArray, IntArray]:
+    """(R, K) how far along its type's path each option is, and (R,) the same of the repository model."""
+    node = np.append(network.placement_node, -1)[network.options]
+    position = np.zeros(node.shape, dtype=np.int32)
+    repository = np.zeros(network.R, dtype=np.int32)
+    for j, along in enumerate(network.paths.T):
+        position[node == along[:, None]] = j
+        repository[network.repository_node == along] = j
+    return position, repository
+
+
+@njit(cache=True, nogil=True)
+def _count(tables, requests, capacities, held, load, position, repository_position, counted, saved):  # type: ignore[no-untyped-def]
+    """Add the last slot to the counters: requests (R, K), and the ms (R, K) that serving them here would have saved."""
+    options, costs = tables.options, tables.costs
+    served = np.empty(options.shape[1] + 1)
+    rank = np.empty(options.shape[1] + 1, dtype=np.int64)
+    for rho in range(len(requests)):
+        if requests[rho] == 0.0:
+            continue
+        last = tables.option_count[rho] - 1
+        left = 1.0
+        n = 0
+        for k in range(last):
+            p = options[rho, k]
+            w = min(left, min(1.0, capacities[p] * load[tables.placement_group[p]]) * held[p])
+            if w > 0.0:
+                served[n], rank[n] = w * requests[rho], k
+                left -= w
+                n += 1
+        if left > 0.0:
+            served[n], rank[n] = left * requests[rho], last
+            n += 1
+        for k in range(last):
+            here = position[rho, k]
+            for i in range(n):
+                at = repository_position[rho] if rank[i] == last else position[rho, rank[i]]
+                if at < here:
+                    continue
+                cost = costs[rho, last] if at == here else costs[rho, rank[i]]
+                if cost > costs[rho, k]:
+                    counted[rho, k] += served[i]
+                    saved[rho, k] += served[i] * (cost - costs[rho, k])
+
+
+@njit(cache=True, nogil=True)
+def _fill(tables, listing, capacities, held, counted, saved, allocation):  # type: ignore[no-untyped-def]
+    """At each node take the placement that saves most per MB, subtract what it absorbs, until nothing helps or fits."""
+    start, types, ranks = listing
+    absorbed = np.zeros(len(tables.costs))
+    value = np.empty(len(allocation))
+    taken = np.empty(len(allocation))
+    for v in range(len(tables.budgets)):
+        first, stop = tables.node_start[v], tables.node_start[v + 1]
+        room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
+        for p in range(first, stop):
+            value[p] = _value(tables, listing, capacities, counted, saved, taken, p)
+        while True:
+            best = stop
+            for p in range(first, stop):
+                if allocation[p] == 0 and tables.sizes[p] <= room and value[p] > 0.0:
+                    if best == stop or value[p] > value[best]:
+                        best = p
+            if best == stop:
+                break
+            allocation[best] = 1
+            room -= tables.sizes[best]
+            for entry in range(start[best], start[best + 1]):
+                absorbed[types[entry]] = counted[types[entry], ranks[entry]] * taken[best]
+            for p in range(first, stop):
+                if allocation[p] or tables.placement_group[p] != tables.placement_group[best]:
+                    continue
+                for entry in range(start[p], start[p + 1]):
+                    rho, k = types[entry], ranks[entry]
+                    if counted[rho, k] > 0.0 and tables.costs[rho, k] >= _cost(tables, listing, rho, best):
+                        left = max(0.0, counted[rho, k] - absorbed[rho])
+                        saved[rho, k] *= left / counted[rho, k]
+                        counted[rho, k] = left
+                value[p] = _value(tables, listing, capacities, counted, saved, taken, p)
+            for entry in range(start[best], start[best + 1]):
+                absorbed[types[entry]] = 0.0
+        for p in range(first, stop):  # what is there already stays where there is room, since keeping it costs nothing
+            if held[p] > 0.0 and allocation[p] == 0 and tables.sizes[p] <= room:
+                allocation[p] = 1
+                room -= tables.sizes[p]
+
+
+@njit(cache=True, nogil=True)
+def _value(tables, listing, capacities, counted, saved, taken, p):  # type: ignore[no-untyped-def]
+    """Ms saved per MB; what p has capacity for is shared in proportion to the counters. Notes the part it takes."""
+    start, types, ranks = listing
+    requests = 0.0
+    ms = 0.0
+    for entry in range(start[p], start[p + 1]):
+        requests += counted[types[entry], ranks[entry]]
+        ms += saved[types[entry], ranks[entry]]
+    taken[p] = min(1.0, capacities[p] / requests) if requests > 0.0 else 0.0
+    return ms * taken[p] / tables.sizes[p]
+
+
+@njit(cache=True, nogil=True)
+def _cost(tables, listing, rho, p):  # type: ignore[no-untyped-def]
+    """Cost of serving type rho at p; infinite where the type does not list it."""
+    start, types, ranks = listing
+    for entry in range(start[p], start[p + 1]):
+        if types[entry] == rho:
+            return tables.costs[rho, ranks[entry]]
+    return np.inf

@@ -1,0 +1,74 @@
+"""Filling nodes by marginal gain, the one greedy step that every greedy heuristic here takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from idn_gym.kernels.gain import _marginal_gain, _rows
+from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.typing import FloatArray
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+def fill_by_gain(
+    network: Network,
+    requests: FloatArray,
+    capacities: FloatArray,
+    load: FloatArray,
+    nodes: Any,
+    bonus: FloatArray,
+    allocation: FloatArray,
+) -> None:
+    """Fill nodes one after the other, each by marginal gain per MB given all that is placed so far, in place.
+
+    Parameters
+    ----------
+    requests, capacities, load : (T, R), (T or 1, P), and `loads` of the requests.
+    nodes : nodes to fill, in this order.
+    bonus : (P,) factor on the gain of each placement; one with no gain is placed only if its bonus exceeds 1, last.
+    allocation : (P,) float64, added to in place; the nodes to fill should be empty in it.
+    """
+    requests, capacities, _, _ = _rows(network, requests, capacities, allocation)
+    order = np.asarray(nodes, dtype=np.int64)
+    _fill_by_gain(network.tables, network.listing, requests, capacities, load, order, bonus, allocation)
+
+
+@_jit
+def _fill_by_gain(tables, listing, requests, capacities, load, nodes, bonus, y):  # type: ignore[no-untyped-def]
+    value = np.empty(len(y))
+    for v in nodes:
+        start, stop = tables.node_start[v], tables.node_start[v + 1]
+        room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
+        for p in range(start, stop):
+            value[p] = -1.0
+            if tables.sizes[p] <= room:
+                value[p] = _value(tables, listing, requests, capacities, load, bonus, y, p)
+        while True:
+            best = start
+            for p in range(start, stop):
+                if tables.sizes[p] > room:
+                    value[p] = -1.0
+                if value[p] > value[best]:
+                    best = p
+            if start == stop or value[best] < 0.0:
+                break
+            if value[best] == 0.0:  # no gain left: what is there already stays, since keeping it costs nothing
+                value[best] = -1.0
+                if bonus[best] <= 1.0:
+                    continue
+            y[best] = 1.0
+            room -= tables.sizes[best]
+            value[best] = -1.0
+            for p in range(start, stop):
+                if value[p] > 0.0 and tables.placement_group[p] == tables.placement_group[best]:
+                    value[p] = _value(tables, listing, requests, capacities, load, bonus, y, p)
+
+
+@_jit
+def _value(tables, listing, requests, capacities, load, bonus, y, p):  # type: ignore[no-untyped-def]
+    gain = _marginal_gain(tables, listing, requests, capacities, y, load, p)
+    return max(0.0, gain) * bonus[p] / tables.sizes[p]
