@@ -154,6 +154,10 @@ class Network:
         index[self.placement_node, self.placement_model] = np.arange(self.P)
         return index
 
+    def is_permanent(self, node: int, model: int) -> bool:
+        """Whether a node is a repository of a model (or of the model that it is a replica of)."""
+        return self.scenario.models[model // self.scenario.replicas].name in (self.scenario.nodes[node].repository or ())
+
     def to_matrix(self, values: FloatArray, fill: float = 0.0) -> FloatArray:
         """(..., P) values per placement as (..., V, M), with `fill` where there is no placement."""
         values = np.asarray(values)

@@ -133,7 +133,7 @@ Workload = Annotated[Zipf | Burst | Replay, Field(discriminator="kind")]
 class Scenario(_Section):
     """Everything needed, with a seed, to reproduce a run. Immutable; valid once it exists."""
 
-    format: Literal["idn-gym/scenario-1"] = FORMAT
+    format: Literal["idn-gym/scenario-1"]
     name: Name
     slot_seconds: Positive = 60.0
     horizon: Annotated[int, Field(ge=1)] = 600

@@ -1,0 +1,86 @@
+"""Allocation files: JSON, node -> list of model names, or node -> {model: fraction}."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from idn_gym.allocation import check
+from idn_gym.errors import IdnError
+from idn_gym.network import Network
+from idn_gym.scenario_file import read_values
+from idn_gym.typing import FloatArray
+
+
+def read_allocation(network: Network, path: Path) -> FloatArray:
+    """(P,) float64 of an allocation file, feasible.
+
+    A repository model at its own node is there anyway and changes nothing.
+
+    Raises
+    ------
+    IdnError
+        Naming the node and model that is unknown, cannot run there, is given twice, has a fraction outside [0, 1],
+        or the node that is over its budget.
+    """
+    values = read_values(path)
+    if not isinstance(values, dict):
+        raise IdnError(f"{path}: an allocation maps each node to its models, not {type(values).__name__}")
+    nodes = {name: v for v, name in enumerate(network.node_names)}
+    models = {name: m for m, name in enumerate(network.model_names)}
+    allocation = np.zeros(network.P)
+    for node, held in values.items():
+        if node not in nodes:
+            raise IdnError(f"{path}: unknown node {node!r}; allowed: {_some(nodes)}")
+        for model, fraction in _pairs(path, node, held):
+            if model not in models:
+                raise IdnError(f"{path}: {node}: unknown model {model!r}; allowed: {_some(models)}")
+            number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
+            if not (number and 0.0 <= fraction <= 1.0):
+                raise IdnError(f"{path}: {node}.{model}: {fraction!r}; must be a number in [0, 1]")
+            p = network.placement_index[nodes[node], models[model]]
+            if p >= 0:
+                allocation[p] = fraction
+            elif not network.is_permanent(nodes[node], models[model]):
+                raise IdnError(f"{path}: {model} cannot run at {node}: it has no profile for that processor")
+    try:
+        check(network, allocation)
+    except IdnError as error:
+        raise IdnError(f"{path}: {error}") from None
+    return allocation
+
+
+def named(network: Network, allocation: FloatArray) -> dict[str, list[str]]:
+    """An integral allocation (P,) as node -> model names, in the form of an allocation file."""
+    held: dict[str, list[str]] = {}
+    for p in np.flatnonzero(allocation):
+        node = network.node_names[network.placement_node[p]]
+        held.setdefault(node, []).append(network.model_names[network.placement_model[p]])
+    return held
+
+
+def named_values(network: Network, values: FloatArray) -> dict[str, dict[str, float]]:
+    """(P,) values as node -> {model: value}."""
+    held: dict[str, dict[str, float]] = {}
+    for p, value in enumerate(np.asarray(values).tolist()):
+        node = network.node_names[network.placement_node[p]]
+        held.setdefault(node, {})[network.model_names[network.placement_model[p]]] = value
+    return held
+
+
+def _pairs(path: Path, node: str, held: Any) -> list[tuple[str, Any]]:
+    if isinstance(held, dict):
+        return list(held.items())
+    if not isinstance(held, list) or not all(isinstance(model, str) for model in held):
+        raise IdnError(f"{path}: {node}: {str(held)[:60]!r}; must be a list of model names or {{model: fraction}}")
+    repeated = [model for model in held if held.count(model) > 1]
+    if repeated:
+        raise IdnError(f"{path}: {node}: model {repeated[0]!r} twice")
+    return [(model, 1.0) for model in held]
+
+
+def _some(allowed: dict[str, int]) -> str:
+    names = list(allowed)
+    return ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")

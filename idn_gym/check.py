@@ -1,0 +1,46 @@
+"""Validating a file of any kind, told by its content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from idn_gym.allocation_file import read_allocation
+from idn_gym.errors import IdnError
+from idn_gym.network import Network
+from idn_gym.scenario_file import load_scenario, read_values
+from idn_gym.trace import CAPACITY_COLUMNS, header, read_capacities, read_trace
+
+
+def check_file(path: Path, scenario: str | None = None, overrides: Iterable[str] = ()) -> str:
+    """Validate a scenario, trace, capacity or allocation file, and say which it is.
+
+    Parameters
+    ----------
+    scenario : the scenario that a trace, capacity or allocation file is for.
+    overrides : applied to that scenario.
+
+    Raises
+    ------
+    IdnError
+        With the first fault; or if a file needs a scenario and none is given.
+    """
+    if path.suffix.lower() == ".csv":
+        network = _network(path, scenario, overrides)
+        if header(path) == CAPACITY_COLUMNS:
+            read_capacities(network, path)
+            return "capacity"
+        read_trace(network, path)
+        return "trace"
+    values = read_values(path)
+    if not isinstance(values, dict) or "format" in values or "tasks" in values or scenario is None:
+        load_scenario(str(path.resolve()), overrides if scenario is None else ())
+        return "scenario"
+    read_allocation(_network(path, scenario, overrides), path)
+    return "allocation"
+
+
+def _network(path: Path, scenario: str | None, overrides: Iterable[str]) -> Network:
+    if scenario is None:
+        raise IdnError(f"{path}: give --scenario, the scenario that the file is for")
+    return Network.compile(load_scenario(scenario, overrides))

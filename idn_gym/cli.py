@@ -1,0 +1,239 @@
+"""The command line, ``idn-gym``: each command reads its input, calls the library and prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from idn_gym import plugins
+from idn_gym.errors import IdnError
+
+app = typer.Typer(
+    help="Inference delivery networks: which ML models should live where?",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="packaged name, id, or a scenario file")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. workload.rate=300")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout and nothing else")]
+Slots = Annotated[int | None, typer.Option(min=1, help="slots to play; default: the trace's, or the scenario's horizon")]
+Seed = Annotated[int, typer.Option(min=0, help="seed of the request stream and of the agents")]
+TraceFile = Annotated[Path | None, typer.Option("--trace", help="request file that replaces the workload")]
+CapacityFile = Annotated[Path | None, typer.Option("--capacities", help="capacity file that goes with the trace")]
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """Packaged scenarios and registered agents."""
+    from idn_gym import tables
+    from idn_gym.network import Network
+    from idn_gym.registration import SCENARIO_OF_ID
+    from idn_gym.scenario_file import load_scenario
+
+    rows = [(env_id, name, Network.compile(load_scenario(name))) for env_id, name in SCENARIO_OF_ID.items()]
+    agents = plugins.names(plugins.AGENTS)
+    if as_json:
+        scenarios = [
+            {"id": env_id, "name": name, **_sizes(network), "horizon": network.scenario.horizon}
+            for env_id, name, network in rows
+        ]
+        return print_json({"scenarios": scenarios, "agents": agents})
+    console = tables.console()
+    console.print(tables.scenarios(rows))
+    console.print(f"agents: {', '.join(agents)}", soft_wrap=True)
+    return None
+
+
+@app.command()
+def show(
+    scenario: ScenarioName,
+    overrides: Overrides = None,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="the scenario file itself: a start for one's own")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sizes, nodes, models, request types and the provenance of every figure."""
+    from idn_gym import tables
+    from idn_gym.network import Network
+    from idn_gym.scenario_file import load_scenario, to_yaml
+
+    loaded = load_scenario(scenario, overrides or ())
+    if as_yaml:
+        sys.stdout.write(to_yaml(loaded))
+        return
+    network = Network.compile(loaded)
+    if as_json:
+        tasks, names = loaded.tasks, network.node_names
+        types = [
+            {"task": tasks[network.type_task[rho]], "path": [names[v] for v in network.paths[rho] if v >= 0]}
+            for rho in range(network.R)
+        ]
+        document = {"sizes": _sizes(network), "request_types": types, "scenario": loaded.to_dict()}
+        return print_json({"name": loaded.name, **document, "provenance": loaded.provenance})
+    console = tables.console()
+    sizes = ", ".join(f"{axis} = {size:,}" for axis, size in _sizes(network).items())
+    workload = loaded.workload.model_dump(exclude_none=True, exclude_defaults=True) if loaded.workload else "none"
+    console.print(f"{loaded.name}: {sizes}, slots of {loaded.slot_seconds:g} s, horizon {loaded.horizon}")
+    console.print(f"accuracy weight {loaded.accuracy_weight:g} ms per point, workload {workload}", soft_wrap=True)
+    for table in (tables.nodes(network), tables.models(loaded), tables.request_types(network)):
+        console.print(table)
+    if loaded.provenance:
+        console.print(tables.provenance(loaded))
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="scenario, trace, capacity or allocation file")],
+    scenario: Annotated[str | None, typer.Option(help="the scenario that a trace or allocation is for")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Validate a file; its kind is told by its content."""
+    from idn_gym.check import check_file
+
+    kind = check_file(file, scenario, overrides or ())
+    if as_json:
+        return print_json({"ok": True, "kind": kind})
+    print(f"{file}: a valid {kind} file")
+
+
+@app.command()
+def trace(
+    scenario: ScenarioName,
+    overrides: Overrides = None,
+    slots: Slots = None,
+    seed: Seed = 0,
+    output: Annotated[Path | None, typer.Option(help="request file to write; default: stdout")] = None,
+    capacities: Annotated[Path | None, typer.Option(help="capacity file to write as well")] = None,
+) -> None:
+    """Write the request stream that a seed gives, as a trace file."""
+    from idn_gym.experiment import AgentSpec, RunSpec
+    from idn_gym.records import write_text
+    from idn_gym.scenario_file import load_scenario
+    from idn_gym.trace import capacities_csv, requests_csv
+
+    spec = RunSpec(load_scenario(scenario, overrides or ()), AgentSpec("none"), seed, slots)
+    network, drawn = spec.stream()
+    if capacities is not None:
+        write_text(capacities, capacities_csv(network, drawn))
+    if output is None:
+        sys.stdout.write(requests_csv(network, drawn))
+    else:
+        write_text(output, requests_csv(network, drawn))
+
+
+@app.command()
+def evaluate(
+    scenario: ScenarioName,
+    allocation: Annotated[Path, typer.Option(help="allocation file, integral or fractional")],
+    requests: Annotated[Path, typer.Option(help="request file")],
+    capacities: Annotated[Path | None, typer.Option(help="capacity file; default: nominal")] = None,
+    subgradient: Annotated[bool, typer.Option("--subgradient", help="the subgradient of every slot too")] = False,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a trace with one allocation."""
+    from idn_gym import evaluation, tables
+    from idn_gym.allocation_file import read_allocation
+    from idn_gym.network import Network
+    from idn_gym.scenario_file import load_scenario
+    from idn_gym.trace import read_trace
+
+    network = Network.compile(load_scenario(scenario, overrides or ()))
+    stream = read_trace(network, requests, capacities)
+    document = evaluation.evaluate(network, stream, read_allocation(network, allocation), subgradient)
+    if as_json:
+        return print_json(document)
+    tables.console().print(tables.evaluation(document))
+
+
+@app.command()
+def run(
+    scenario: ScenarioName,
+    agent: Annotated[list[str], typer.Option(metavar="AGENT", help="name or name:key=value,key=value; repeatable")],
+    overrides: Overrides = None,
+    slots: Slots = None,
+    seed: Seed = 0,
+    trace: TraceFile = None,
+    capacities: CapacityFile = None,
+    output: Annotated[Path | None, typer.Option(help="record folder to write")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted run in the record folder")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let agents face one and the same request stream, and compare them."""
+    from idn_gym import tables
+    from idn_gym.experiment import AgentSpec, RunSpec
+    from idn_gym.progress import PlayProgress
+    from idn_gym.records import run as run_specs
+    from idn_gym.scenario_file import load_scenario
+
+    if resume and output is None:
+        raise IdnError("--resume: needs --output, the record folder to go on with")
+    loaded = load_scenario(scenario, overrides or ())
+    specs = [RunSpec(loaded, AgentSpec.parse(text), seed, slots, trace, capacities) for text in agent]
+    plots = None
+    if output is not None:
+        from idn_gym.run_plots import plot_run as plots
+    with PlayProgress() as progress:
+        network, stream, results = run_specs(specs, output, resume, _command(), progress, plots)
+    if as_json:
+        rows = [result.row() for result in results]
+        return print_json({"scenario": loaded.name, "slots": stream.slots, "seed": seed, "agents": rows})
+    bound = next((result.info["bound"] for result in results if "bound" in result.info), None)
+    title = f"{loaded.name}, {stream.slots} slots, seed {seed}, {int(stream.requests.sum()):,} requests"
+    console = tables.console()
+    console.print(tables.results(results, title, bound))
+    if output is not None:
+        console.print(f"records and plots in {output}", soft_wrap=True)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(document, allow_nan=False))
+
+
+def main() -> None:
+    """Entry point: bad input is one line on stderr and exit status 2, no traceback."""
+    for name in plugins.names(plugins.COMMANDS):
+        try:
+            app.command(name)(plugins.load(plugins.COMMANDS, name))
+        except IdnError as error:  # another package's fault should not take the other commands along
+            print(f"idn-gym: {error}", file=sys.stderr)
+    try:
+        app()
+    except IdnError as error:
+        _fail(str(error), 2)
+    except OSError as error:
+        _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"idn-gym: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _sizes(network: Any) -> dict[str, int]:
+    return {axis: getattr(network, axis) for axis in ("V", "M", "P", "R", "K")}
+
+
+def _command() -> list[str]:
+    """What was typed, without ``--output`` and ``--resume``: the same for a run and its resumption."""
+    typed, kept, skip = sys.argv[1:], [], False
+    for word in typed:
+        if skip:
+            skip = False
+        elif word == "--output":
+            skip = True
+        elif word != "--resume" and not word.startswith("--output="):
+            kept.append(word)
+    return ["idn-gym", *kept]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""One unit of work: a `RunSpec`, played to a `Result`. Lists of them share a stream; records keep them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from idn_gym import kernels, plugins, yaml_file
+from idn_gym.env import observe
+from idn_gym.errors import IdnError
+from idn_gym.evaluation import slot_table
+from idn_gym.metrics import SlotTable, Summary, summarise
+from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.scenario import Replay, Scenario
+from idn_gym.trace import Trace, read_trace
+from idn_gym.typing import FloatArray
+from idn_gym.workload import draw, replayed
+
+_CHUNK = 64  # slots served at a time
+
+Progress = Callable[[str, int, int], None]  # agent, slots played, slots in all
+
+
+def silent(agent: str, played: int, slots: int) -> None:
+    """No progress shown."""
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """An agent with its parameters; on the command line ``infida:refresh=8,learning_rate=theory``."""
+
+    name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> AgentSpec:
+        """Read the form of the command line; values are YAML scalars.
+
+        Raises
+        ------
+        IdnError
+            If it is not ``name`` or ``name:key=value,key=value``.
+        """
+        name, _, rest = text.partition(":")
+        parameters = {}
+        for pair in filter(None, rest.split(",")):
+            key, equals, value = pair.partition("=")
+            if not (key and equals) or key in parameters:
+                raise IdnError(f"agent {text!r}: must be name or name:key=value,key=value, each key once")
+            parameters[key] = yaml_file.parse_yaml(value, f"agent {text!r}")
+        return cls(name, parameters)
+
+    def make(self) -> Any:
+        """The agent itself; see `plugins.make_agent`."""
+        return plugins.make_agent(self.name, self.parameters)
+
+    def __str__(self) -> str:
+        pairs = ",".join(f"{key}={value}" for key, value in self.parameters.items())
+        return f"{self.name}:{pairs}" if pairs else self.name
+
+    @property
+    def folder(self) -> str:
+        """Name of its record folder: the plain name; with parameters a slug and a short hash."""
+        if not self.parameters:
+            return self.name
+        text = json.dumps([self.name, self.parameters], sort_keys=True)
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", str(self))[:60].strip("-.")
+        return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A resolved scenario, an agent, a seed, and how many slots of which stream."""
+
+    scenario: Scenario
+    agent: AgentSpec
+    seed: int = 0
+    slots: int | None = None  # None: the trace's, or the scenario's horizon
+    trace: Path | None = None  # replaces the workload
+    capacities: Path | None = None
+
+    def stream(self) -> tuple[Network, Trace]:
+        """The network and the stream that this run is about.
+
+        Raises
+        ------
+        IdnError
+            If more slots are asked for than the trace has, or a file is not valid.
+        """
+        network = Network.compile(self.scenario)
+        if self.trace is not None:
+            trace = read_trace(network, self.trace, self.capacities)
+        elif self.capacities is not None:
+            raise IdnError(f"{self.capacities}: a capacity file goes with a trace; give both")
+        elif isinstance(self.scenario.workload, Replay):
+            trace = replayed(network)
+        else:
+            return network, draw(network, self.slots or self.scenario.horizon, self.seed)
+        return network, trace.head(self.slots or trace.slots)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run."""
+
+    agent: AgentSpec
+    hindsight: bool
+    summary: Summary
+    seconds: float  # from the agent's reset to its last slot
+    info: dict[str, Any]
+    table: SlotTable
+    changes: list[tuple[int, FloatArray]]  # (slot, allocation (P,) int8) wherever it changed
+
+    def row(self) -> dict[str, Any]:
+        """The row of the table of results, as JSON values."""
+        return {"agent": str(self.agent), **_present(asdict(self.summary)), "seconds": self.seconds}
+
+
+def play(
+    network: Network, trace: Trace, spec: AgentSpec, seed: int, progress: Progress = silent
+) -> Result:
+    """Let an agent face a stream, slot by slot.
+
+    Raises
+    ------
+    IdnError
+        If the agent submits an allocation that is not integral and feasible.
+    """
+    agent = spec.make()
+    began = time.perf_counter()
+    progress(str(spec), 0, trace.slots)
+    agent.reset(network, seed)
+    hindsight = bool(getattr(agent, "hindsight", False))
+    if hindsight:
+        agent.fit(trace)
+    parts = list(_chunks(network, trace, spec, agent, progress))
+    seconds = time.perf_counter() - began
+    columns = [part.columns() for part, _ in parts]
+    table = SlotTable(**{name: np.concatenate([column[name] for column in columns]) for name in columns[0]})
+    changes = [change for _, changed in parts for change in changed]
+    return Result(spec, hindsight, summarise(table), seconds, agent.info(), table, changes)
+
+
+def _chunks(
+    network: Network, trace: Trace, spec: AgentSpec, agent: Any, progress: Progress
+) -> Iterator[tuple[SlotTable, list[tuple[int, FloatArray]]]]:
+    """Play and serve the trace a chunk at a time, so that memory does not grow with its length."""
+    placed = np.zeros((1, network.P), dtype=np.int8)
+    observation = observe(network, np.zeros(network.R), network.capacities, placed[0])
+    for first in range(0, trace.slots, _CHUNK):
+        slots = range(first, min(first + _CHUNK, trace.slots))
+        submitted = np.empty((len(slots), network.P), dtype=np.int8)
+        fractional = []
+        for b, t in enumerate(slots):
+            submitted[b] = _integral(network, spec, t, agent.act(observation))
+            if (state := getattr(agent, "fractional", None)) is not None:
+                fractional.append(np.array(state))
+            observation = observe(network, trace.requests[t], trace.capacities_at(t), submitted[b])
+        before = np.concatenate([placed, submitted[:-1]])
+        in_use, loaded = kernels.memory(network, submitted, before)
+        _refuse_infeasible(network, spec, first, in_use)
+        requests = trace.requests[slots.start : slots.stop]
+        capacities = trace.capacities[slots.start : slots.stop] if len(trace.capacities) > 1 else trace.capacities
+        states = np.stack(fractional) if fractional else None
+        yield (
+            slot_table(network, requests, capacities, submitted, loaded, states),
+            [(t, submitted[b]) for b, t in enumerate(slots) if t == 0 or (submitted[b] != before[b]).any()],
+        )
+        placed = submitted[-1:]
+        progress(str(spec), slots[-1] + 1, trace.slots)
+
+
+def _integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> FloatArray:
+    array = np.asarray(allocation)
+    if array.shape != (network.P,):
+        raise IdnError(f"agent {spec}, slot {slot}: allocation of shape {array.shape}; must be ({network.P},)")
+    integral = array.astype(np.int8)
+    if (integral != array).any() or integral.max(initial=0) > 1 or integral.min(initial=0) < 0:
+        raise IdnError(f"agent {spec}, slot {slot}: allocation with values other than 0 and 1")
+    return integral
+
+
+def _refuse_infeasible(network: Network, spec: AgentSpec, first: int, in_use: FloatArray) -> None:
+    over = in_use > network.budgets * (1.0 + BUDGET_SLACK)
+    if over.any():
+        b, v = np.argwhere(over)[0]
+        raise IdnError(
+            f"agent {spec}, slot {first + b}: node {network.node_names[v]} holds {in_use[b, v]:.6g} MB; "
+            f"its budget is {network.budgets[v]:.6g} MB"
+        )
+
+
+def _present(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

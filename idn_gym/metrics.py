@@ -1,0 +1,70 @@
+"""What a run is judged by, computed from its per-slot table alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from idn_gym.typing import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class SlotTable:
+    """One row per slot, as in ``slots.csv``."""
+
+    requests: FloatArray  # (T,) requests in the slot
+    gain: FloatArray  # (T,) ms, summed over requests
+    cost: FloatArray  # (T,) ms, summed over requests
+    latency_ms: FloatArray  # (T,) per request, 0 without requests
+    inaccuracy: FloatArray  # (T,) percentage points per request, 0 without requests
+    model_update_mb: FloatArray  # (T,) MB newly loaded
+    fractional_gain: FloatArray | None = None  # (T,) ms, of the fractional state behind the allocation
+
+    def columns(self) -> dict[str, FloatArray]:
+        """The columns that are there, by name."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: column for name, column in named.items() if column is not None}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A row of the table of results; see `summarise`."""
+
+    ntag: float  # ms
+    gain: float  # ms, total
+    latency_ms: float
+    inaccuracy: float  # percentage points
+    model_update_mb: float  # MB per slot
+    fractional_ntag: float | None = None  # ms
+
+
+def summarise(table: SlotTable) -> Summary:
+    """NTAG, total gain, latency and inaccuracy per request over the run, MB newly loaded per slot.
+
+    Source: paper.md section 3. NTAG averages over the slots that have requests; the first load counts as an update.
+    """
+    total = table.requests.sum()
+    per_request = table.requests / total if total else table.requests
+    fractional = table.fractional_gain
+    return Summary(
+        ntag=ntag(table.gain, table.requests),
+        gain=float(table.gain.sum()),
+        latency_ms=float((table.latency_ms * per_request).sum()),
+        inaccuracy=float((table.inaccuracy * per_request).sum()),
+        model_update_mb=float(table.model_update_mb.mean()),
+        fractional_ntag=None if fractional is None else ntag(fractional, table.requests),
+    )
+
+
+def ntag(gain: FloatArray, requests: FloatArray) -> float:
+    """Time-averaged normalised gain in ms: the mean over slots with requests of gain / requests; 0 if none has any."""
+    busy = requests > 0
+    return float((gain[busy] / requests[busy]).mean()) if busy.any() else 0.0
+
+
+def running_ntag(gain: FloatArray, requests: FloatArray) -> FloatArray:
+    """(T,) NTAG of the slots so far."""
+    busy = requests > 0
+    each = np.divide(gain, requests, out=np.zeros_like(gain), where=busy)
+    return np.cumsum(each) / np.maximum(np.cumsum(busy), 1)

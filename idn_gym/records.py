@@ -1,0 +1,197 @@
+"""Record folders: what a run leaves behind, written so that a kill or a full disk loses nothing complete.
+
+Layout (design, command line): ``run.json``, ``requests.csv``, ``capacities.csv`` when they vary, plots, and per agent
+a folder with ``slots.csv``, ``allocations.csv`` and last, as the mark of completion, ``result.json``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from idn_gym.errors import IdnError
+from idn_gym.experiment import AgentSpec, Progress, Result, RunSpec, play, silent
+from idn_gym.metrics import SlotTable, summarise
+from idn_gym.network import Network
+from idn_gym.scenario_file import read_text
+from idn_gym.trace import Trace, capacities_csv, number, requests_csv
+from idn_gym.typing import FloatArray
+
+FORMAT = "idn-gym/run-1"
+_PACKAGES = ("idn-gym", "gymnasium", "numpy", "scipy", "numba", "networkx", "pydantic", "highspy")
+
+
+def run(
+    specs: Sequence[RunSpec],
+    output: Path | None = None,
+    resume: bool = False,
+    command: Sequence[str] = (),
+    progress: Progress = silent,
+    plots: Callable[[Path, Network, Trace, list[Result]], None] | None = None,
+) -> tuple[Network, Trace, list[Result]]:
+    """Play agents on one and the same stream, and keep the records under `output` if given.
+
+    Parameters
+    ----------
+    specs : runs that differ in their agent alone.
+    output : record folder; new or empty, unless `resume`.
+    resume : keep the agents that have a result there, and play the others from their start.
+    command : what was typed, without ``--output`` and ``--resume``; kept in ``run.json``.
+    plots : draws into the record folder once every agent has played.
+
+    Raises
+    ------
+    IdnError
+        If an agent, trace or folder is not as it must be; nothing is played then.
+    OSError
+        If the disk is full; what was complete stays.
+    """
+    if len({spec.agent.folder for spec in specs}) < len(specs):
+        raise IdnError("agents: the same agent with the same parameters twice; each can run once")
+    for spec in specs:
+        spec.agent.make()  # a wrong parameter should not cost the agents before it
+    network, trace = specs[0].stream()
+    if output is not None:
+        _begin(output, specs, network, trace, resume, command)
+    results = []
+    for spec in specs:
+        folder = output / spec.agent.folder if output else None
+        if folder and (folder / "result.json").exists():
+            results.append(read_result(network, folder, spec.agent))
+            continue
+        result = play(network, trace, spec.agent, spec.seed, progress)
+        if folder:
+            _write_result(network, folder, result)
+        results.append(result)
+    if output is not None and plots is not None:
+        plots(output, network, trace, results)
+    return network, trace, results
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears under its name only when it is whole and on the disk."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic(path) as file:
+        file.write(text.encode())
+
+
+def read_result(network: Network, folder: Path, agent: AgentSpec) -> Result:
+    """Read back what a completed agent left; the summary is computed anew from ``slots.csv``."""
+    kept = json.loads(read_text(folder / "result.json"))
+    table = _read_slots(folder / "slots.csv")
+    changes = _read_changes(network, folder / "allocations.csv")
+    return Result(agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, changes)
+
+
+def _begin(
+    output: Path, specs: Sequence[RunSpec], network: Network, trace: Trace, resume: bool, command: Sequence[str]
+) -> None:
+    """Write what the agents share, or make sure that a folder to resume is about the same runs."""
+    requests = requests_csv(network, trace)
+    capacities = capacities_csv(network, trace) if len(trace.capacities) > 1 else None
+    about = {
+        "scenario": network.scenario.to_dict(),
+        "seed": specs[0].seed,
+        "slots": trace.slots,
+        "agents": [str(spec.agent) for spec in specs],
+    }
+    if output.exists() and not output.is_dir():
+        raise IdnError(f"{output}: is a file; --output takes a folder")
+    if (output / "run.json").exists() and resume:
+        kept = json.loads(read_text(output / "run.json"))
+        differing = [key for key in about if kept.get(key) != about[key]]
+        if not differing and read_text(output / "requests.csv", 2**31) != requests:
+            differing = ["requests"]
+        if differing:
+            raise IdnError(f"{output}: holds a run with other {', '.join(differing)}; resume with the same command")
+        return
+    if output.exists() and any(output.iterdir()) and not resume:
+        raise IdnError(f"{output}: not empty; give --resume to go on with the run there, or another folder")
+    output.mkdir(parents=True, exist_ok=True)
+    write_text(output / "requests.csv", requests)
+    if capacities is not None:
+        write_text(output / "capacities.csv", capacities)
+    about = {"format": FORMAT, "command": list(command), **about, "versions": versions()}
+    write_text(output / "run.json", json.dumps(about, indent=1) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result may depend on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _write_result(network: Network, folder: Path, result: Result) -> None:
+    folder.mkdir(exist_ok=True)
+    write_text(folder / "slots.csv", _slots_csv(result.table))
+    write_text(folder / "allocations.csv", _changes_csv(network, result.changes))
+    about = {**result.row(), "hindsight": result.hindsight, "info": result.info}
+    write_text(folder / "result.json", json.dumps(about, indent=1) + "\n")
+
+
+def _slots_csv(table: SlotTable) -> str:
+    columns = table.columns()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["slot", *columns])
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    writer.writerows([t, *map(number, row)] for t, row in enumerate(rows))
+    return text.getvalue()
+
+
+def _read_slots(path: Path) -> SlotTable:
+    rows = list(csv.reader(io.StringIO(read_text(path, 2**31))))
+    values = np.array(rows[1:], dtype=np.float64)
+    return SlotTable(**{name: values[:, i] for i, name in enumerate(rows[0]) if name != "slot"})
+
+
+def _changes_csv(network: Network, changes: list[tuple[int, FloatArray]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["slot", "node", "model"])
+    for slot, allocation in changes:
+        placed = np.flatnonzero(allocation)
+        nodes, models = network.placement_node[placed], network.placement_model[placed]
+        rows = [(slot, network.node_names[v], network.model_names[m]) for v, m in zip(nodes, models, strict=True)]
+        writer.writerows(rows or [(slot, "", "")])
+    return text.getvalue()
+
+
+def _read_changes(network: Network, path: Path) -> list[tuple[int, FloatArray]]:
+    nodes = {name: v for v, name in enumerate(network.node_names)}
+    models = {name: m for m, name in enumerate(network.model_names)}
+    changes: dict[int, FloatArray] = {}
+    for slot, node, model in list(csv.reader(io.StringIO(read_text(path, 2**31))))[1:]:
+        allocation = changes.setdefault(int(slot), np.zeros(network.P, dtype=np.int8))
+        if node:
+            allocation[network.placement_index[nodes[node], models[model]]] = 1
+    return list(changes.items())

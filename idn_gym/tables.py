@@ -1,0 +1,127 @@
+"""What the command line prints for people: rich tables of scenarios, networks and results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from idn_gym.experiment import Result
+from idn_gym.network import Network
+from idn_gym.scenario import Scenario
+
+SIZES = ("V", "M", "P", "R", "K")
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that does not cut tables short when its output goes to a file."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, width=None if terminal else 140, highlight=False)
+
+
+def scenarios(rows: Sequence[tuple[str, str, Network]]) -> Table:
+    """Packaged scenarios: id, name, network."""
+    table = _table("packaged scenarios", "id", "name", *SIZES, "horizon")
+    for env_id, name, network in rows:
+        sizes = [f"{getattr(network, axis):,}" for axis in SIZES]
+        table.add_row(env_id, name, *sizes, str(network.scenario.horizon))
+    return table
+
+
+def nodes(network: Network) -> Table:
+    """Nodes by tier: how many, processor, budget, and how many of the models they may hold fit at all."""
+    table = _table("nodes", "tier", "nodes", "processor", "budget MB", "placements", "fit")
+    kinds: dict[tuple[int, str, float], list[int]] = {}
+    for v, node in enumerate(network.scenario.nodes):
+        kinds.setdefault((int(network.tiers[v]), node.processor, node.budget), []).append(v)
+    for (tier, processor, budget), members in sorted(kinds.items()):
+        names = ", ".join(network.node_names[v] for v in members[:4]) + (", ..." if len(members) > 4 else "")
+        first = slice(network.node_start[members[0]], network.node_start[members[0] + 1])
+        fitting = network.fits[first]
+        table.add_row(str(tier), f"{len(members)}: {names}", processor, f"{budget:g}", str(fitting.size), str(fitting.sum()))
+    return table
+
+
+def models(scenario: Scenario) -> Table:
+    """The variants; those that differ in their task alone share a row."""
+    table = _table("models", "model", "accuracy", "processor", "size MB", "delay ms", "requests/s")
+    variants: dict[tuple[object, ...], list[str]] = {}
+    for model in scenario.models:
+        profiles = tuple((name, p.size, p.delay, p.throughput) for name, p in model.profiles.items())
+        variants.setdefault((model.name.rpartition("/")[2], model.accuracy, profiles), []).append(model.task)
+    for (name, accuracy, profiles), tasks in variants.items():
+        of = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
+        for i, (processor, *figures) in enumerate(profiles):  # type: ignore[arg-type, var-annotated, misc]
+            first = (f"{name} ({of})", f"{accuracy:g}") if i == 0 else ("", "")
+            table.add_row(*first, processor, *(f"{figure:g}" for figure in figures))
+    return table
+
+
+def request_types(network: Network, most: int = 12) -> Table:
+    """Request types: task, path, options and the span of their costs."""
+    table = _table(f"request types ({network.R})", "task", "path", "options", "best ms", "repository ms")
+    for rho in range(min(network.R, most)):
+        path = " > ".join(network.node_names[v] for v in network.paths[rho] if v >= 0)
+        costs = network.costs[rho]
+        task = network.scenario.tasks[network.type_task[rho]]
+        table.add_row(task, path, str(network.option_count[rho]), f"{costs[0]:.2f}", f"{costs[-1]:.2f}")
+    if network.R > most:
+        table.add_row("...", f"and {network.R - most} more", "", "", "")
+    return table
+
+
+def provenance(scenario: Scenario) -> Table:
+    """Where each figure comes from."""
+    table = _table("provenance", "key", "source")
+    for key, text in scenario.provenance.items():
+        table.add_row(key, text)
+    return table
+
+
+def evaluation(document: dict[str, Any]) -> Table:
+    """What one allocation makes of each slot of a trace."""
+    table = _table("evaluation", "slot", "requests", "gain ms", "cost ms", "latency ms", "inaccuracy pp")
+    for row in [*document["slots"], {**document, "slot": "all", "requests": ""}]:
+        figures = [f"{row[key]:,.3f}" for key in ("gain", "cost", "latency_ms", "inaccuracy")]
+        requests = f"{row['requests']:,g}" if row["slot"] != "all" else ""
+        table.add_row(str(row["slot"]), requests, *figures)
+    table.caption = f"NTAG {document['ntag']:.3f} ms; gain and cost summed over requests, latency and inaccuracy per request"
+    return table
+
+
+def results(rows: Sequence[Result], title: str, bound: float | None) -> Table:
+    """The comparison of agents; with each one's share of the bound on the static optimum, where that was proven."""
+    columns = ["agent", "NTAG ms", "latency ms", "inaccuracy pp", "updates MB/slot", "seconds"]
+    if any(result.summary.fractional_ntag is not None for result in rows):
+        columns.insert(2, "fractional")
+    if bound:
+        columns.insert(2, "of bound")
+    table = _table(title, *columns)
+    for result in sorted(rows, key=lambda result: -result.summary.gain):
+        summary = result.summary
+        cells = {
+            "agent": str(result.agent) + (" *" if result.hindsight else ""),
+            "NTAG ms": f"{summary.ntag:.3f}",
+            "of bound": f"{summary.gain / bound:.2%}" if bound else "",
+            "fractional": "" if summary.fractional_ntag is None else f"{summary.fractional_ntag:.3f}",
+            "latency ms": f"{summary.latency_ms:.2f}",
+            "inaccuracy pp": f"{summary.inaccuracy:.2f}",
+            "updates MB/slot": f"{summary.model_update_mb:,.0f}",
+            "seconds": f"{result.seconds:.2f}",
+        }
+        table.add_row(*(cells[column] for column in columns))
+    table.caption = "* in hindsight: has seen the whole stream, and holds one allocation throughout"
+    if bound:
+        table.caption += f"\nof bound: total gain over {bound:.6g} ms, which no static allocation exceeds; an online agent may"
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    for index, column in enumerate(columns):
+        text = column in ("agent", "id", "name", "nodes", "processor", "model", "task", "path", "key", "source")
+        table.add_column(column, justify="left" if text else "right", overflow="fold" if index else "ellipsis", no_wrap=not index)
+    return table

@@ -1,0 +1,24 @@
+"""What all tests share: hypothesis runs the same examples every time, and never fails for being slow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "fixed", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("fixed")
+
+GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
+
+
+@pytest.fixture(params=["one-station", "two-stations", "city"])
+def golden(request: pytest.FixtureRequest) -> Path:
+    """Folder of a case computed by an oracle that shares nothing with this project."""
+    folder = GOLDEN / request.param
+    if not folder.is_dir():
+        pytest.skip(f"no golden case {request.param}: {folder} is kept outside the repository")
+    return folder
