@@ -106,7 +106,8 @@ def round_dependent(
 
     Parameters
     ----------
-    uniforms : (2, P) independent draws from [0, 1): the first row orders the pairs, the second decides them.
+    uniforms : (P,) independent draws from [0, 1). Each draws the next entry with its leading digits and decides the
+        pair with the rest; the first entry has no pair to decide, so its rest is the last entry's coin.
     residual : what becomes of that last entry. ``coin``: 1 with its probability, which keeps E[x] = y but may
         exceed the budget by less than the largest size. ``drop``: 0, then `pack` by y/s what still fits: always
         feasible. ``reserve``: as ``coin``, for a state that leaves the largest size of each node free.
@@ -117,19 +118,19 @@ def round_dependent(
     rounded = np.asarray(allocation) >= 1.0
     for v in range(network.V):
         start, stop = int(network.node_start[v]), int(network.node_start[v + 1])
-        fractional = [p for p in range(start, stop) if 0.0 < allocation[p] < 1.0]
-        for k in range(len(fractional) - 1, 0, -1):
-            other = int(uniforms[0, start + k] * (k + 1))
-            fractional[k], fractional[other] = fractional[other], fractional[k]
-        open_ones: list[int] = []  # entries that are still fractional: one, or none, is carried from pair to pair
-        draw = start
-        for p in fractional:
-            open_ones.append(p)
-            if len(open_ones) == 2:
-                open_ones = _move_pair(network, mb, rounded, *open_ones, uniforms[1, draw])
-                draw += 1
-        for p in open_ones:
-            rounded[p] = residual != "drop" and uniforms[1, draw] * network.sizes[p] < mb[p]
+        waiting = [p for p in range(start, stop) if 0.0 < allocation[p] < 1.0]
+        first_coin = 0.0
+        unsettled: list[int] = []  # still fractional: at most one is carried from pair to pair
+        for k in range(len(waiting) - 1, -1, -1):
+            draw = uniforms[start + k] * (k + 1)  # its whole part draws the next entry, its fraction decides the pair
+            coin = draw - int(draw)
+            waiting[int(draw)], p = waiting[k], waiting[int(draw)]
+            first_coin = coin if k == len(waiting) - 1 else first_coin
+            unsettled.append(p)
+            if len(unsettled) == 2:
+                unsettled = _move_pair(network, mb, rounded, *unsettled, coin)
+        for p in unsettled:
+            rounded[p] = residual != "drop" and first_coin * network.sizes[p] < mb[p]
     if residual != "drop":
         return rounded.astype(np.int8)
     return pack(network, np.where(rounded, np.inf, np.asarray(allocation) / network.sizes))

@@ -42,7 +42,7 @@ def slot_table(
         latency_ms=(served.cost - network.accuracy_weight * served.inaccuracy) * per_request,
         inaccuracy=served.inaccuracy * per_request,
         model_update_mb=loaded,
-        fractional_gain=None if fractional is None else kernels.serve(network, requests, capacities, fractional).gain,
+        fractional_gain=None if fractional is None else kernels.gain(network, requests, capacities, fractional),
     )
 
 

@@ -81,6 +81,10 @@ class Network:
         for array in (value for value in vars(self).values() if isinstance(value, np.ndarray)):
             array.setflags(write=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what is computed on first use is computed again, over arrays that are read-only again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.__post_init__()

@@ -19,7 +19,6 @@ from idn_gym.typing import FloatArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Annotation
 
 Target = str | os.PathLike[str] | IO[bytes]
 
@@ -63,7 +62,8 @@ def ntag_over_time(
         colour = PALETTE[n % len(PALETTE)]
         dashes = (0, (4, 1.6)) if agent in hindsight else "solid"
         axes.plot(np.arange(1, len(average) + 1), average, color=colour, linewidth=1.6, linestyle=dashes)
-        ends.append((f"{agent}  {average[-1]:.4g}", float(average[-1]), colour))
+        if np.isfinite(average[-1]):  # else no slot had requests
+            ends.append((f"{agent}  {average[-1]:.4g}", float(average[-1]), colour))
     if bound is not None:
         axes.axhline(bound, color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)))
         ends.append((f"static bound  {bound:.4g}", bound, INK))
@@ -91,10 +91,10 @@ def latency_against_inaccuracy(rows: Sequence[Mapping[str, Any]], target: Target
     """
     if not rows:
         raise IdnError("rows: empty; must hold at least one agent")
-    figure = new_figure(900, 675, _DPI)
+    figure = new_figure(800, 560, _DPI)
     axes = _axes(
         figure,
-        (0.1, 0.12, 0.86, 0.78),
+        (0.085, 0.105, 0.89, 0.82),
         "inaccuracy, average per request (percentage points)",
         "latency, average per request (ms)",
         title,
@@ -146,7 +146,7 @@ def allocation_per_tier(
         left = np.zeros(len(tiers))
         for variant, colour in zip(variants, colours, strict=True):
             width = 100.0 * np.asarray(of_agent.get(variant, np.zeros(len(tiers))), dtype=np.float64)
-            axes.barh(tiers, width, 0.72, left, color=colour, edgecolor="white", linewidth=0.3, label=variant)
+            axes.barh(tiers, width, 0.72, left, color=colour, edgecolor="white", linewidth=0.3, label=literal(variant))
             left = left + width
         if not left.any():
             axes.text(50, (len(tiers) - 1) / 2, "nothing placed", ha="center", va="center", fontsize=8, color=INK)
@@ -168,7 +168,7 @@ def allocation_per_tier(
         alignment="left",
     )
     if title:
-        figure.suptitle(title, fontsize=10, color=INK)
+        figure.suptitle(literal(title), fontsize=10, color=INK)
     _save(figure, target)
 
 
@@ -194,8 +194,8 @@ def variant_shares(network: Network, allocation: FloatArray) -> tuple[list[str],
     cell = network.tiers[network.placement_node] * len(variants) + of_placement
     mb = np.bincount(cell, network.sizes * allocation, minlength=len(budgets) * len(variants))
     shares = mb.reshape(len(budgets), len(variants))[tiers].T / budgets[tiers]
-    inaccuracy = np.bincount(of_placement, network.inaccuracies, minlength=len(variants))
-    inaccuracy /= np.maximum(np.bincount(of_placement, minlength=len(variants)), 1)
+    placements = np.maximum(np.bincount(of_placement, minlength=len(variants)), 1)
+    inaccuracy = np.bincount(of_placement, network.inaccuracies, minlength=len(variants)) / placements
     ranked = np.argsort(inaccuracy, kind="stable")
     kept = set(np.argsort(-mb.reshape(len(budgets), -1).sum(axis=0), kind="stable")[:_MOST_VARIANTS].tolist())
     result = {variants[i]: shares[i] for i in ranked if i in kept}
@@ -223,6 +223,11 @@ def new_figure(width: int, height: int, dpi: int, layout: Any = None) -> Figure:
     except ImportError:
         raise IdnError("plots and images need matplotlib; install it with: pip install 'idn-gym[plots]'") from None
     return Figure(figsize=(width / 100.0, height / 100.0), dpi=dpi, facecolor="white", layout=layout)
+
+
+def literal(text: str) -> str:
+    """Text for matplotlib in which a dollar is a dollar, not the start of a formula."""
+    return text.replace("$", r"\$")
 
 
 def _running_average(agent: str, values: Sequence[float] | FloatArray) -> FloatArray:
@@ -254,11 +259,13 @@ def _style(axes: Axes, x: str, y: str, title: str) -> None:
     axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
-    axes.set_title(title, fontsize=9.5, color=INK, loc="left")
+    axes.set_title(literal(title), fontsize=9.5, color=INK, loc="left")
 
 
 def _label_ends(axes: Axes, ends: list[tuple[str, float, str]]) -> None:
     """Names right of the lines' ends, moved apart as little as keeps them readable."""
+    if not ends:
+        return
     from scipy.optimize import isotonic_regression
 
     order = np.argsort([value for _, value, _ in ends], kind="stable")
@@ -276,48 +283,50 @@ def _label_ends(axes: Axes, ends: list[tuple[str, float, str]]) -> None:
             transform=axes.transAxes,
             clip_on=False,
         )
-        axes.text(1.035, y, text, transform=axes.transAxes, va="center", fontsize=8.5, color=colour)
+        axes.text(1.035, y, literal(text), transform=axes.transAxes, va="center", fontsize=8.5, color=colour)
 
 
 def _label_points(axes: Axes, x: FloatArray, y: FloatArray, names: list[str], colours: list[str]) -> None:
     """Each name beside its point, at the nearest of some places where it covers no point and no other name."""
-    from matplotlib.text import Text
     from matplotlib.transforms import Bbox
 
-    pixels = axes.figure.dpi / 72.0
-    axes.figure.draw_without_rendering()  # fixes the limits, and with them where the points are
-    inside = axes.get_window_extent()
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # fixes the limits, and with them where the points are
+    pixels, inside = figure.dpi / 72.0, axes.get_window_extent()
     points = axes.transData.transform(np.column_stack([x, y]))
     taken = [Bbox.from_bounds(px - 5 * pixels, py - 5 * pixels, 10 * pixels, 10 * pixels) for px, py in points]
-    angles = np.deg2rad([0, 180, 90, 270, 45, 315, 135, 225, 22, 338, 158, 202, 67, 293, 113, 247])
+    angles = np.deg2rad([0, 180, 90, 270, 30, 330, 150, 210, 60, 300, 120, 240])
     places = [(r * np.cos(a), r * np.sin(a)) for r in (10, 18, 28, 40, 55, 75, 100) for a in angles]
-    for name, colour, px, py in zip(names, colours, x, y, strict=True):
-        label = axes.annotate(
-            name,
-            (px, py),
-            (0, 0),
+    for name, colour, at, (px, py) in zip(names, colours, zip(x, y, strict=True), points, strict=True):
+        text = axes.text(0, 0, literal(name), fontsize=8.5)
+        width, height = text.get_window_extent().padded(pixels).size
+        text.remove()
+        options = []
+        for n, (dx, dy) in enumerate(places):
+            anchor = 0.5 if abs(dx) < 1.0 else 0.0 if dx > 0.0 else 1.0  # the side of the name that faces the point
+            left, bottom = px + dx * pixels - anchor * width, py + dy * pixels - height / 2
+            box = Bbox.from_bounds(left, bottom, width, height)
+            steps = np.arange(0.3, 1.0, 0.1) * pixels
+            line = [Bbox.from_bounds(px + step * dx, py + step * dy, 1, 1) for step in steps]
+            covers = [box, *line] if n >= len(angles) else [box]  # the nearest places need no line
+            outside = box.x1 > inside.x1 or box.y0 < inside.y0
+            options.append((sum(part.count_overlaps(taken) for part in covers) + 99 * outside, n, anchor, covers))
+        _, n, anchor, covers = min(options, key=lambda option: option[:2])
+        axes.annotate(
+            literal(name),
+            at,
+            places[n],
             textcoords="offset points",
+            ha={0.0: "left", 0.5: "center", 1.0: "right"}[anchor],
             va="center",
             fontsize=8.5,
             color=colour,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "relpos": (anchor, 0.5), "shrinkA": 1}
+            if n >= len(angles)
+            else None,
         )
-        boxes = []
-        for dx, dy in places:
-            _put(label, dx, dy)
-            boxes.append(Text.get_window_extent(label).padded(pixels))  # an annotation's would include its line
-        covered = [box.count_overlaps(taken) + 9 * (box.x1 > inside.x1 or box.y0 < inside.y0) for box in boxes]
-        best = int(np.argmin(covered))
-        _put(label, *places[best])
-        if label.arrow_patch is not None:
-            label.arrow_patch.set_visible(best >= len(angles))
-        taken.append(boxes[best])
-
-
-def _put(label: Annotation, dx: float, dy: float) -> None:
-    """Move a label to an offset from its point, and align it on the side that faces the point."""
-    label.set_position((dx, dy))
-    label.set_horizontalalignment("center" if abs(dx) < 1.0 else "left" if dx > 0.0 else "right")
+        taken += covers
 
 
 def _save(figure: Figure, target: Target) -> None:

@@ -202,9 +202,7 @@ class Reading:
         task_of = _task_of(self.scenario)
         shares = {}
         for node, model in self.size:
-            passing = sum(
-                requests[rho.key] for rho in self.types if rho.task == task_of[model] and node in rho.path
-            )
+            passing = sum(requests[rho.key] for rho in self.types if rho.task == task_of[model] and node in rho.path)
             if passing > 0:
                 shares[node, model] = min(1.0, capacities[node, model] / passing)
         return shares
@@ -217,7 +215,7 @@ class Reading:
     def served(
         self, requests: dict[Pair, float], capacities: dict[Pair, float], held: dict[Pair, float]
     ) -> dict[tuple[Pair, Option], float]:
-        """Requests that each option serves: min{r - sum of z before, z} while that sum is below r. Paper, C(r, l, x)."""
+        """Requests each option serves: min{r - sum of z before, z} while that sum is below r. Paper, C(r, l, x)."""
         shares = self.shares(requests, capacities)
         served = {}
         for rho in self.types:
@@ -229,16 +227,12 @@ class Reading:
                 before += z
         return served
 
-    def cost(
-        self, requests: dict[Pair, float], capacities: dict[Pair, float], held: dict[Pair, float]
-    ) -> float:
+    def cost(self, requests: dict[Pair, float], capacities: dict[Pair, float], held: dict[Pair, float]) -> float:
         """C(r, l, x)."""
         served = self.served(requests, capacities, held)
         return sum(option.cost * count for (_, option), count in served.items())
 
-    def gain(
-        self, requests: dict[Pair, float], capacities: dict[Pair, float], held: dict[Pair, float]
-    ) -> float:
+    def gain(self, requests: dict[Pair, float], capacities: dict[Pair, float], held: dict[Pair, float]) -> float:
         """C(r, l, omega) - C(r, l, x)."""
         return self.cost(requests, capacities, dict.fromkeys(held, 0.0)) - self.cost(requests, capacities, held)
 

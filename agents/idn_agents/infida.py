@@ -52,9 +52,9 @@ class Infida:
 
     def reset(self, network: Network, seed: int) -> None:
         self._network, self._generator = network, generator(seed)
-        self._mass = state_mass(network, self._residual)
-        self._log_state = start(network, self._mass)
-        self._steps = StepSizes(network, self._rate, self._scale)
+        mass = state_mass(network, self._residual)
+        self._log_state = start(network, mass)
+        self._steps = StepSizes(network, self._rate, self._scale, mass)
         self._slot, self._next_refresh, self._period = 0, 0, self._refresh
 
     def act(self, observation: dict[str, FloatArray]) -> FloatArray:
@@ -62,11 +62,10 @@ class Infida:
             _, gradient = kernels.gain_and_subgradient(
                 self._network, observation["requests"], observation["capacities"], self._state
             )
-            rate = self._steps.next(gradient)
-            self._log_state = update(self._network, self._log_state, gradient, rate, self._mass)
+            self._log_state = update(self._network, self._log_state, gradient, self._steps)
         self._state = np.exp(self._log_state)
         if self._slot == self._next_refresh:
-            uniforms = self._generator.random((1, 2, self._network.P))
+            uniforms = self._generator.random((1, self._network.P))
             self._allocation = kernels.round_dependent(self._network, self._state, uniforms, self._residual)[0]
             self._next_refresh += self._period
             if self._dynamic:
@@ -102,18 +101,18 @@ class InfidaOffline:
 
     def fit(self, trace: Trace) -> None:
         network = self._network
-        mass, load = network.spendable, kernels.loads(network, trace.requests)
-        log_state = start(network, mass)
-        steps = StepSizes(network, "scale-free", self._scale)
+        load = kernels.loads(network, trace.requests)
+        log_state = start(network, network.spendable)
+        steps = StepSizes(network, "scale-free", self._scale, network.spendable)
         total = np.zeros(network.P)
         for _ in range(self._iterations):
             state = np.exp(log_state[0])
             total += state
             _, by_type = kernels.type_gains(network, trace.requests, trace.capacities, state, load)
             gradient = np.bincount(network.options.ravel(), by_type.ravel(), minlength=network.P + 1)[None, :-1]
-            log_state = update(network, log_state, gradient, steps.next(gradient), mass)
+            log_state = update(network, log_state, gradient, steps)
         self.fractional = total / self._iterations
-        uniforms = self._generator.random((1, 2, network.P))
+        uniforms = self._generator.random((1, network.P))
         self._allocation = kernels.round_dependent(network, self.fractional[None], uniforms)[0]
 
     def act(self, observation: dict[str, FloatArray]) -> FloatArray:
@@ -137,9 +136,7 @@ def start(network: Network, mass: FloatArray) -> FloatArray:
     return kernels.project(network, np.zeros((1, network.P)), mass)
 
 
-def update(
-    network: Network, log_state: FloatArray, gradient: FloatArray, rate: FloatArray, mass: FloatArray
-) -> FloatArray:
+def update(network: Network, log_state: FloatArray, gradient: FloatArray, steps: StepSizes) -> FloatArray:
     """(B, P) log y_{t+1}, the one step of INFIDA, for a batch of independent states.
 
     h = y exp(eta g / s), then the Bregman projection on each node's budget; in the log domain throughout.
@@ -148,19 +145,19 @@ def update(
     ----------
     log_state : (B, P) log y_t.
     gradient : (B, P) g_t in ms.
-    rate : (B, V) eta in MB per ms.
-    mass : (V,) MB the state of each node sums to.
+    steps : what eta is, and the mass that the state of each node sums to.
 
     Source: paper.md section 2, start, step and projection.
     """
-    log_h = log_state + rate[:, network.placement_node] * (gradient / network.sizes)
-    return kernels.project(network, log_h, mass)
+    ascent = gradient / network.sizes
+    return kernels.mirror_step(network, log_state, ascent, steps.next(ascent), steps.mass)
 
 
 class StepSizes:
-    """The learning rate of each node over time; see `Infida`."""
+    """The learning rate of each node over time, in MB per ms; see `Infida`."""
 
-    def __init__(self, network: Network, rate: str | float, scale: float) -> None:
+    def __init__(self, network: Network, rate: str | float, scale: float, mass: FloatArray) -> None:
+        self.mass = mass  # (V,) MB
         self._network, self._scale = network, scale
         self._constant: float | None = theory_rate(network) if rate == "theory" else None
         if not isinstance(rate, str):
@@ -168,12 +165,12 @@ class StepSizes:
         self._sum = np.zeros((1, network.V))
         self._count = 0
 
-    def next(self, gradient: FloatArray) -> FloatArray:
-        """(B, V) rate for the step along this gradient (B, P)."""
+    def next(self, ascent: FloatArray) -> FloatArray:
+        """(B, V) eta for the step along ascent = g / s (B, P)."""
         if self._constant is not None:
-            return np.full((len(gradient), self._network.V), self._constant)
+            return np.full((len(ascent), self._network.V), self._constant)
         self._count += 1
-        self._sum = self._sum + kernels.node_maximum(self._network, gradient / self._network.sizes)
+        self._sum = self._sum + kernels.node_maximum(self._network, ascent)
         return np.divide(self._scale * self._count, self._sum, out=np.zeros_like(self._sum), where=self._sum > 0)
 
 

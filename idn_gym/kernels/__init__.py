@@ -4,9 +4,10 @@ Every function takes a `Network` and arrays whose leading axis is B, or 1 where 
 not checked here: shapes are, values are the caller's business.
 """
 
-from idn_gym.kernels.allocation import memory, node_maximum, pack, project, round_dependent
+from idn_gym.kernels.allocation import memory, mirror_step, node_maximum, pack, project, round_dependent
 from idn_gym.kernels.gain import (
     Served,
+    gain,
     gain_and_subgradient,
     loads,
     marginal_gains,
@@ -18,10 +19,12 @@ from idn_gym.kernels.greedy import fill_by_gain
 __all__ = [
     "Served",
     "fill_by_gain",
+    "gain",
     "gain_and_subgradient",
     "loads",
     "marginal_gains",
     "memory",
+    "mirror_step",
     "node_maximum",
     "pack",
     "project",

@@ -23,18 +23,36 @@ def pack(network: Network, priority: FloatArray) -> FloatArray:
 
 def project(network: Network, log_h: FloatArray, mass: FloatArray) -> FloatArray:
     """(B, P) log y from (B, P) log h and mass (V,); see `allocation.project`."""
-    log_y = np.empty_like(_rows(network, "log_h", log_h))
-    _project(network.tables, _rows(network, "log_h", log_h), mass, log_y)
-    return log_y
+    log_h = _rows(network, "log_h", log_h)
+    return mirror_step(network, log_h, np.zeros_like(log_h), np.zeros((len(log_h), network.V)), mass)
+
+
+def mirror_step(
+    network: Network, log_y: FloatArray, ascent: FloatArray, rate: FloatArray, mass: FloatArray
+) -> FloatArray:
+    """(B, P) log of the Bregman projection of h = y exp(rate x ascent).
+
+    Parameters
+    ----------
+    log_y, ascent : (B, P).
+    rate : (B, V) per node.
+    mass : (V,) MB each node's state sums to; see `allocation.project`.
+    """
+    log_h = np.empty_like(_rows(network, "log_y", log_y))
+    shifted, top = np.empty_like(log_h), np.empty((len(log_h), network.V))
+    _shift(network.tables, log_y, _rows(network, "ascent", ascent), rate, log_h, shifted, top)
+    np.exp(shifted, out=shifted)  # NumPy's is vectorised, a compiled loop's is not
+    _clip(network.tables, shifted, top, mass, log_h)
+    return log_h
 
 
 def round_dependent(
     network: Network, allocation: FloatArray, uniforms: FloatArray, residual: Residual = "drop"
 ) -> FloatArray:
-    """(B, P) int8 from allocation (B, P) and uniforms (B, 2, P); see `allocation.round_dependent`."""
-    allocation = _rows(network, "allocation", allocation)
-    if uniforms.shape != (len(allocation), 2, network.P):
-        raise IdnError(f"uniforms: shape {uniforms.shape}; must be {(len(allocation), 2, network.P)}")
+    """(B, P) int8 from allocation and uniforms, both (B, P); see `allocation.round_dependent`."""
+    allocation, uniforms = _rows(network, "allocation", allocation), _rows(network, "uniforms", uniforms)
+    if len(uniforms) != len(allocation):
+        raise IdnError(f"uniforms: {len(uniforms)} rows; must be {len(allocation)}, as the allocation")
     rounded = np.zeros(allocation.shape, dtype=np.int8)
     _round_dependent(network.tables, allocation, uniforms, residual == "drop", rounded)
     return rounded
@@ -75,10 +93,12 @@ def _memory(tables, allocation, before, in_use, loaded):  # type: ignore[no-unty
 @_jit
 def _node_maximum(tables, values, largest):  # type: ignore[no-untyped-def]
     for b in range(len(values)):
-        for p in range(values.shape[1]):
-            v = tables.placement_node[p]
-            if tables.fits[p] and values[b, p] > largest[b, v]:
-                largest[b, v] = values[b, p]
+        for v in range(len(tables.budgets)):
+            highest = 0.0
+            for p in range(tables.node_start[v], tables.node_start[v + 1]):
+                if tables.fits[p]:
+                    highest = max(highest, values[b, p])
+            largest[b, v] = highest
 
 
 @_jit
@@ -115,59 +135,69 @@ def _pack(tables, priority, packed):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _project(tables, log_h, mass, log_y):  # type: ignore[no-untyped-def]
-    scaled = np.empty(log_h.shape[1])
+def _shift(tables, log_y, ascent, rate, log_h, shifted, top):  # type: ignore[no-untyped-def]
+    """Log h, and the same less its maximum at the node, so that its exponential neither overflows nor vanishes."""
+    for b in range(len(log_y)):
+        for v in range(len(tables.budgets)):
+            start, stop = tables.node_start[v], tables.node_start[v + 1]
+            highest = -np.inf
+            for p in range(start, stop):
+                log_h[b, p] = log_y[b, p] + rate[b, v] * ascent[b, p] if tables.fits[p] else -np.inf
+                highest = max(highest, log_h[b, p])
+            top[b, v] = highest
+            for p in range(start, stop):
+                shifted[b, p] = log_h[b, p] - highest if log_h[b, p] > -np.inf else -np.inf
+
+
+@_jit
+def _clip(tables, scaled, top, mass, log_h):  # type: ignore[no-untyped-def]
+    """From log h, and h up to a factor per node, to log y in place: y = min(1, c h) with s.y = mass."""
     for b in range(len(log_h)):
-        h, y = log_h[b], log_y[b]
+        h, weight = log_h[b], scaled[b]
         for v in range(len(mass)):
             start, stop = tables.node_start[v], tables.node_start[v + 1]
             total = 0.0
-            top = -np.inf
+            free = 0.0
             for p in range(start, stop):
-                y[p] = -np.inf
                 if tables.fits[p]:
                     total += tables.sizes[p]
-                    top = max(top, h[p])
-            if total <= mass[v]:
+                    free += tables.sizes[p] * weight[p]
+            if total <= mass[v] or mass[v] <= 0.0:
                 for p in range(start, stop):
-                    if tables.fits[p]:
-                        y[p] = 0.0
+                    h[p] = 0.0 if tables.fits[p] and mass[v] > 0.0 else -np.inf
                 continue
             left = mass[v]
-            if left <= 0.0:
-                continue
-            for p in range(start, stop):
-                if tables.fits[p]:
-                    scaled[p] = tables.sizes[p] * np.exp(h[p] - top)
+            highest = top[b, v]
             while True:  # clip what c would take past 1, until the clipped set stops growing
-                weight = 0.0
-                for p in range(start, stop):
-                    if tables.fits[p] and y[p] < 0.0:
-                        weight += scaled[p]
-                if weight < 1e-200:  # all that is free has underflowed beside the old top
-                    top = -np.inf
+                if free < 1e-200:  # what is free has vanished beside what is clipped
+                    highest = -np.inf
                     for p in range(start, stop):
-                        if tables.fits[p] and y[p] < 0.0:
-                            top = max(top, h[p])
-                    if top == -np.inf:  # nothing free has any weight
+                        if h[p] < np.inf:
+                            highest = max(highest, h[p])
+                    if highest == -np.inf:  # nothing free has any weight
                         break
+                    free = 0.0
                     for p in range(start, stop):
-                        if tables.fits[p] and y[p] < 0.0:
-                            scaled[p] = tables.sizes[p] * np.exp(h[p] - top)
-                    continue
+                        if h[p] < np.inf:
+                            weight[p] = np.exp(h[p] - highest)
+                            free += tables.sizes[p] * weight[p]
                 # the clipped may fill the node up to rounding; the others then keep a trace, or they could never return
-                log_c = np.log(max(left, 1e-12 * mass[v]) / weight) - top
+                log_c = np.log(max(left, 1e-12 * mass[v]) / free) - highest
                 grew = False
+                free = 0.0
                 for p in range(start, stop):
-                    if tables.fits[p] and y[p] < 0.0 and h[p] + log_c > 0.0:
-                        y[p] = 0.0
+                    if h[p] == np.inf:
+                        continue
+                    if h[p] + log_c > 0.0:
+                        h[p] = np.inf  # clipped
                         left -= tables.sizes[p]
                         grew = True
+                    elif tables.fits[p]:
+                        free += tables.sizes[p] * weight[p]
                 if not grew:
                     break
             for p in range(start, stop):
-                if tables.fits[p] and y[p] < 0.0:
-                    y[p] = h[p] + log_c
+                h[p] = 0.0 if h[p] == np.inf else h[p] + log_c
 
 
 @_jit
@@ -176,7 +206,6 @@ def _round_dependent(tables, allocation, uniforms, drop, rounded):  # type: igno
     fractional = np.empty(allocation.shape[1], dtype=np.int64)
     mb = np.empty(allocation.shape[1])
     for b in range(len(allocation)):
-        order, coin = uniforms[b, 0], uniforms[b, 1]
         for v in range(len(tables.budgets)):
             start, stop = tables.node_start[v], tables.node_start[v + 1]
             n = 0
@@ -187,38 +216,39 @@ def _round_dependent(tables, allocation, uniforms, drop, rounded):  # type: igno
                     n += 1
                 elif allocation[b, p] >= 1.0:
                     rounded[b, p] = 1
-            for k in range(n - 1, 0, -1):
-                other = int(order[start + k] * (k + 1))
-                fractional[k], fractional[other] = fractional[other], fractional[k]
-            draw = start
+            last_coin = 0.0
             carried = -1
-            held = 0.0  # MB of the entry that is carried from pair to pair
-            for k in range(n):
-                p = fractional[k]
+            size, held = 0.0, 0.0  # MB of the entry that is carried from pair to pair: when full, and now
+            for k in range(n - 1, -1, -1):
+                draw = uniforms[b, start + k] * (k + 1)
+                drawn = int(draw)
+                coin = draw - drawn
+                p = fractional[drawn]
+                fractional[drawn] = fractional[k]
+                if k == n - 1:
+                    last_coin = coin
                 if carried < 0:
-                    carried, held = p, mb[p]
+                    carried, size, held = p, sizes[p], mb[p]
                     continue
-                up = min(sizes[carried] - held, mb[p])
-                down = min(held, sizes[p] - mb[p])
-                if coin[draw] * (up + down) < down:
-                    full = up == sizes[carried] - held
-                    empty = up == mb[p]
+                other_size, other = sizes[p], mb[p]
+                up = min(size - held, other)
+                down = min(held, other_size - other)
+                if coin * (up + down) < down:
+                    full, empty = up == size - held, up == other
                     held += up
-                    mb[p] -= up
+                    other -= up
                     if full:
                         rounded[b, carried] = 1
-                        carried, held = (-1, 0.0) if empty else (p, mb[p])
+                        carried, size, held = (-1, 0.0, 0.0) if empty else (p, other_size, other)
                 else:
-                    empty = down == held
-                    full = down == sizes[p] - mb[p]
+                    full, empty = down == other_size - other, down == held
                     held -= down
-                    mb[p] += down
+                    other += down
                     if full:
                         rounded[b, p] = 1
                     if empty:
-                        carried, held = (-1, 0.0) if full else (p, mb[p])
-                draw += 1
-            if carried >= 0 and not drop and coin[draw] * sizes[carried] < held:
+                        carried, size, held = (-1, 0.0, 0.0) if full else (p, other_size, other)
+            if carried >= 0 and not drop and last_coin * size < held:
                 rounded[b, carried] = 1
             if drop:
                 room = tables.budgets[v] * (1.0 + BUDGET_SLACK)

@@ -30,6 +30,14 @@ class Served(NamedTuple):
     by_node: FloatArray  # (B, V) requests served at each node
 
 
+def gain(network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> FloatArray:
+    """Gain (B,) in ms; see `gain.allocation_gain`."""
+    requests, capacities, allocation, rows = _rows(network, requests, capacities, allocation)
+    gain = np.zeros(rows)
+    _gain(network.tables, requests, capacities, allocation, gain)
+    return gain
+
+
 def gain_and_subgradient(
     network: Network,
     requests: FloatArray,
@@ -92,23 +100,29 @@ def loads(network: Network, requests: FloatArray) -> FloatArray:
     return load
 
 
-def _rows(network: Network, *arrays: Any) -> tuple[FloatArray, FloatArray, FloatArray, int]:
+def _rows(
+    network: Network, requests: Any, capacities: Any, allocation: Any
+) -> tuple[FloatArray, FloatArray, FloatArray, int]:
     """Requests, capacities and allocation as float64 (B or 1, R/P/P), and B."""
-    out = []
-    for name, array, width in zip(
-        ("requests", "capacities", "allocation"), arrays, (network.R, network.P, network.P), strict=True
-    ):
-        array = np.ascontiguousarray(array, dtype=np.float64)
-        if array.ndim == 1:
-            array = array[None]
-        if array.ndim != 2 or array.shape[1] != width:
-            raise IdnError(f"{name}: shape {array.shape}; must be ({width},) or (B, {width})")
-        out.append(array)
-    rows = max(len(array) for array in out)
+    out = (
+        _two_dimensional("requests", requests, network.R),
+        _two_dimensional("capacities", capacities, network.P),
+        _two_dimensional("allocation", allocation, network.P),
+    )
+    rows = max(len(out[0]), len(out[1]), len(out[2]))
     for name, array in zip(("requests", "capacities", "allocation"), out, strict=True):
         if len(array) not in (1, rows):
             raise IdnError(f"{name}: {len(array)} rows; must be {rows}, or 1 to serve all")
-    return out[0], out[1], out[2], rows
+    return *out, rows
+
+
+def _two_dimensional(name: str, values: Any, width: int) -> FloatArray:
+    array = np.ascontiguousarray(values, dtype=np.float64)
+    if array.ndim == 1:
+        array = array[None]
+    if array.ndim != 2 or array.shape[1] != width:
+        raise IdnError(f"{name}: shape {array.shape}; must be ({width},) or (B, {width})")
+    return array
 
 
 @_jit
@@ -164,6 +178,32 @@ def _gain_and_subgradient(tables, requests, capacities, allocation, covered, gai
 
 
 @_jit
+def _gain(tables, requests, capacities, allocation, gain):  # type: ignore[no-untyped-def]
+    options, costs = tables.options, tables.costs
+    load = np.empty(tables.groups + 1)
+    for b in range(len(gain)):
+        r, capacity, y = _row(requests, b), _row(capacities, b), _row(allocation, b)
+        _reciprocal_load(tables, r, load)
+        for rho in range(len(r)):
+            if r[rho] == 0.0:
+                continue
+            star = last = tables.option_count[rho] - 1
+            sum_w = 0.0
+            sum_cost = 0.0
+            for k in range(last):
+                p = options[rho, k]
+                if y[p] == 0.0:
+                    continue
+                w = _share(tables, capacity, load, p) * y[p]
+                if sum_w + w >= 1.0:
+                    star = k
+                    break
+                sum_w += w
+                sum_cost += w * costs[rho, k]
+            gain[b] += r[rho] * (costs[rho, last] - sum_cost - (1.0 - sum_w) * costs[rho, star])
+
+
+@_jit
 def _serve(tables, requests, capacities, allocation, served):  # type: ignore[no-untyped-def]
     options, costs = tables.options, tables.costs
     load = np.empty(tables.groups + 1)
@@ -173,24 +213,30 @@ def _serve(tables, requests, capacities, allocation, served):  # type: ignore[no
         for rho in range(len(r)):
             if r[rho] == 0.0:
                 continue
-            last = tables.option_count[rho] - 1
-            left = 1.0
+            star = last = tables.option_count[rho] - 1
+            sum_w = 0.0
             cost = 0.0
             inaccuracy = 0.0
             for k in range(last):
                 p = options[rho, k]
                 if y[p] == 0.0:
                     continue
-                w = min(left, _share(tables, capacity, load, p) * y[p])
-                left -= w
+                w = _share(tables, capacity, load, p) * y[p]
+                if sum_w + w >= 1.0:
+                    star = k
+                    break
+                sum_w += w
                 cost += w * costs[rho, k]
                 inaccuracy += w * tables.inaccuracies[p]
                 by_node[tables.placement_node[p]] += w * r[rho]
-                if left <= 0.0:
-                    break
-            cost += left * costs[rho, last]
-            inaccuracy += left * tables.repository_inaccuracy[rho]
-            by_node[tables.repository_node[rho]] += left * r[rho]
+            left = 1.0 - sum_w
+            cost += left * costs[rho, star]
+            if star < last:
+                inaccuracy += left * tables.inaccuracies[options[rho, star]]
+                by_node[tables.placement_node[options[rho, star]]] += left * r[rho]
+            else:
+                inaccuracy += left * tables.repository_inaccuracy[rho]
+                by_node[tables.repository_node[rho]] += left * r[rho]
             served.cost[b] += r[rho] * cost
             served.gain[b] += r[rho] * (costs[rho, last] - cost)
             served.inaccuracy[b] += r[rho] * inaccuracy
