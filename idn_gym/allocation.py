@@ -13,7 +13,7 @@ import numpy as np
 from idn_gym.errors import IdnError
 from idn_gym.gain import checked
 from idn_gym.network import BUDGET_SLACK, Network
-from idn_gym.typing import BoolArray, FloatArray
+from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 Residual = Literal["coin", "drop", "reserve"]
 
@@ -43,7 +43,7 @@ def check(network: Network, allocation: FloatArray, integral: bool = False) -> N
         raise IdnError(f"allocation: node {name} holds {used[v]:.6g} MB; its budget is {budget:.6g} MB")
 
 
-def pack(network: Network, priority: FloatArray) -> FloatArray:
+def pack(network: Network, priority: FloatArray) -> IntArray:
     """(P,) int8, feasible: at each node, in descending order of priority, what still fits.
 
     Ties go to the order in the file. A priority of -inf keeps a placement out.
@@ -98,7 +98,7 @@ def project(network: Network, log_h: FloatArray, mass: FloatArray) -> FloatArray
 
 def round_dependent(
     network: Network, allocation: FloatArray, uniforms: FloatArray, residual: Residual = "drop"
-) -> FloatArray:
+) -> IntArray:
     """Round a fractional allocation (P,) to an integral one (P,) int8, keeping each node's memory in use.
 
     Pairs of fractional entries are moved along s_i y_i + s_j y_j = const until one of them is 0 or 1; in random
@@ -128,7 +128,7 @@ def round_dependent(
             first_coin = coin if k == len(waiting) - 1 else first_coin
             unsettled.append(p)
             if len(unsettled) == 2:
-                unsettled = _move_pair(network, mb, rounded, *unsettled, coin)
+                unsettled = _move_pair(network, mb, rounded, unsettled[0], unsettled[1], coin)
         for p in unsettled:
             rounded[p] = residual != "drop" and first_coin * network.sizes[p] < mb[p]
     if residual != "drop":

@@ -21,9 +21,11 @@ app = typer.Typer(
 )
 
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="packaged name, id, or a scenario file")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. workload.rate=300")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. workload.rate=300")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout and nothing else")]
-Slots = Annotated[int | None, typer.Option(min=1, help="slots to play; default: the trace's, or the scenario's horizon")]
+Slots = Annotated[int | None, typer.Option(min=1, help="slots; default: the trace's, or the scenario's horizon")]
 Seed = Annotated[int, typer.Option(min=0, help="seed of the request stream and of the agents")]
 TraceFile = Annotated[Path | None, typer.Option("--trace", help="request file that replaces the workload")]
 CapacityFile = Annotated[Path | None, typer.Option("--capacities", help="capacity file that goes with the trace")]
@@ -44,11 +46,11 @@ def list_(as_json: AsJson = False) -> None:
             {"id": env_id, "name": name, **_sizes(network), "horizon": network.scenario.horizon}
             for env_id, name, network in rows
         ]
-        return print_json({"scenarios": scenarios, "agents": agents})
+        print_json({"scenarios": scenarios, "agents": agents})
+        return
     console = tables.console()
     console.print(tables.scenarios(rows))
     console.print(f"agents: {', '.join(agents)}", soft_wrap=True)
-    return None
 
 
 @app.command()
@@ -75,7 +77,8 @@ def show(
             for rho in range(network.R)
         ]
         document = {"sizes": _sizes(network), "request_types": types, "scenario": loaded.to_dict()}
-        return print_json({"name": loaded.name, **document, "provenance": loaded.provenance})
+        print_json({"name": loaded.name, **document, "provenance": loaded.provenance})
+        return
     console = tables.console()
     sizes = ", ".join(f"{axis} = {size:,}" for axis, size in _sizes(network).items())
     workload = loaded.workload.model_dump(exclude_none=True, exclude_defaults=True) if loaded.workload else "none"
@@ -99,7 +102,8 @@ def check(
 
     kind = check_file(file, scenario, overrides or ())
     if as_json:
-        return print_json({"ok": True, "kind": kind})
+        print_json({"ok": True, "kind": kind})
+        return
     print(f"{file}: a valid {kind} file")
 
 
@@ -149,7 +153,8 @@ def evaluate(
     stream = read_trace(network, requests, capacities)
     document = evaluation.evaluate(network, stream, read_allocation(network, allocation), subgradient)
     if as_json:
-        return print_json(document)
+        print_json(document)
+        return
     tables.console().print(tables.evaluation(document))
 
 
@@ -163,12 +168,12 @@ def run(
     trace: TraceFile = None,
     capacities: CapacityFile = None,
     output: Annotated[Path | None, typer.Option(help="record folder to write")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted run in the record folder")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the interrupted run in --output")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let agents face one and the same request stream, and compare them."""
     from idn_gym import tables
-    from idn_gym.experiment import AgentSpec, RunSpec
+    from idn_gym.experiment import AgentSpec, RunSpec, static_bound
     from idn_gym.progress import PlayProgress
     from idn_gym.records import run as run_specs
     from idn_gym.scenario_file import load_scenario
@@ -177,18 +182,16 @@ def run(
         raise IdnError("--resume: needs --output, the record folder to go on with")
     loaded = load_scenario(scenario, overrides or ())
     specs = [RunSpec(loaded, AgentSpec.parse(text), seed, slots, trace, capacities) for text in agent]
-    plots = None
-    if output is not None:
-        from idn_gym.run_plots import plot_run as plots
+    plots = _plots() if output is not None else None
     with PlayProgress() as progress:
-        network, stream, results = run_specs(specs, output, resume, _command(), progress, plots)
+        _, stream, results = run_specs(specs, output, resume, _command(), progress, plots)
     if as_json:
         rows = [result.row() for result in results]
-        return print_json({"scenario": loaded.name, "slots": stream.slots, "seed": seed, "agents": rows})
-    bound = next((result.info["bound"] for result in results if "bound" in result.info), None)
+        print_json({"scenario": loaded.name, "slots": stream.slots, "seed": seed, "agents": rows})
+        return
     title = f"{loaded.name}, {stream.slots} slots, seed {seed}, {int(stream.requests.sum()):,} requests"
     console = tables.console()
-    console.print(tables.results(results, title, bound))
+    console.print(tables.results(results, title, static_bound(results)))
     if output is not None:
         console.print(f"records and plots in {output}", soft_wrap=True)
 
@@ -220,6 +223,12 @@ def _fail(message: str, status: int) -> None:
 
 def _sizes(network: Any) -> dict[str, int]:
     return {axis: getattr(network, axis) for axis in ("V", "M", "P", "R", "K")}
+
+
+def _plots() -> Any:
+    from idn_gym.run_plots import plot_run
+
+    return plot_run
 
 
 def _command() -> list[str]:

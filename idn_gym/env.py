@@ -17,13 +17,13 @@ from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.scenario import Replay, Scenario
 from idn_gym.scenario_file import load_scenario
 from idn_gym.trace import LARGEST, Trace, read_trace
-from idn_gym.typing import FloatArray
+from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload import BLOCK, Stream, replayed
 
 Observation = dict[str, FloatArray]
 
 
-class IDNEnv(gymnasium.Env[Observation, FloatArray]):
+class IDNEnv(gymnasium.Env[Observation, IntArray]):
     """Which models should each node of an inference delivery network hold, not knowing the requests to come?
 
     ## Description
@@ -58,7 +58,7 @@ class IDNEnv(gymnasium.Env[Observation, FloatArray]):
     `update_weight` x MB newly loaded.
 
     ## Starting State
-    Nothing is placed; the stream of requests starts at slot 0. `reset(seed=s)` gives the stream `draw(network, slots, s)`.
+    Nothing is placed; the stream starts at slot 0. `reset(seed=s)` gives the stream of `draw(network, slots, s)`.
 
     ## Episode End
     Truncated after `horizon` slots; never terminated.
@@ -110,10 +110,15 @@ class IDNEnv(gymnasium.Env[Observation, FloatArray]):
         elif overrides:
             raise IdnError("overrides: a Scenario object is taken as it is; apply overrides when loading it")
         self.network = Network.compile(scenario)
-        self.reward, self.update_weight, self.infeasible, self.render_mode = reward, update_weight, infeasible, render_mode
+        self.reward, self.update_weight, self.infeasible, self.render_mode = (
+            reward,
+            update_weight,
+            infeasible,
+            render_mode,
+        )
         self._replay = self._replayed(trace, capacities)
         self.horizon = self._horizon(horizon)
-        self.observation_space = spaces.Dict(
+        self.observation_space: spaces.Space[Any] = spaces.Dict(
             {
                 "requests": _box(self.network.R, LARGEST),
                 "capacities": _box(self.network.P, LARGEST),
@@ -139,7 +144,7 @@ class IDNEnv(gymnasium.Env[Observation, FloatArray]):
         self._by_node = np.zeros(self.network.V)
         return observe(self.network, np.zeros(self.network.R), self.network.capacities, self._allocation), {}
 
-    def step(self, action: FloatArray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: IntArray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Place what the action says, draw a slot and serve it; see the class."""
         if self._slot >= self.horizon:
             raise gymnasium.error.ResetNeeded(f"the episode of {self.horizon} slots is over; call reset")
@@ -179,7 +184,9 @@ class IDNEnv(gymnasium.Env[Observation, FloatArray]):
         show = rendering.draw if self.render_mode == "rgb_array" else rendering.describe
         return show(self.network, self._allocation, self._slot, self._by_node)
 
-    def _replayed(self, trace: str | os.PathLike[str] | None, capacities: str | os.PathLike[str] | None) -> Trace | None:
+    def _replayed(
+        self, trace: str | os.PathLike[str] | None, capacities: str | os.PathLike[str] | None
+    ) -> Trace | None:
         if trace is not None:
             return read_trace(self.network, Path(trace), Path(capacities) if capacities is not None else None)
         if capacities is not None:
@@ -194,7 +201,7 @@ class IDNEnv(gymnasium.Env[Observation, FloatArray]):
             raise IdnError(f"horizon: {horizon}; must be at least 1{most}")
         return int(horizon)
 
-    def _feasible(self, action: FloatArray) -> tuple[FloatArray, int, float]:
+    def _feasible(self, action: IntArray) -> tuple[IntArray, int, float]:
         """The action as a feasible allocation (P,) int8, the placements it lost, and the MB it newly loads."""
         asked = np.asarray(action)
         if asked.shape != (self.network.P,):
@@ -227,7 +234,7 @@ class IDNEnv(gymnasium.Env[Observation, FloatArray]):
         return self._block.requests[within], self._block.capacities_at(within)
 
 
-def observe(network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Observation:
+def observe(network: Network, requests: FloatArray, capacities: FloatArray, allocation: IntArray) -> Observation:
     """What an agent sees before a slot: the last batch and capacities, what is placed, and the budgets."""
     return {
         "requests": requests.astype(np.float32),

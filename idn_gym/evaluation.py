@@ -67,7 +67,10 @@ def evaluate(network: Network, trace: Trace, allocation: FloatArray, subgradient
     }
     if subgradient:
         document["subgradient"] = [
-            named_values(network, kernels.gain_and_subgradient(network, trace.requests[t], trace.capacities_at(t), allocation)[1][0])
+            named_values(
+                network,
+                kernels.gain_and_subgradient(network, trace.requests[t], trace.capacities_at(t), allocation)[1][0],
+            )
             for t in range(trace.slots)
         ]
     return document

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,7 +122,7 @@ class Network:
     @property
     def K(self) -> int:
         """Largest number of options of a request type, the repository model included."""
-        return self.options.shape[1]
+        return int(self.options.shape[1])
 
     @property
     def accuracy_weight(self) -> float:
@@ -160,7 +161,9 @@ class Network:
 
     def is_permanent(self, node: int, model: int) -> bool:
         """Whether a node is a repository of a model (or of the model that it is a replica of)."""
-        return self.scenario.models[model // self.scenario.replicas].name in (self.scenario.nodes[node].repository or ())
+        return self.scenario.models[model // self.scenario.replicas].name in (
+            self.scenario.nodes[node].repository or ()
+        )
 
     def to_matrix(self, values: FloatArray, fill: float = 0.0) -> FloatArray:
         """(..., P) values per placement as (..., V, M), with `fill` where there is no placement."""
@@ -212,9 +215,9 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
     placement_node, placement_model = np.nonzero(~np.isnan(size)[node_processor] & ~permanent)
     index = np.full(permanent.shape, -1, dtype=np.int32)
     index[placement_node, placement_model] = np.arange(len(placement_node))
-    q = node_processor[placement_node]
+    processor = node_processor[placement_node]
     budgets = np.array([node.budget for node in scenario.nodes])
-    sizes = size[q, placement_model]
+    sizes = size[processor, placement_model]
 
     type_task, paths, latencies = _paths(scenario)
     cost_at_node = delay + scenario.accuracy_weight * inaccuracy  # (Q, M), without the way there
@@ -232,7 +235,7 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
         "placement_model": placement_model.astype(np.int32),
         "placement_group": (placement_node * len(tasks) + model_task[placement_model]).astype(np.int32),
         "sizes": sizes,
-        "capacities": throughput[q, placement_model] * scenario.slot_seconds,
+        "capacities": throughput[processor, placement_model] * scenario.slot_seconds,
         "inaccuracies": inaccuracy[placement_model],
         "fits": sizes <= budgets[placement_node] * (1.0 + BUDGET_SLACK),
         "type_task": type_task,
@@ -260,7 +263,7 @@ def _paths(scenario: Scenario) -> tuple[IntArray, IntArray, FloatArray]:
     for rho, request in enumerate(scenario.requests):
         path = request.path
         paths[rho, : len(path)] = [nodes[name] for name in path]
-        steps[rho, 1 : len(path)] = [latency[frozenset(hop)] for hop in zip(path, path[1:], strict=False)]
+        steps[rho, 1 : len(path)] = [latency[frozenset(hop)] for hop in pairwise(path)]
     task = np.array([tasks[request.task] for request in scenario.requests], dtype=np.int32)
     return task, paths, np.cumsum(steps, axis=1)
 

@@ -211,18 +211,19 @@ def variant_name(model: str) -> str:
 
 
 def new_figure(width: int, height: int, dpi: int, layout: Any = None) -> Figure:
-    """An empty figure of so many pixels at 100 per inch, drawn by Agg and known to nobody else.
+    """An empty figure of so many pixels at 100 per inch, drawn by Agg and known to nobody else."""
+    require_matplotlib()
+    from matplotlib.figure import Figure
 
-    Raises
-    ------
-    IdnError
-        If matplotlib is not installed.
-    """
+    return Figure(figsize=(width / 100.0, height / 100.0), dpi=dpi, facecolor="white", layout=layout)
+
+
+def require_matplotlib() -> None:
+    """Raise an `IdnError` that names the extra, unless matplotlib is installed."""
     try:
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401
     except ImportError:
         raise IdnError("plots and images need matplotlib; install it with: pip install 'idn-gym[plots]'") from None
-    return Figure(figsize=(width / 100.0, height / 100.0), dpi=dpi, facecolor="white", layout=layout)
 
 
 def literal(text: str) -> str:

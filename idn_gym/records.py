@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from idn_gym.metrics import SlotTable, summarise
 from idn_gym.network import Network
 from idn_gym.scenario_file import read_text
 from idn_gym.trace import Trace, capacities_csv, number, requests_csv
-from idn_gym.typing import FloatArray
+from idn_gym.typing import IntArray
 
 FORMAT = "idn-gym/run-1"
 _PACKAGES = ("idn-gym", "gymnasium", "numpy", "scipy", "numba", "networkx", "pydantic", "highspy")
@@ -174,7 +174,7 @@ def _read_slots(path: Path) -> SlotTable:
     return SlotTable(**{name: values[:, i] for i, name in enumerate(rows[0]) if name != "slot"})
 
 
-def _changes_csv(network: Network, changes: list[tuple[int, FloatArray]]) -> str:
+def _changes_csv(network: Network, changes: list[tuple[int, IntArray]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["slot", "node", "model"])
@@ -186,10 +186,10 @@ def _changes_csv(network: Network, changes: list[tuple[int, FloatArray]]) -> str
     return text.getvalue()
 
 
-def _read_changes(network: Network, path: Path) -> list[tuple[int, FloatArray]]:
+def _read_changes(network: Network, path: Path) -> list[tuple[int, IntArray]]:
     nodes = {name: v for v, name in enumerate(network.node_names)}
     models = {name: m for m, name in enumerate(network.model_names)}
-    changes: dict[int, FloatArray] = {}
+    changes: dict[int, IntArray] = {}
     for slot, node, model in list(csv.reader(io.StringIO(read_text(path, 2**31))))[1:]:
         allocation = changes.setdefault(int(slot), np.zeros(network.P, dtype=np.int8))
         if node:

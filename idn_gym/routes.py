@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from idn_gym.scenario import Scenario
 
 
-def link_graph(scenario: Scenario) -> nx.Graph:
+def link_graph(scenario: Scenario) -> nx.Graph[int]:
     """The links over node indices 0 ... V-1 in file order; edge attribute `latency`, round trip in ms."""
     index = {node.name: v for v, node in enumerate(scenario.nodes)}
-    graph = nx.Graph()
+    graph: nx.Graph[int] = nx.Graph()
     graph.add_nodes_from(range(len(index)))
     graph.add_edges_from(
         (index[link.source], index[link.target], {"latency": link.latency}) for link in scenario.links or ()
@@ -46,9 +46,7 @@ def tiers(scenario: Scenario) -> IntArray:
     return np.array(given, dtype=np.int32)
 
 
-def routes_to_nearest(
-    scenario: Scenario, sources: IntArray, repositories: IntArray
-) -> tuple[IntArray, FloatArray]:
+def routes_to_nearest(scenario: Scenario, sources: IntArray, repositories: IntArray) -> tuple[IntArray, FloatArray]:
     """Lowest-latency routes from each source to the nearest of the repositories.
 
     Returns

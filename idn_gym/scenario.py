@@ -35,7 +35,7 @@ class Profile(_Section):
 
 
 class Model(_Section):
-    """A model (variant) of one task; accuracy in percentage points. Without a profile for a processor it cannot run there."""
+    """A model (variant) of one task; accuracy in percentage points. It runs on the processors it has a profile for."""
 
     name: Name
     task: Name
@@ -102,7 +102,7 @@ class _Drawn(_Section):
         for key in ("shift", "every"):
             if needs == (getattr(self, key) is None):
                 says = f"profile {self.profile} needs {key}" if needs else f"{key} needs profile sliding"
-                raise PydanticCustomError("sliding", says)  # type: ignore[arg-type]
+                raise PydanticCustomError("sliding", says)
         return self
 
 

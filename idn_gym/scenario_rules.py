@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -108,7 +109,7 @@ def _requests(scenario: Scenario) -> Iterator[str]:
             yield f"{key}.path: unknown node {unknown[0]!r}; allowed: {_some(list(nodes))}"
             continue
         yield from _repeated(f"{key}.path", request.path)
-        for here, there in zip(request.path, request.path[1:], strict=False):
+        for here, there in pairwise(request.path):
             if here != there and frozenset((here, there)) not in links:
                 yield f"{key}.path: no link {here} - {there}; consecutive nodes of a path must be linked"
         last = nodes[request.path[-1]]
@@ -132,9 +133,7 @@ def _default_requests(scenario: Scenario) -> Iterator[str]:
     for v, node in enumerate(scenario.nodes):
         for task in {task_of[name] for name in node.repository or ()}:
             repositories[task].append(v)
-    component = {
-        v: c for c, members in enumerate(nx.connected_components(link_graph(scenario))) for v in members
-    }
+    component = {v: c for c, members in enumerate(nx.connected_components(link_graph(scenario))) for v in members}
     for task, held in repositories.items():
         if not held:
             yield f"tasks: {task!r} has no repository; some node must list a model of it under repository"

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from idn_gym.experiment import Result
 from idn_gym.network import Network
-from idn_gym.scenario import Scenario
+from idn_gym.scenario import Model, Scenario
 
 SIZES = ("V", "M", "P", "R", "K")
 
@@ -41,22 +41,24 @@ def nodes(network: Network) -> Table:
         names = ", ".join(network.node_names[v] for v in members[:4]) + (", ..." if len(members) > 4 else "")
         first = slice(network.node_start[members[0]], network.node_start[members[0] + 1])
         fitting = network.fits[first]
-        table.add_row(str(tier), f"{len(members)}: {names}", processor, f"{budget:g}", str(fitting.size), str(fitting.sum()))
+        table.add_row(
+            str(tier), f"{len(members)}: {names}", processor, f"{budget:g}", str(fitting.size), str(fitting.sum())
+        )
     return table
 
 
 def models(scenario: Scenario) -> Table:
     """The variants; those that differ in their task alone share a row."""
     table = _table("models", "model", "accuracy", "processor", "size MB", "delay ms", "requests/s")
-    variants: dict[tuple[object, ...], list[str]] = {}
+    variants: dict[str, list[Model]] = {}
     for model in scenario.models:
-        profiles = tuple((name, p.size, p.delay, p.throughput) for name, p in model.profiles.items())
-        variants.setdefault((model.name.rpartition("/")[2], model.accuracy, profiles), []).append(model.task)
-    for (name, accuracy, profiles), tasks in variants.items():
-        of = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
-        for i, (processor, *figures) in enumerate(profiles):  # type: ignore[arg-type, var-annotated, misc]
-            first = (f"{name} ({of})", f"{accuracy:g}") if i == 0 else ("", "")
-            table.add_row(*first, processor, *(f"{figure:g}" for figure in figures))
+        variant = model.model_dump(exclude={"name", "task"})
+        variants.setdefault(f"{model.name.rpartition('/')[2]} {variant}", []).append(model)
+    for same in variants.values():
+        of = same[0].task if len(same) == 1 else f"{len(same)} tasks"
+        for i, (processor, profile) in enumerate(same[0].profiles.items()):
+            first = (f"{same[0].name.rpartition('/')[2]} ({of})", f"{same[0].accuracy:g}") if i == 0 else ("", "")
+            table.add_row(*first, processor, f"{profile.size:g}", f"{profile.delay:g}", f"{profile.throughput:g}")
     return table
 
 
@@ -68,7 +70,7 @@ def request_types(network: Network, most: int = 12) -> Table:
         costs = network.costs[rho]
         task = network.scenario.tasks[network.type_task[rho]]
         table.add_row(task, path, str(network.option_count[rho]), f"{costs[0]:.2f}", f"{costs[-1]:.2f}")
-    if network.R > most:
+    if most < network.R:
         table.add_row("...", f"and {network.R - most} more", "", "", "")
     return table
 
@@ -88,7 +90,9 @@ def evaluation(document: dict[str, Any]) -> Table:
         figures = [f"{row[key]:,.3f}" for key in ("gain", "cost", "latency_ms", "inaccuracy")]
         requests = f"{row['requests']:,g}" if row["slot"] != "all" else ""
         table.add_row(str(row["slot"]), requests, *figures)
-    table.caption = f"NTAG {document['ntag']:.3f} ms; gain and cost summed over requests, latency and inaccuracy per request"
+    table.caption = (
+        f"NTAG {document['ntag']:.3f} ms; gain and cost summed over requests, latency and inaccuracy per request"
+    )
     return table
 
 
@@ -115,7 +119,9 @@ def results(rows: Sequence[Result], title: str, bound: float | None) -> Table:
         table.add_row(*(cells[column] for column in columns))
     table.caption = "* in hindsight: has seen the whole stream, and holds one allocation throughout"
     if bound:
-        table.caption += f"\nof bound: total gain over {bound:.6g} ms, which no static allocation exceeds; an online agent may"
+        table.caption += (
+            f"\nof bound: total gain over {bound:.6g} ms, which no static allocation exceeds; an online agent may"
+        )
     return table
 
 
@@ -123,5 +129,7 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", caption_justify="left")
     for index, column in enumerate(columns):
         text = column in ("agent", "id", "name", "nodes", "processor", "model", "task", "path", "key", "source")
-        table.add_column(column, justify="left" if text else "right", overflow="fold" if index else "ellipsis", no_wrap=not index)
+        table.add_column(
+            column, justify="left" if text else "right", overflow="fold" if index else "ellipsis", no_wrap=not index
+        )
     return table

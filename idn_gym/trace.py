@@ -98,7 +98,9 @@ def read_capacities(network: Network, path: Path, slots: int | None = None) -> F
             raise IdnError(f"{rows.where}: unknown {what} {name!r}; allowed: {', '.join(list(known)[:8])}, ...")
         p = int(network.placement_index[nodes[node], models[model]])
         if p < 0:
-            raise IdnError(f"{rows.where}: {model} is no placement at {node}: it cannot run there, or is its repository")
+            raise IdnError(
+                f"{rows.where}: {model} is no placement at {node}: it cannot run there, or is its repository"
+            )
         if slots is not None and slot >= slots:
             raise IdnError(f"{rows.where}: slot {slot}; the trace ends with slot {slots - 1}")
         if (slot, p) in entries:

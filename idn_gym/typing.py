@@ -1,10 +1,12 @@
-"""Array types for signatures; shapes stand in the docstrings."""
+"""Names for arrays in signatures: what they hold. Shapes stand in the docstrings.
+
+A type checker sees one array type, since it cannot follow NumPy's promotions.
+"""
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
-BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[Any]
+IntArray = NDArray[Any]
+BoolArray = NDArray[Any]

@@ -88,8 +88,7 @@ def expected_requests(network: Network, slots: FloatArray) -> FloatArray:
     popularity = np.arange(1, network.N + 1, dtype=np.float64) ** -workload.exponent
     step = np.zeros(len(slots), dtype=np.int64)
     if workload.profile == "sliding":
-        assert workload.shift is not None and workload.every is not None  # the scenario is valid
-        step = workload.shift * (np.asarray(slots, dtype=np.int64) // workload.every)
+        step = (workload.shift or 0) * (np.asarray(slots, dtype=np.int64) // (workload.every or 1))
     entries = np.bincount(network.type_task, minlength=network.N)
     of_task = popularity[(np.arange(network.N) - step[:, None]) % network.N] * (entries > 0)
     of_type = (of_task / np.maximum(entries, 1))[:, network.type_task]

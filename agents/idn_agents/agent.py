@@ -9,7 +9,7 @@ import numpy as np
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
 from idn_gym.trace import Trace
-from idn_gym.typing import FloatArray
+from idn_gym.typing import FloatArray, IntArray
 
 
 @runtime_checkable
@@ -26,7 +26,7 @@ class Agent(Protocol):
     def reset(self, network: Network, seed: int) -> None:
         """Start anew on a network; all randomness comes from the seed."""
 
-    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
         """A feasible integral allocation (P,) for the coming slot; the first observation has zero requests."""
 
     def info(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from idn_agents.agent import generator, whole
 from idn_gym import kernels
 from idn_gym.network import Network
-from idn_gym.typing import FloatArray
+from idn_gym.typing import FloatArray, IntArray
 
 
 class RepositoryOnly:
@@ -18,7 +18,7 @@ class RepositoryOnly:
     def reset(self, network: Network, seed: int) -> None:
         self._allocation = np.zeros(network.P, dtype=np.int8)
 
-    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
         return self._allocation
 
     def info(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Random:
     def reset(self, network: Network, seed: int) -> None:
         self._network, self._generator, self._slot = network, generator(seed), 0
 
-    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
         if self._slot == 0 or (self._refresh and self._slot % self._refresh == 0):
             self._allocation = kernels.pack(self._network, self._generator.random((1, self._network.P)))[0]
         self._slot += 1

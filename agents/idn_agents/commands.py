@@ -38,7 +38,8 @@ def optimum(
     solution = solve(network, stream, gap=gap, time_limit=time_limit, progress=progress)
     allocation = named(network, solution.allocation)
     if as_json:
-        return print_json({**solution.info(), "allocation": allocation})
+        print_json({**solution.info(), "allocation": allocation})
+        return
     out = console()
     out.print(f"{network.scenario.name}, {stream.slots} slots: {solution.status} in {solution.seconds:.1f} s")
     out.print(f"gain            {solution.gain:.9g} ms")
@@ -46,4 +47,3 @@ def optimum(
     out.print(f"certified bound {solution.certified_bound:.9g} ms, recomputable without a solver")
     for node, models in allocation.items():
         out.print(f"{node}: {', '.join(models)}", soft_wrap=True)
-    return None

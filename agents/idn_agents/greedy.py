@@ -14,11 +14,11 @@ from idn_agents.agent import real
 from idn_gym import kernels
 from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.trace import Trace
-from idn_gym.typing import FloatArray
+from idn_gym.typing import FloatArray, IntArray
 
 
 class StaticGreedy:
-    """In hindsight: add the placement with the largest marginal gain per MB over the trace, until nothing helps or fits."""
+    """In hindsight: add the placement of largest marginal gain per MB over the trace, until nothing helps or fits."""
 
     hindsight = True
 
@@ -28,14 +28,14 @@ class StaticGreedy:
     def fit(self, trace: Trace) -> None:
         self._allocation = static_greedy(self._network, trace)
 
-    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
         return self._allocation
 
     def info(self) -> dict[str, Any]:
         return {}
 
 
-def static_greedy(network: Network, trace: Trace) -> FloatArray:
+def static_greedy(network: Network, trace: Trace) -> IntArray:
     """(P,) int8: the greedy static allocation for a trace.
 
     The gain is submodular, so a marginal gain only falls as the allocation grows: a candidate is evaluated again
@@ -88,7 +88,7 @@ class LastBatchGreedy:
         self._order = np.argsort(network.tiers, kind="stable")
         self._requests: FloatArray | None = None
 
-    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
         requests = observation["requests"].astype(np.float64)
         if self._requests is not None:
             requests = self._average * self._requests + (1.0 - self._average) * requests
@@ -97,9 +97,7 @@ class LastBatchGreedy:
         bonus = 1.0 + self._keep * observation["allocation"].astype(np.float64)
         allocation = np.zeros(self._network.P)
         load = kernels.loads(self._network, requests)
-        kernels.fill_by_gain(
-            self._network, requests, observation["capacities"], load, self._order, bonus, allocation
-        )
+        kernels.fill_by_gain(self._network, requests, observation["capacities"], load, self._order, bonus, allocation)
         return allocation.astype(np.int8)
 
     def info(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from idn_agents.agent import generator, one_of, real, whole
 from idn_gym import kernels
 from idn_gym.network import Network
 from idn_gym.trace import Trace
-from idn_gym.typing import FloatArray
+from idn_gym.typing import FloatArray, IntArray
 
 _RATES = ("scale-free", "theory")
 
@@ -48,22 +48,23 @@ class Infida:
         self._dynamic = refresh == "dynamic"
         self._refresh = 1 if self._dynamic else whole("refresh", refresh)
         self._target = whole("target", target)
-        self._residual = one_of("residual", residual, ("drop", "reserve"))
+        self._residual: Any = one_of("residual", residual, ("drop", "reserve"))
 
     def reset(self, network: Network, seed: int) -> None:
         self._network, self._generator = network, generator(seed)
         mass = state_mass(network, self._residual)
         self._log_state = start(network, mass)
+        self._state = np.exp(self._log_state)
         self._steps = StepSizes(network, self._rate, self._scale, mass)
         self._slot, self._next_refresh, self._period = 0, 0, self._refresh
 
-    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
         if self._slot > 0:
             _, gradient = kernels.gain_and_subgradient(
                 self._network, observation["requests"], observation["capacities"], self._state
             )
             self._log_state = update(self._network, self._log_state, gradient, self._steps)
-        self._state = np.exp(self._log_state)
+            self._state = np.exp(self._log_state)
         if self._slot == self._next_refresh:
             uniforms = self._generator.random((1, self._network.P))
             self._allocation = kernels.round_dependent(self._network, self._state, uniforms, self._residual)[0]
@@ -115,7 +116,7 @@ class InfidaOffline:
         uniforms = self._generator.random((1, network.P))
         self._allocation = kernels.round_dependent(network, self.fractional[None], uniforms)[0]
 
-    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
         return self._allocation
 
     def info(self) -> dict[str, Any]:

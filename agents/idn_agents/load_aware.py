@@ -36,7 +36,7 @@ class LoadAwareGreedy:
         self._position, self._repository_position = _positions(network)
         self._counted = np.zeros((2, network.R, network.K))  # requests, and ms they would have saved
 
-    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
         network, requests = self._network, observation["requests"].astype(np.float64)
         capacities, held = observation["capacities"].astype(np.float64), observation["allocation"].astype(np.float64)
         self._counted *= self._decay
@@ -64,7 +64,7 @@ def _positions(network: Network) -> tuple[IntArray, IntArray]:
 
 
 @njit(cache=True, nogil=True)
-def _count(tables, requests, capacities, held, load, position, repository_position, counted, saved):  # type: ignore[no-untyped-def]
+def _count(tables, requests, capacities, held, load, position, repository_position, counted, saved):
     """Add the last slot to the counters: requests (R, K), and the ms (R, K) that serving them here would have saved."""
     options, costs = tables.options, tables.costs
     served = np.empty(options.shape[1] + 1)
@@ -98,7 +98,7 @@ def _count(tables, requests, capacities, held, load, position, repository_positi
 
 
 @njit(cache=True, nogil=True)
-def _fill(tables, listing, capacities, held, counted, saved, allocation):  # type: ignore[no-untyped-def]
+def _fill(tables, listing, capacities, held, counted, saved, allocation):
     """At each node take the placement that saves most per MB, subtract what it absorbs, until nothing helps or fits."""
     start, types, ranks = listing
     absorbed = np.zeros(len(tables.costs))
@@ -112,9 +112,9 @@ def _fill(tables, listing, capacities, held, counted, saved, allocation):  # typ
         while True:
             best = stop
             for p in range(first, stop):
-                if allocation[p] == 0 and tables.sizes[p] <= room and value[p] > 0.0:
-                    if best == stop or value[p] > value[best]:
-                        best = p
+                usable = allocation[p] == 0 and tables.sizes[p] <= room and value[p] > 0.0
+                if usable and (best == stop or value[p] > value[best]):
+                    best = p
             if best == stop:
                 break
             allocation[best] = 1
@@ -140,7 +140,7 @@ def _fill(tables, listing, capacities, held, counted, saved, allocation):  # typ
 
 
 @njit(cache=True, nogil=True)
-def _value(tables, listing, capacities, counted, saved, taken, p):  # type: ignore[no-untyped-def]
+def _value(tables, listing, capacities, counted, saved, taken, p):
     """Ms saved per MB; what p has capacity for is shared in proportion to the counters. Notes the part it takes."""
     start, types, ranks = listing
     requests = 0.0
@@ -153,7 +153,7 @@ def _value(tables, listing, capacities, counted, saved, taken, p):  # type: igno
 
 
 @njit(cache=True, nogil=True)
-def _cost(tables, listing, rho, p):  # type: ignore[no-untyped-def]
+def _cost(tables, listing, rho, p):
     """Cost of serving type rho at p; infinite where the type does not list it."""
     start, types, ranks = listing
     for entry in range(start[p], start[p + 1]):

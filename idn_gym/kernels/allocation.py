@@ -8,12 +8,12 @@ from numba import njit
 from idn_gym.allocation import Residual
 from idn_gym.errors import IdnError
 from idn_gym.network import BUDGET_SLACK, Network
-from idn_gym.typing import FloatArray
+from idn_gym.typing import FloatArray, IntArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
-def pack(network: Network, priority: FloatArray) -> FloatArray:
+def pack(network: Network, priority: FloatArray) -> IntArray:
     """(B, P) int8; see `allocation.pack`."""
     priority = _rows(network, "priority", priority)
     packed = np.zeros(priority.shape, dtype=np.int8)
@@ -48,7 +48,7 @@ def mirror_step(
 
 def round_dependent(
     network: Network, allocation: FloatArray, uniforms: FloatArray, residual: Residual = "drop"
-) -> FloatArray:
+) -> IntArray:
     """(B, P) int8 from allocation and uniforms, both (B, P); see `allocation.round_dependent`."""
     allocation, uniforms = _rows(network, "allocation", allocation), _rows(network, "uniforms", uniforms)
     if len(uniforms) != len(allocation):
@@ -66,8 +66,8 @@ def node_maximum(network: Network, values: FloatArray) -> FloatArray:
     return largest
 
 
-def memory(network: Network, allocation: FloatArray, before: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(B, V) MB in use at each node, and (B,) MB newly loaded since the allocation before; both integral (B, P) int8."""
+def memory(network: Network, allocation: IntArray, before: IntArray) -> tuple[FloatArray, FloatArray]:
+    """(B, V) MB in use at each node and (B,) MB newly loaded since the allocation before, both (B, P) int8."""
     in_use, loaded = np.zeros((len(allocation), network.V)), np.zeros(len(allocation))
     _memory(network.tables, allocation, before, in_use, loaded)
     return in_use, loaded
@@ -81,7 +81,7 @@ def _rows(network: Network, name: str, values: FloatArray) -> FloatArray:
 
 
 @_jit
-def _memory(tables, allocation, before, in_use, loaded):  # type: ignore[no-untyped-def]
+def _memory(tables, allocation, before, in_use, loaded):
     for b in range(len(allocation)):
         for p in range(allocation.shape[1]):
             if allocation[b, p]:
@@ -91,7 +91,7 @@ def _memory(tables, allocation, before, in_use, loaded):  # type: ignore[no-unty
 
 
 @_jit
-def _node_maximum(tables, values, largest):  # type: ignore[no-untyped-def]
+def _node_maximum(tables, values, largest):
     for b in range(len(values)):
         for v in range(len(tables.budgets)):
             highest = 0.0
@@ -102,7 +102,7 @@ def _node_maximum(tables, values, largest):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _fill(sizes, priority, start, stop, room, candidates, packed):  # type: ignore[no-untyped-def]
+def _fill(sizes, priority, start, stop, room, candidates, packed):
     """Place the best of what still fits until nothing does; what has no room now never has again."""
     n = 0
     for p in range(start, stop):
@@ -125,7 +125,7 @@ def _fill(sizes, priority, start, stop, room, candidates, packed):  # type: igno
 
 
 @_jit
-def _pack(tables, priority, packed):  # type: ignore[no-untyped-def]
+def _pack(tables, priority, packed):
     candidates = np.empty(priority.shape[1], dtype=np.int64)
     for b in range(len(priority)):
         for v in range(len(tables.budgets)):
@@ -135,7 +135,7 @@ def _pack(tables, priority, packed):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _shift(tables, log_y, ascent, rate, log_h, shifted, top):  # type: ignore[no-untyped-def]
+def _shift(tables, log_y, ascent, rate, log_h, shifted, top):
     """Log h, and the same less its maximum at the node, so that its exponential neither overflows nor vanishes."""
     for b in range(len(log_y)):
         for v in range(len(tables.budgets)):
@@ -150,7 +150,7 @@ def _shift(tables, log_y, ascent, rate, log_h, shifted, top):  # type: ignore[no
 
 
 @_jit
-def _clip(tables, scaled, top, mass, log_h):  # type: ignore[no-untyped-def]
+def _clip(tables, scaled, top, mass, log_h):
     """From log h, and h up to a factor per node, to log y in place: y = min(1, c h) with s.y = mass."""
     for b in range(len(log_h)):
         h, weight = log_h[b], scaled[b]
@@ -201,7 +201,7 @@ def _clip(tables, scaled, top, mass, log_h):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _round_dependent(tables, allocation, uniforms, drop, rounded):  # type: ignore[no-untyped-def]
+def _round_dependent(tables, allocation, uniforms, drop, rounded):
     sizes = tables.sizes
     fractional = np.empty(allocation.shape[1], dtype=np.int64)
     mb = np.empty(allocation.shape[1])

@@ -126,12 +126,12 @@ def _two_dimensional(name: str, values: Any, width: int) -> FloatArray:
 
 
 @_jit
-def _row(array, b):  # type: ignore[no-untyped-def]
+def _row(array, b):
     return array[b] if len(array) > 1 else array[0]
 
 
 @_jit
-def _reciprocal_load(tables, requests, load):  # type: ignore[no-untyped-def]
+def _reciprocal_load(tables, requests, load):
     load[:] = 0.0
     for rho in range(len(requests)):
         for group in tables.path_groups[rho]:
@@ -141,12 +141,12 @@ def _reciprocal_load(tables, requests, load):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _share(tables, capacities, load, p):  # type: ignore[no-untyped-def]
+def _share(tables, capacities, load, p):
     return min(1.0, capacities[p] * load[tables.placement_group[p]])
 
 
 @_jit
-def _gain_and_subgradient(tables, requests, capacities, allocation, covered, gain, gradient):  # type: ignore[no-untyped-def]
+def _gain_and_subgradient(tables, requests, capacities, allocation, covered, gain, gradient):
     options, costs = tables.options, tables.costs
     load = np.empty(tables.groups + 1)
     share = np.empty(options.shape[1])
@@ -178,7 +178,7 @@ def _gain_and_subgradient(tables, requests, capacities, allocation, covered, gai
 
 
 @_jit
-def _gain(tables, requests, capacities, allocation, gain):  # type: ignore[no-untyped-def]
+def _gain(tables, requests, capacities, allocation, gain):
     options, costs = tables.options, tables.costs
     load = np.empty(tables.groups + 1)
     for b in range(len(gain)):
@@ -204,7 +204,7 @@ def _gain(tables, requests, capacities, allocation, gain):  # type: ignore[no-un
 
 
 @_jit
-def _serve(tables, requests, capacities, allocation, served):  # type: ignore[no-untyped-def]
+def _serve(tables, requests, capacities, allocation, served):
     options, costs = tables.options, tables.costs
     load = np.empty(tables.groups + 1)
     for b in range(len(served.gain)):
@@ -243,7 +243,7 @@ def _serve(tables, requests, capacities, allocation, served):  # type: ignore[no
 
 
 @_jit
-def _type_gains(tables, requests, capacities, y, load, gain, gradient):  # type: ignore[no-untyped-def]
+def _type_gains(tables, requests, capacities, y, load, gain, gradient):
     options, costs = tables.options, tables.costs
     share = np.empty(options.shape[1])
     for rho in range(requests.shape[1]):
@@ -272,13 +272,13 @@ def _type_gains(tables, requests, capacities, y, load, gain, gradient):  # type:
 
 
 @_jit
-def _marginal_gains(tables, listing, requests, capacities, y, load, candidates, gains):  # type: ignore[no-untyped-def]
+def _marginal_gains(tables, listing, requests, capacities, y, load, candidates, gains):
     for n in range(len(candidates)):
         gains[n] = _marginal_gain(tables, listing, requests, capacities, y, load, candidates[n])
 
 
 @_jit
-def _marginal_gain(tables, listing, requests, capacities, y, load, added):  # type: ignore[no-untyped-def]
+def _marginal_gain(tables, listing, requests, capacities, y, load, added):
     start, types, ranks = listing
     options, costs = tables.options, tables.costs
     gain = 0.0

@@ -38,7 +38,7 @@ def fill_by_gain(
 
 
 @_jit
-def _fill_by_gain(tables, listing, requests, capacities, load, nodes, bonus, y):  # type: ignore[no-untyped-def]
+def _fill_by_gain(tables, listing, requests, capacities, load, nodes, bonus, y):
     value = np.empty(len(y))
     for v in nodes:
         start, stop = tables.node_start[v], tables.node_start[v + 1]
@@ -69,6 +69,6 @@ def _fill_by_gain(tables, listing, requests, capacities, load, nodes, bonus, y):
 
 
 @_jit
-def _value(tables, listing, requests, capacities, load, bonus, y, p):  # type: ignore[no-untyped-def]
+def _value(tables, listing, requests, capacities, load, bonus, y, p):
     gain = _marginal_gain(tables, listing, requests, capacities, y, load, p)
     return max(0.0, gain) * bonus[p] / tables.sizes[p]
