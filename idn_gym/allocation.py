@@ -85,6 +85,7 @@ def project(network: Network, log_h: FloatArray, mass: FloatArray) -> FloatArray
             continue
         order = p[np.argsort(-log_h[p], kind="stable")]
         left = mass[v] - np.concatenate(([0.0], np.cumsum(network.sizes[order])))  # once the first n are at 1
+        left = np.maximum(left, 1e-12 * mass[v])  # those may fill the node up to rounding; the others keep a trace
         for n in range(len(order)):
             free = order[n:]
             top = log_h[free[0]]

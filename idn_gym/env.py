@@ -103,8 +103,8 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         _one_of("reward", reward, ("gain", "gain_per_request"))
         _one_of("infeasible", infeasible, ("repair", "raise"))
         _one_of("render_mode", render_mode, (None, *self.metadata["render_modes"]))
-        if not 0.0 <= update_weight < np.inf:
-            raise IdnError(f"update_weight: {update_weight}; must be finite and >= 0")
+        if not (isinstance(update_weight, int | float) and 0.0 <= update_weight < np.inf):
+            raise IdnError(f"update_weight: {update_weight!r}; must be a finite number >= 0")
         if not isinstance(scenario, Scenario):
             scenario = load_scenario(scenario, overrides or ())
         elif overrides:
@@ -196,9 +196,10 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
     def _horizon(self, horizon: int | None) -> int:
         if horizon is None:
             return self._replay.slots if self._replay else self.network.scenario.horizon
-        if horizon < 1 or (self._replay and horizon > self._replay.slots):
-            most = f" and at most the trace's {self._replay.slots} slots" if self._replay else ""
-            raise IdnError(f"horizon: {horizon}; must be at least 1{most}")
+        most = self._replay.slots if self._replay else np.inf
+        if not (isinstance(horizon, int | np.integer) and 1 <= horizon <= most):
+            limit = f" and at most the trace's {most} slots" if self._replay else ""
+            raise IdnError(f"horizon: {horizon!r}; must be a whole number, at least 1{limit}")
         return int(horizon)
 
     def _feasible(self, action: IntArray) -> tuple[IntArray, int, float]:
@@ -206,7 +207,11 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         asked = np.asarray(action)
         if asked.shape != (self.network.P,):
             raise IdnError(f"action: shape {asked.shape}; must be ({self.network.P},)")
-        asked = asked.astype(np.int8)
+        bits = asked.astype(np.bool_)
+        if not np.array_equal(bits, asked):
+            p = int((bits != asked).argmax())
+            raise IdnError(f"action[{p}]: {asked[p]}; must be 0 or 1")
+        asked = bits.astype(np.int8)
         before = self._allocation[None]
         in_use, loaded = kernels.memory(self.network, asked[None], before)
         over = in_use[0] > self.network.budgets * (1.0 + BUDGET_SLACK)
