@@ -165,7 +165,9 @@ def main() -> None:
         rows[name] = {"median_s": statistics.median(seconds), "low_s": quartiles[0], "high_s": quartiles[2]}
         row = rows[name]
         rate = f"{1 / row['median_s']:>12,.0f} /s" if row["median_s"] < 0.1 else ""
-        print(f"{name:40s} {row['median_s'] * 1e6:>14,.1f} us  [{row['low_s'] * 1e6:,.1f}, {row['high_s'] * 1e6:,.1f}]{rate}")
+        print(
+            f"{name:40s} {row['median_s'] * 1e6:>14,.1f} us  [{row['low_s'] * 1e6:,.1f}, {row['high_s'] * 1e6:,.1f}]{rate}"
+        )
     about = {
         "command": " ".join(["python", *sys.argv]),
         "date": time.strftime("%Y-%m-%d"),

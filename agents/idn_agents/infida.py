@@ -26,7 +26,7 @@ class Infida:
     learning_rate : ``scale-free`` (default): per node, `scale` over the running mean of max_m g_m/s_m, so that no
         unit and no request rate matters. ``theory``: the constant of the regret bound under the library's capacity
         rule, for the scenario's horizon. Or a number, the eta of every node in MB per ms.
-    scale : of the scale-free rate; between 1 and 3 works, 0.3 is slow, 10 unstable.
+    scale : of the scale-free rate: 0.5 to 2 work about alike, 0.3 is slow, 10 unstable (`benchmarks/scale.py`).
     refresh : slots between roundings; the state moves in every slot. ``dynamic`` starts at 1 and waits one slot
         longer after each rounding, up to `target`.
     target : the period that a dynamic refresh ends at.
@@ -37,7 +37,7 @@ class Infida:
     def __init__(
         self,
         learning_rate: str | float = "scale-free",
-        scale: float = 2.0,
+        scale: float = 1.0,
         refresh: int | str = 1,
         target: int = 32,
         residual: str = "drop",
@@ -94,7 +94,7 @@ class InfidaOffline:
 
     hindsight = True
 
-    def __init__(self, iterations: int = 200, scale: float = 2.0) -> None:
+    def __init__(self, iterations: int = 200, scale: float = 1.0) -> None:
         self._iterations, self._scale = whole("iterations", iterations), real("scale", scale)
 
     def reset(self, network: Network, seed: int) -> None:
