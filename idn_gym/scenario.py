@@ -16,8 +16,10 @@ from idn_gym.errors import IdnError
 FORMAT = "idn-gym/scenario-1"
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-NonNegative = Annotated[float, Field(ge=0.0)]
-Positive = Annotated[float, Field(gt=0.0)]
+# far beyond use, and low enough that no sum or product of figures overflows
+NonNegative = Annotated[float, Field(ge=0.0, le=1e15)]
+Positive = Annotated[float, Field(gt=0.0, le=1e15)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
 # Strict mode refuses a list where a tuple is meant; files only have lists, so that one check is off.
 _AsTuple = Strict(False)
 
@@ -49,7 +51,7 @@ class Node(_Section):
     name: Name
     processor: Name
     budget: NonNegative = 0.0
-    tier: Annotated[int, Field(ge=0)] | None = None
+    tier: Annotated[int, Field(ge=0, le=1000)] | None = None
     entry: bool = False
     repository: Annotated[tuple[Name, ...], _AsTuple, Field(min_length=1)] | None = None
 
@@ -74,7 +76,7 @@ class Outages(_Section):
 
     kind: Literal["outages"]
     probability: Annotated[float, Field(ge=0.0, le=1.0)]
-    duration: Annotated[float, Field(ge=1.0)] = 10.0
+    duration: Annotated[float, Field(ge=1.0, le=1e15)] = 10.0
     remaining: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
@@ -90,10 +92,10 @@ Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
 class _Drawn(_Section):
     kind: Literal["zipf", "burst"]
     rate: NonNegative
-    exponent: NonNegative = 1.2
+    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = 1.2
     profile: Literal["fixed", "sliding"] = "fixed"
-    shift: Annotated[int, Field(ge=1)] | None = None
-    every: Annotated[int, Field(ge=1)] | None = None
+    shift: Count | None = None
+    every: Count | None = None
     capacity: Capacity = ConstantCapacity(kind="constant")
 
     @model_validator(mode="after")
@@ -116,7 +118,7 @@ class Burst(_Drawn):
     """As `Zipf`, with the mean of each count drawn from a gamma distribution of this shape: small is bursty."""
 
     kind: Literal["burst"]
-    shape: Annotated[float, Field(ge=1e-3)]
+    shape: Annotated[float, Field(ge=1e-3, le=1e15)]
 
 
 class Replay(_Section):
@@ -136,8 +138,8 @@ class Scenario(_Section):
     format: Literal["idn-gym/scenario-1"]
     name: Name
     slot_seconds: Positive = 60.0
-    horizon: Annotated[int, Field(ge=1)] = 600
-    replicas: Annotated[int, Field(ge=1)] = 1
+    horizon: Count = 600
+    replicas: Annotated[int, Field(ge=1, le=1000)] = 1
     accuracy_weight: NonNegative = 1.0
     tasks: Annotated[tuple[Name, ...], _AsTuple, Field(min_length=1)]
     models: Annotated[tuple[Model, ...], _AsTuple, Field(min_length=1)]
@@ -203,10 +205,12 @@ def _faults_of(error: ValidationError, data: dict[str, Any]) -> list[str]:
                 found.append(f"{key}: missing")
             case "sliding":
                 found.append(f"{key}: {item['msg']}")
-            case "literal_error" | "union_tag_invalid":
-                allowed = context.get("expected") or context.get("expected_tags")
-                value = context.get("tag") or _shown(item["input"])
-                found.append(f"{key}: {value}; allowed: {allowed}")
+            case "literal_error":
+                found.append(f"{key}: {_shown(item['input'])}; allowed: {context['expected']}")
+            case "union_tag_invalid":
+                found.append(f"{key}.kind: {_shown(item['input']['kind'])}; allowed: {context['expected_tags']}")
+            case "string_pattern_mismatch":
+                found.append(f"{key}: {_shown(item['input'])}; must be text of one line, without control characters")
             case "union_tag_not_found":
                 found.append(f"{key}.kind: missing")
             case _:
@@ -229,7 +233,8 @@ def _dotted(location: tuple[int | str, ...], data: Any) -> str:
         elif not (isinstance(data, dict) and data.get("kind") == step):  # a union's tag is not a key
             data = None
             parts.append(step)
-    return ".".join(parts) if parts else "scenario"
+    # a name with a line break would make two lines of the message
+    return ".".join(part if part.isprintable() else _shown(part) for part in parts) if parts else "scenario"
 
 
 def _sentence(found: list[str]) -> str:

@@ -20,7 +20,7 @@ REQUEST_COLUMNS = ["slot", "task", "source", "requests"]
 CAPACITY_COLUMNS = ["slot", "node", "model", "capacity"]
 LARGEST = 1e18  # requests of a type in a slot, and capacities: far beyond use, and finite in float32
 _MAX_BYTES = 2**30
-_MAX_VALUES = 2**29  # slots x request types, or slots x placements: 4 GiB
+MOST_VALUES = 2**29  # slots x request types, or slots x placements: 4 GiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +123,10 @@ def requests_csv(network: Network, trace: Trace) -> str:
 def capacities_csv(network: Network, trace: Trace) -> str:
     """The capacity file of a trace: what differs from nominal."""
     placed = list(zip(network.placement_node.tolist(), network.placement_model.tolist(), strict=True))
-    differing = np.argwhere(trace.capacities != network.capacities).tolist()
+    capacities = np.broadcast_to(trace.capacities, (trace.slots, network.P))
+    differing = np.argwhere(capacities != network.capacities).tolist()
     rows = [
-        (t, network.node_names[placed[p][0]], network.model_names[placed[p][1]], number(trace.capacities[t, p]))
+        (t, network.node_names[placed[p][0]], network.model_names[placed[p][1]], number(capacities[t, p]))
         for t, p in differing
     ]
     return _csv(CAPACITY_COLUMNS, rows)
@@ -133,7 +134,10 @@ def capacities_csv(network: Network, trace: Trace) -> str:
 
 def header(path: Path) -> list[str]:
     """The first row of a CSV file, by which a trace is told from a capacity file."""
-    return next(csv.reader(io.StringIO(read_text(path, _MAX_BYTES))), [])
+    try:
+        return next(csv.reader(io.StringIO(read_text(path, _MAX_BYTES)), strict=True), [])
+    except csv.Error as error:
+        raise IdnError(f"{path}:1: not CSV: {error}") from None
 
 
 def number(value: float) -> str:
@@ -177,7 +181,7 @@ class _Rows:
 
     def _slot(self, text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) <= 12):
-            raise IdnError(f"{self.where}: slot {text!r}; must be a whole number >= 0")
+            raise IdnError(f"{self.where}: slot {text!r}; must be a whole number >= 0, of at most 12 digits")
         return int(text)
 
     def _number(self, text: str) -> float:
@@ -186,13 +190,13 @@ class _Rows:
         except ValueError:
             value = math.nan
         if not 0.0 <= value <= LARGEST:  # also refuses nan
-            raise IdnError(f"{self.where}: {self.columns[3]} {text!r}; must be a finite number >= 0")
+            raise IdnError(f"{self.where}: {self.columns[3]} {text!r}; must be a number from 0 to {LARGEST:g}")
         return value
 
 
 def _filled(path: Path, rest: FloatArray, slots: int, entries: dict[tuple[int, int], float]) -> FloatArray:
-    if slots * rest.shape[1] > _MAX_VALUES:
-        raise IdnError(f"{path}: {slots} slots of {rest.shape[1]} values; at most {_MAX_VALUES} values are read")
+    if slots * rest.shape[1] > MOST_VALUES:
+        raise IdnError(f"{path}: {slots} slots of {rest.shape[1]} values; at most {MOST_VALUES} values are read")
     table = np.repeat(rest, slots, axis=0)
     if entries:
         where = np.array(list(entries), dtype=np.int64)

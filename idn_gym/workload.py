@@ -9,7 +9,7 @@ import numpy as np
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
 from idn_gym.scenario import Burst, Outages, Replay, Zipf
-from idn_gym.trace import Trace, read_trace
+from idn_gym.trace import MOST_VALUES, Trace, read_trace
 from idn_gym.typing import BoolArray, FloatArray
 
 BLOCK = 64  # slots drawn at a time; part of the stream, since it orders the draws
@@ -25,6 +25,8 @@ def draw(network: Network, slots: int, seed: int) -> Trace:
     """
     if slots < 1:
         raise IdnError(f"slots: {slots}; must be at least 1")
+    if slots * network.R > MOST_VALUES:
+        raise IdnError(f"slots: {slots} of {network.R} request types; at most {MOST_VALUES} values are drawn")
     if isinstance(network.scenario.workload, Replay):
         return replayed(network).head(slots)
     stream = Stream(network, np.random.default_rng(seed))

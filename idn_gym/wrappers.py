@@ -171,7 +171,8 @@ class OnePlacementAtATime(gymnasium.Wrapper[Observation, Any, Observation, Any],
             self._refused += 1
 
     def _pending_observation(self) -> Observation:
-        return self._observation | {"allocation": self._pending.copy()}
+        # copies, since users keep the observations they were given
+        return {key: value.copy() for key, value in (self._observation | {"allocation": self._pending}).items()}
 
     def _masks_and_refusals(self, refused: int) -> dict[str, Any]:
         return {"action_mask": self.action_masks().astype(np.int8), "refused": refused}

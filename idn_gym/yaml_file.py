@@ -57,10 +57,10 @@ def parse_yaml(text: str, source: str) -> Any:
     Raises
     ------
     IdnError
-        If it is not YAML, uses aliases, repeats a key or has a key that is not a string.
+        If it is not YAML, uses aliases or tags, repeats a key or has a key that is not a string.
     """
     try:
-        _refuse_aliases_and_depth(text)
+        _refuse_what_is_not_plain(text)
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -72,12 +72,14 @@ def parse_yaml(text: str, source: str) -> Any:
         raise IdnError(f"{source}: {str(error).splitlines()[0]}") from None
 
 
-def _refuse_aliases_and_depth(text: str) -> None:
+def _refuse_what_is_not_plain(text: str) -> None:
     """Before anything is built: building recurses, in C without a guard."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
             raise _fault("aliases are not allowed", event)
+        if getattr(event, "tag", None) is not None:  # !!timestamp and the like build what is no JSON value, or fail
+            raise _fault("tags are not allowed", event)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             raise _fault(f"nested more than {_DEEPEST} deep", event)
