@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 
 from idn_gym.catalog import detection_models, detection_provenance
-from idn_gym.scenario import Scenario, parse
+from idn_gym.scenario import FORMAT, Scenario, parse
 from idn_gym.scenario_file import to_yaml
 from idn_gym.topology import backbone, nodes_and_links, tiers
 
@@ -96,7 +96,7 @@ def packaged_scenarios() -> dict[str, Scenario]:
         _backbone("abilene", ("washington", "sunnyvale"), "one on each coast"),
         _backbone("geant", ("frankfurt", "london"), "two of its best connected nodes"),
     ]
-    return {data["name"]: parse(data, data["name"]) for data in built}
+    return {data["name"]: parse({"format": FORMAT, **data}, data["name"]) for data in built}
 
 
 def main(folder: Path = Path(__file__).parent / "scenarios") -> None:

@@ -89,6 +89,24 @@ class ConstantCapacity(_Section):
 Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
 
 
+class Diurnal(_Section):
+    """The rate swings around its mean: times 1 + amplitude x sin(2 pi slot / period)."""
+
+    amplitude: Annotated[float, Field(ge=0.0, le=1.0)]
+    period: Annotated[float, Field(gt=1.0, le=1e9)]  # slots
+
+
+class Flash(_Section):
+    """Crowds: with `probability` one starts in a slot, at an entry node drawn evenly, whose rate it multiplies.
+
+    It lasts `duration` slots on average (geometric), and adds to the total rate. A node has one crowd at a time.
+    """
+
+    probability: Annotated[float, Field(ge=0.0, le=1.0)]
+    duration: Annotated[float, Field(ge=1.0, le=1e15)]
+    factor: Annotated[float, Field(ge=1.0, le=1e6)]
+
+
 class _Drawn(_Section):
     kind: Literal["zipf", "burst"]
     rate: NonNegative
@@ -96,7 +114,15 @@ class _Drawn(_Section):
     profile: Literal["fixed", "sliding"] = "fixed"
     shift: Count | None = None
     every: Count | None = None
+    diurnal: Diurnal | None = None
+    flash: Flash | None = None
     capacity: Capacity = ConstantCapacity(kind="constant")
+
+    @property
+    def peak(self) -> float:
+        """Requests/s that the mean can rise to."""
+        swing = 1.0 + self.diurnal.amplitude if self.diurnal else 1.0
+        return self.rate * swing * (self.flash.factor if self.flash else 1.0)
 
     @model_validator(mode="after")
     def _sliding_keys(self) -> _Drawn:
@@ -115,10 +141,30 @@ class Zipf(_Drawn):
 
 
 class Burst(_Drawn):
-    """As `Zipf`, with the mean of each count drawn from a gamma distribution of this shape: small is bursty."""
+    """As `Zipf`, with the mean of each count times a multiplier from a gamma law of mean 1 and this shape.
+
+    A small shape is bursty. With probability `persistence` a multiplier stays what it was in the slot before, which
+    leaves the law of every slot as it is and makes persistence^n the correlation of multipliers n slots apart. There
+    is one multiplier ``per: type``, or one ``per: task`` that all its entry nodes share.
+    """
 
     kind: Literal["burst"]
     shape: Annotated[float, Field(ge=1e-3, le=1e15)]
+    persistence: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    per: Literal["type", "task"] | None = None
+
+
+class Adversary(_Section):
+    """All requests of a slot, `rate` x slot_seconds of them, go to the type that a greedy victim is worst prepared for.
+
+    The victim is the last-batch greedy rule with this `keep`. Types it is equally ill prepared for are drawn by
+    popularity over tasks, that of the i-th proportional to i^-exponent.
+    """
+
+    kind: Literal["adversary"]
+    rate: NonNegative
+    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
+    keep: Annotated[float, Field(ge=0.0, le=1e6)] = 0.5
 
 
 class Replay(_Section):
@@ -129,7 +175,7 @@ class Replay(_Section):
     capacities: Name | None = None
 
 
-Workload = Annotated[Zipf | Burst | Replay, Field(discriminator="kind")]
+Workload = Annotated[Zipf | Burst | Adversary | Replay, Field(discriminator="kind")]
 
 
 class Scenario(_Section):

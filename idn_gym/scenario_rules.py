@@ -90,8 +90,10 @@ def _links(scenario: Scenario) -> Iterator[str]:
 
 def _workload(scenario: Scenario) -> Iterator[str]:
     rate = getattr(scenario.workload, "rate", 0.0)
-    if rate * scenario.slot_seconds > MOST_REQUESTS:
-        yield f"workload.rate: {rate} requests/s; a slot may have at most {MOST_REQUESTS:g} requests on average"
+    peak = getattr(scenario.workload, "peak", rate)
+    if peak * scenario.slot_seconds > MOST_REQUESTS:
+        rises = f", {peak:g} at its peak" if peak > rate else ""
+        yield f"workload.rate: {rate} requests/s{rises}; a slot may have at most {MOST_REQUESTS:g} requests on average"
 
 
 def _requests(scenario: Scenario) -> Iterator[str]:

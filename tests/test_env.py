@@ -178,6 +178,13 @@ class TestInformationAndReward:
         assert observation["allocation"].tolist() == allocation(network, HELD).tolist()
         assert observation["budgets"].tolist() == [0.0, 4.0, 3.0, 3.0]
 
+    def test_latency_and_inaccuracy_whatever_the_accuracy_weighs(self, trace: str) -> None:
+        env, network = started(trace=trace, overrides={"accuracy_weight": 0.0})  # the same order of options
+        info = env.step(allocation(network, HELD))[4]
+        found = (info["cost"], info["latency_ms"], info["inaccuracy"])
+        assert found == pytest.approx((147.0, 147.0 / 16.0, 42.5))
+        assert info["gain"] == pytest.approx(10 * 47 + 6 * 47 - 147)
+
     def test_of_a_slot_without_requests(self, trace: str) -> None:
         env, network = started(trace=trace, reward="gain_per_request", update_weight=0.5)
         env.step(allocation(network, HELD))

@@ -228,9 +228,12 @@ class TestOnePlacementAtATime:
 class TestLearners:
     """A few hundred steps each: that they run over these spaces, not that they learn."""
 
-    COMMON: ClassVar[dict[str, Any]] = {"seed": 0, "device": "cpu", "policy_kwargs": {"net_arch": [16]}}
-    ON_POLICY: ClassVar[dict[str, Any]] = COMMON | {"n_steps": 128, "batch_size": 64, "n_epochs": 2}
-    OFF_POLICY: ClassVar[dict[str, Any]] = COMMON | {"learning_starts": 50, "train_freq": 10, "buffer_size": 1000}
+    ON_POLICY: ClassVar[dict[str, Any]] = {"n_steps": 128, "batch_size": 64, "n_epochs": 2}
+    OFF_POLICY: ClassVar[dict[str, Any]] = {"learning_starts": 50, "train_freq": 10, "buffer_size": 1000}
+
+    @staticmethod
+    def learn(algorithm: Any, policy: str, env: gym.Env, **kwargs: Any) -> Any:
+        return algorithm(policy, env, seed=0, device="cpu", policy_kwargs={"net_arch": [16]}, **kwargs).learn(256)
 
     @pytest.fixture(autouse=True)
     def one_thread(self) -> Iterator[None]:
@@ -244,19 +247,19 @@ class TestLearners:
     def test_ppo_over_bits_and_scores(self) -> None:
         sb3 = pytest.importorskip("stable_baselines3")
         for env in (gym.make(TINY), ScoreAction(gym.make(TINY))):
-            model = sb3.PPO("MultiInputPolicy", env, **self.ON_POLICY).learn(256)
+            model = self.learn(sb3.PPO, "MultiInputPolicy", env, **self.ON_POLICY)
             action, _ = model.predict(env.reset(seed=0)[0])
             assert env.action_space.contains(action)
 
     def test_sac_over_scores(self) -> None:
         sb3 = pytest.importorskip("stable_baselines3")
         env = FlattenObservation(ScoreAction(gym.make(TINY), threshold=0.0))
-        sb3.SAC("MlpPolicy", env, **self.OFF_POLICY).learn(200)
+        self.learn(sb3.SAC, "MlpPolicy", env, **self.OFF_POLICY)
 
     def test_dqn_over_one_placement_at_a_time(self) -> None:
         sb3 = pytest.importorskip("stable_baselines3")
         env = OnePlacementAtATime(gym.make(TINY), max_toggles=6)
-        sb3.DQN("MultiInputPolicy", env, **self.OFF_POLICY).learn(200)
+        self.learn(sb3.DQN, "MultiInputPolicy", env, **self.OFF_POLICY)
 
     def test_maskable_ppo_is_never_refused(self) -> None:
         contrib = pytest.importorskip("sb3_contrib")
@@ -269,6 +272,6 @@ class TestLearners:
                 return result
 
         env = Watched(OnePlacementAtATime(gym.make(TINY)))
-        contrib.MaskablePPO("MultiInputPolicy", env, **self.ON_POLICY).learn(256)
+        self.learn(contrib.MaskablePPO, "MultiInputPolicy", env, **self.ON_POLICY)
         assert len(refused) == 256
         assert not any(refused)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from idn_agents.agent import real
+from idn_agents.agent import one_of, real
 from idn_gym import kernels
 from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray, IntArray
@@ -26,10 +26,17 @@ class LoadAwareGreedy:
     Parameters
     ----------
     decay : weight of the past in the counters, in [0, 1); 0 looks at the last slot alone.
+    counting : ``all`` as above, or ``others``: a node does not count what it served itself.
+    sharing : ``proportional``: what a model has capacity for is shared between types in proportion to the counters;
+        or ``none``: each type is credited with the whole of it.
+
+    `docs/load-aware-greedy.md` shows what each reading is worth.
     """
 
-    def __init__(self, decay: float = 0.0) -> None:
+    def __init__(self, decay: float = 0.0, counting: str = "all", sharing: str = "proportional") -> None:
         self._decay = real("decay", decay, highest=1.0 - 1e-9)
+        self._own = one_of("counting", counting, ("all", "others")) == "all"
+        self._shared = one_of("sharing", sharing, ("proportional", "none")) == "proportional"
 
     def reset(self, network: Network, seed: int) -> None:
         self._network = network
@@ -41,11 +48,10 @@ class LoadAwareGreedy:
         capacities, held = observation["capacities"].astype(np.float64), observation["allocation"].astype(np.float64)
         self._counted *= self._decay
         load = kernels.loads(network, requests)[0]
-        _count(
-            network.tables, requests, capacities, held, load, self._position, self._repository_position, *self._counted
-        )
+        position = (self._position, self._repository_position)
+        _count(network.tables, requests, capacities, held, load, *position, self._own, *self._counted)
         allocation = np.zeros(network.P, dtype=np.int8)
-        _fill(network.tables, network.listing, capacities, held, *self._counted.copy(), allocation)
+        _fill(network.tables, network.listing, capacities, held, self._shared, *self._counted.copy(), allocation)
         return allocation
 
     def info(self) -> dict[str, Any]:
@@ -64,7 +70,7 @@ def _positions(network: Network) -> tuple[IntArray, IntArray]:
 
 
 @njit(cache=True, nogil=True)
-def _count(tables, requests, capacities, held, load, position, repository_position, counted, saved):
+def _count(tables, requests, capacities, held, load, position, repository_position, own, counted, saved):
     """Add the last slot to the counters: requests (R, K), and the ms (R, K) that serving them here would have saved."""
     options, costs = tables.options, tables.costs
     served = np.empty(options.shape[1] + 1)
@@ -89,7 +95,7 @@ def _count(tables, requests, capacities, held, load, position, repository_positi
             here = position[rho, k]
             for i in range(n):
                 at = repository_position[rho] if rank[i] == last else position[rho, rank[i]]
-                if at < here:
+                if at < here or (at == here and not own):
                     continue
                 cost = costs[rho, last] if at == here else costs[rho, rank[i]]
                 if cost > costs[rho, k]:
@@ -98,17 +104,18 @@ def _count(tables, requests, capacities, held, load, position, repository_positi
 
 
 @njit(cache=True, nogil=True)
-def _fill(tables, listing, capacities, held, counted, saved, allocation):
+def _fill(tables, listing, capacities, held, shared, counted, saved, allocation):
     """At each node take the placement that saves most per MB, subtract what it absorbs, until nothing helps or fits."""
     start, types, ranks = listing
     absorbed = np.zeros(len(tables.costs))
+    cost = np.full(len(tables.costs), np.inf)  # of serving each type at the placement just taken
     value = np.empty(len(allocation))
-    taken = np.empty(len(allocation))
+    passing = np.empty(len(allocation))
     for v in range(len(tables.budgets)):
         first, stop = tables.node_start[v], tables.node_start[v + 1]
         room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
         for p in range(first, stop):
-            value[p] = _value(tables, listing, capacities, counted, saved, taken, p)
+            value[p], passing[p] = _value(tables, listing, capacities, shared, counted, saved, p)
         while True:
             best = stop
             for p in range(first, stop):
@@ -120,19 +127,21 @@ def _fill(tables, listing, capacities, held, counted, saved, allocation):
             allocation[best] = 1
             room -= tables.sizes[best]
             for entry in range(start[best], start[best + 1]):
-                absorbed[types[entry]] = counted[types[entry], ranks[entry]] * taken[best]
+                rho, k = types[entry], ranks[entry]
+                cost[rho] = tables.costs[rho, k]
+                absorbed[rho] = _absorbed(capacities[best], shared, counted[rho, k], passing[best])
             for p in range(first, stop):
                 if allocation[p] or tables.placement_group[p] != tables.placement_group[best]:
                     continue
                 for entry in range(start[p], start[p + 1]):
                     rho, k = types[entry], ranks[entry]
-                    if counted[rho, k] > 0.0 and tables.costs[rho, k] >= _cost(tables, listing, rho, best):
+                    if counted[rho, k] > 0.0 and tables.costs[rho, k] >= cost[rho]:
                         left = max(0.0, counted[rho, k] - absorbed[rho])
                         saved[rho, k] *= left / counted[rho, k]
                         counted[rho, k] = left
-                value[p] = _value(tables, listing, capacities, counted, saved, taken, p)
+                value[p], passing[p] = _value(tables, listing, capacities, shared, counted, saved, p)
             for entry in range(start[best], start[best + 1]):
-                absorbed[types[entry]] = 0.0
+                cost[types[entry]], absorbed[types[entry]] = np.inf, 0.0
         for p in range(first, stop):  # what is there already stays where there is room, since keeping it costs nothing
             if held[p] > 0.0 and allocation[p] == 0 and tables.sizes[p] <= room:
                 allocation[p] = 1
@@ -140,23 +149,21 @@ def _fill(tables, listing, capacities, held, counted, saved, allocation):
 
 
 @njit(cache=True, nogil=True)
-def _value(tables, listing, capacities, counted, saved, taken, p):
-    """Ms saved per MB; what p has capacity for is shared in proportion to the counters. Notes the part it takes."""
+def _value(tables, listing, capacities, shared, counted, saved, p):
+    """Ms saved per MB by placing p, and the requests of all types that it could serve better."""
     start, types, ranks = listing
-    requests = 0.0
+    passing = 0.0
+    for entry in range(start[p], start[p + 1]):
+        passing += counted[types[entry], ranks[entry]]
     ms = 0.0
     for entry in range(start[p], start[p + 1]):
-        requests += counted[types[entry], ranks[entry]]
-        ms += saved[types[entry], ranks[entry]]
-    taken[p] = min(1.0, capacities[p] / requests) if requests > 0.0 else 0.0
-    return ms * taken[p] / tables.sizes[p]
+        rho, k = types[entry], ranks[entry]
+        if counted[rho, k] > 0.0:
+            ms += saved[rho, k] / counted[rho, k] * _absorbed(capacities[p], shared, counted[rho, k], passing)
+    return ms / tables.sizes[p], passing
 
 
 @njit(cache=True, nogil=True)
-def _cost(tables, listing, rho, p):
-    """Cost of serving type rho at p; infinite where the type does not list it."""
-    start, types, ranks = listing
-    for entry in range(start[p], start[p + 1]):
-        if types[entry] == rho:
-            return tables.costs[rho, ranks[entry]]
-    return np.inf
+def _absorbed(capacity, shared, of_type, of_all):
+    """Requests of a type that a model is credited with; see `LoadAwareGreedy` for the sharing of its capacity."""
+    return of_type * min(1.0, capacity / of_all) if shared and of_all > 0.0 else min(of_type, capacity)
