@@ -117,7 +117,14 @@ def test_theory_rate_by_hand(tiny: Network) -> None:
     # D = 4 log(9/4) + 2 x 3 log(9/3); theta = 1/10; Delta_C = 87 - 44 = 43 or 77 - 33 = 44, so 44
     # L/s: server 12/1, 8/2, 4/3, 10/1, 6/2; edge 6, 2, 2/3, 5, 1.5: at most 12; T = 20
     divergence = 4 * math.log(9 / 4) + 6 * math.log(3)
-    assert theory_rate(tiny) == pytest.approx(math.sqrt(2 * divergence / 10 / 20) / (12 * 44), rel=1e-12)
+    assert theory_rate(tiny, 20) == pytest.approx(math.sqrt(2 * divergence / 10 / 20) / (12 * 44), rel=1e-12)
+
+
+def test_anytime_rate_falls_like_the_square_root_of_time(tiny: Network) -> None:
+    steps = StepSizes(tiny, "anytime", 1.0, tiny.spendable)
+    rates = [steps.next(np.ones((1, tiny.P)))[0] for _ in range(4)]
+    for t, rate in enumerate(rates, start=1):
+        np.testing.assert_allclose(rate, theory_rate(tiny, 1) / math.sqrt(t), rtol=1e-12)
 
 
 def test_refresh_rounds_anew_only_when_it_is_due(tiny: Network) -> None:
@@ -251,7 +258,7 @@ def test_a_rival_is_a_rival(rival: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("infida:learning_rate=fast", "learning_rate: 'fast'; allowed: scale-free, theory"),
+        ("infida:learning_rate=fast", "learning_rate: 'fast'; allowed: scale-free, theory, anytime"),
         ("infida:learning_rate=-1", "learning_rate: -1; must be a number >= 0"),
         ("infida:scale=.nan", "scale: nan"),
         ("infida:refresh=0", "refresh: 0; must be a whole number >= 1"),

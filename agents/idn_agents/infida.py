@@ -15,7 +15,7 @@ from idn_gym.network import Network
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
-_RATES = ("scale-free", "theory")
+_RATES = ("scale-free", "theory", "anytime")
 
 
 class Infida:
@@ -25,7 +25,8 @@ class Infida:
     ----------
     learning_rate : ``scale-free`` (default): per node, `scale` over the running mean of max_m g_m/s_m, so that no
         unit and no request rate matters. ``theory``: the constant of the regret bound under the library's capacity
-        rule, for the scenario's horizon. Or a number, the eta of every node in MB per ms.
+        rule, for the scenario's horizon T. ``anytime``: that of slot t with t in place of T, for a horizon not known.
+        Or a number, the eta of every node in MB per ms.
     scale : of the scale-free rate: 0.5 to 2 work about alike, 0.3 is slow, 10 unstable (`benchmarks/scale.py`).
     refresh : slots between roundings; the state moves in every slot. ``dynamic`` starts at 1 and waits one slot
         longer after each rounding, up to `target`.
@@ -160,23 +161,23 @@ class StepSizes:
     def __init__(self, network: Network, rate: str | float, scale: float, mass: FloatArray) -> None:
         self.mass = mass  # (V,) MB
         self._network, self._scale = network, scale
-        self._constant: float | None = theory_rate(network) if rate == "theory" else None
-        if not isinstance(rate, str):
-            self._constant = rate
+        self._rate = rate
         self._sum = np.zeros((1, network.V))
         self._count = 0
 
     def next(self, ascent: FloatArray) -> FloatArray:
         """(B, V) eta for the step along ascent = g / s (B, P)."""
-        if self._constant is not None:
-            return np.full((len(ascent), self._network.V), self._constant)
         self._count += 1
+        if self._rate != "scale-free":
+            horizon = self._count if self._rate == "anytime" else self._network.scenario.horizon
+            eta = theory_rate(self._network, horizon) if isinstance(self._rate, str) else self._rate
+            return np.full((len(ascent), self._network.V), eta)
         self._sum = self._sum + kernels.node_maximum(self._network, ascent)
         return np.divide(self._scale * self._count, self._sum, out=np.zeros_like(self._sum), where=self._sum > 0)
 
 
-def theory_rate(network: Network) -> float:
-    """The eta of the regret bound, for the scenario's horizon T and the library's capacity rule, in MB per ms.
+def theory_rate(network: Network, horizon: int) -> float:
+    """The eta of the regret bound, for a horizon of T slots and the library's capacity rule, in MB per ms.
 
     eta = (1/sigma) sqrt(2 theta D / T), with sigma = max L_m Delta_C / s_m, theta = 1 / sum_v min{b^v, ||s^v||_1} and
     D = sum_v min{b^v, ||s^v||_1} log(||s^v||_1 / min{b^v, ||s^v||_1}). 0 where there is nothing to choose.
@@ -190,4 +191,4 @@ def theory_rate(network: Network) -> float:
     sigma = float((network.capacities * network.fits / network.sizes).max(initial=0.0)) * saved
     if sigma == 0.0 or divergence == 0.0:
         return 0.0
-    return float(np.sqrt(2.0 * divergence / spendable.sum() / network.scenario.horizon) / sigma)
+    return float(np.sqrt(2.0 * divergence / spendable.sum() / horizon) / sigma)
