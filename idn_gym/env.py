@@ -136,7 +136,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Empty every node and start the stream anew; see the class for the observation."""
-        super().reset(seed=seed or 0)
+        super().reset(seed=seed)
         self._stream = None if self._replay else Stream(self.network, self.np_random)
         self._slot = 0
         self._block = self._replay
