@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idn_gym.allocation import memory_in_use
+from idn_gym.figures import INK, literal, new_figure, require_matplotlib
 from idn_gym.network import Network
-from idn_gym.plots import INK, literal, new_figure, require_matplotlib
 from idn_gym.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ import numpy as np
 
 from idn_gym import plots
 from idn_gym.experiment import Result, static_bound
+from idn_gym.figures import require_matplotlib
 from idn_gym.network import Network
 from idn_gym.records import atomic
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray
 
-plots.new_figure(100, 100, 100)  # a missing matplotlib is told before the agents play, not after
+require_matplotlib()  # a missing matplotlib is told before the agents play, not after
 
 
 def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]) -> None:
