@@ -17,6 +17,11 @@ from idn_gym.scenario import parse
 from idn_gym.scenario_file import load_scenario
 
 AGENTS = ("random", "static-greedy", "last-batch-greedy", "load-aware-greedy", "infida")
+CATALOGS = {
+    "YOLOv4 at four sizes only": ("yolov4-608", "yolov4-512", "yolov4-416", "yolov4-320"),
+    "pruned models only": ("yolobile-4x", "yolobile-8x", "yolobile-10x", "yolobile-14x"),
+    "two variants": ("yolov4-416", "yolobile-14x"),
+}
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -76,8 +81,8 @@ def _scale_rate(values: dict[str, Any], factor: float) -> None:
     values["workload"]["rate"] *= factor
 
 
-def _keep_variants(values: dict[str, Any], variants: str) -> None:
-    kept = {model["name"] for model in values["models"] if model["name"].rpartition("/")[2] in variants.split()}
+def _keep_variants(values: dict[str, Any], variants: tuple[str, ...]) -> None:
+    kept = {model["name"] for model in values["models"] if model["name"].rpartition("/")[2] in variants}
     values["models"] = [model for model in values["models"] if model["name"] in kept]
     for node in values["nodes"]:
         if "repository" in node:
