@@ -8,8 +8,9 @@ from pathlib import Path
 from idn_gym.allocation_file import read_allocation
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
-from idn_gym.scenario_file import load_scenario, read_values
-from idn_gym.trace import CAPACITY_COLUMNS, header, read_capacities, read_trace
+from idn_gym.scenario import Scenario
+from idn_gym.scenario_file import from_values, load_scenario, read_values
+from idn_gym.trace import CAPACITY_COLUMNS, REQUEST_COLUMNS, header, read_capacities, read_trace
 
 
 def check_file(path: Path, scenario: str | None = None, overrides: Iterable[str] = ()) -> str:
@@ -25,16 +26,18 @@ def check_file(path: Path, scenario: str | None = None, overrides: Iterable[str]
     IdnError
         With the first fault; or if a file needs a scenario and none is given.
     """
-    if path.suffix.lower() == ".csv":
+    columns = header(path)
+    if path.suffix.lower() == ".csv" or columns in (REQUEST_COLUMNS, CAPACITY_COLUMNS):
         network = _network(path, scenario, overrides)
-        if header(path) == CAPACITY_COLUMNS:
+        if columns == CAPACITY_COLUMNS:
             read_capacities(network, path)
             return "capacity"
         read_trace(network, path)
         return "trace"
     values = read_values(path)
-    if not isinstance(values, dict) or "format" in values or "tasks" in values or scenario is None:
-        load_scenario(str(path.resolve()), overrides if scenario is None else ())
+    keys = set(values) if isinstance(values, dict) else set()
+    if keys & {"format", "tasks"} or (scenario is None and (not keys or keys & set(Scenario.model_fields))):
+        from_values(values, str(path), overrides if scenario is None else ())
         return "scenario"
     read_allocation(_network(path, scenario, overrides), path)
     return "allocation"

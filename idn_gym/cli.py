@@ -133,6 +133,32 @@ def trace(
 
 
 @app.command()
+def replay(
+    scenario: ScenarioName,
+    file: Annotated[Path, typer.Argument(help="public trace: CSV with timestamps or counts; twin is a packaged one")],
+    overrides: Overrides = None,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the draw that spreads the counts")] = 0,
+    rate: Annotated[float | None, typer.Option(help="requests/s to scale the counts to; default: as they are")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="slots; default: all of the file's")] = None,
+    output: Annotated[Path | None, typer.Option(help="request file to write; default: stdout")] = None,
+) -> None:
+    """Turn a public trace into a trace file: requests go to tasks and entry nodes by the scenario's popularity."""
+    from idn_gym.network import Network
+    from idn_gym.records import write_text
+    from idn_gym.replay import replay as replay_counts
+    from idn_gym.scenario_file import load_scenario
+    from idn_gym.trace import requests_csv
+
+    network = Network.compile(load_scenario(scenario, overrides or ()))
+    stream = replay_counts(network, file, seed, rate)
+    text = requests_csv(network, stream.head(slots) if slots else stream)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_text(output, text)
+
+
+@app.command()
 def evaluate(
     scenario: ScenarioName,
     allocation: Annotated[Path, typer.Option(help="allocation file, integral or fractional")],

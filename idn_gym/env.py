@@ -116,7 +116,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             infeasible,
             render_mode,
         )
-        self._replay = self._replayed(trace, capacities)
+        self.replay = self._replayed(trace, capacities)
         self.horizon = self._horizon(horizon)
         self.observation_space: spaces.Space[Any] = spaces.Dict(
             {
@@ -137,9 +137,9 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Empty every node and start the stream anew; see the class for the observation."""
         super().reset(seed=seed)
-        self._stream = None if self._replay else Stream(self.network, self.np_random)
+        self._stream = None if self.replay else Stream(self.network, self.np_random)
         self._slot = 0
-        self._block = self._replay
+        self._block = self.replay
         self._allocation = np.zeros(self.network.P, dtype=np.int8)
         self._by_node = np.zeros(self.network.V)
         return observe(self.network, np.zeros(self.network.R), self.network.capacities, self._allocation), {}
@@ -195,10 +195,10 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
 
     def _horizon(self, horizon: int | None) -> int:
         if horizon is None:
-            return self._replay.slots if self._replay else self.network.scenario.horizon
-        most = self._replay.slots if self._replay else np.inf
+            return self.replay.slots if self.replay else self.network.scenario.horizon
+        most = self.replay.slots if self.replay else np.inf
         if not (isinstance(horizon, int | np.integer) and 1 <= horizon <= most):
-            limit = f" and at most the trace's {most} slots" if self._replay else ""
+            limit = f" and at most the trace's {most} slots" if self.replay else ""
             raise IdnError(f"horizon: {horizon!r}; must be a whole number, at least 1{limit}")
         return int(horizon)
 
@@ -230,8 +230,8 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
 
     def _next_slot(self) -> tuple[FloatArray, FloatArray]:
         if self._stream is None:
-            assert self._replay is not None
-            return self._replay.requests[self._slot], self._replay.capacities_at(self._slot)
+            assert self.replay is not None
+            return self.replay.requests[self._slot], self.replay.capacities_at(self._slot)
         within = self._slot % BLOCK
         if within == 0:
             self._block = self._stream.next_block()

@@ -8,6 +8,7 @@ from typing import Any
 
 import networkx as nx
 
+from idn_gym import hard_instances
 from idn_gym.catalog import detection_models, detection_provenance
 from idn_gym.scenario import FORMAT, Scenario, parse
 from idn_gym.scenario_file import to_yaml
@@ -95,6 +96,8 @@ def packaged_scenarios() -> dict[str, Scenario]:
     built += [
         _backbone("abilene", ("washington", "sunnyvale"), "one on each coast"),
         _backbone("geant", ("frankfurt", "london"), "two of its best connected nodes"),
+        hard_instances.adversary(),
+        hard_instances.greedy_trap(),
     ]
     return {data["name"]: parse({"format": FORMAT, **data}, data["name"]) for data in built}
 

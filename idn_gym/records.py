@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from idn_gym.errors import IdnError
 from idn_gym.experiment import AgentSpec, Progress, Result, RunSpec, play, silent
 from idn_gym.metrics import SlotTable, summarise
 from idn_gym.network import Network
-from idn_gym.scenario_file import read_text
+from idn_gym.scenario_file import parse_json, read_text
 from idn_gym.trace import Trace, capacities_csv, number, requests_csv
 from idn_gym.typing import IntArray
 
@@ -88,8 +88,10 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say where
         raise
 
 
@@ -101,7 +103,7 @@ def write_text(path: Path, text: str) -> None:
 
 def read_result(network: Network, folder: Path, agent: AgentSpec) -> Result:
     """Read back what a completed agent left; the summary is computed anew from ``slots.csv``."""
-    kept = json.loads(read_text(folder / "result.json"))
+    kept = _read_json(folder / "result.json")
     table = _read_slots(folder / "slots.csv")
     changes = _read_changes(network, folder / "allocations.csv")
     return Result(agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, changes)
@@ -111,8 +113,9 @@ def _begin(
     output: Path, specs: Sequence[RunSpec], network: Network, trace: Trace, resume: bool, command: Sequence[str]
 ) -> None:
     """Write what the agents share, or make sure that a folder to resume is about the same runs."""
-    requests = requests_csv(network, trace)
-    capacities = capacities_csv(network, trace) if len(trace.capacities) > 1 else None
+    stream = {"requests.csv": requests_csv(network, trace)}
+    if len(trace.capacities) > 1:
+        stream["capacities.csv"] = capacities_csv(network, trace)
     about = {
         "scenario": network.scenario.to_dict(),
         "seed": specs[0].seed,
@@ -122,21 +125,37 @@ def _begin(
     if output.exists() and not output.is_dir():
         raise IdnError(f"{output}: is a file; --output takes a folder")
     if (output / "run.json").exists() and resume:
-        kept = json.loads(read_text(output / "run.json"))
+        kept = _read_json(output / "run.json")
         differing = [key for key in about if kept.get(key) != about[key]]
-        if not differing and read_text(output / "requests.csv", 2**31) != requests:
-            differing = ["requests"]
+        files = ("requests.csv", "capacities.csv")
+        differing += [name for name in files if not _holds(output / name, stream.get(name))]
         if differing:
             raise IdnError(f"{output}: holds a run with other {', '.join(differing)}; resume with the same command")
         return
     if output.exists() and any(output.iterdir()) and not resume:
         raise IdnError(f"{output}: not empty; give --resume to go on with the run there, or another folder")
     output.mkdir(parents=True, exist_ok=True)
-    write_text(output / "requests.csv", requests)
-    if capacities is not None:
-        write_text(output / "capacities.csv", capacities)
+    for path in output.iterdir():  # a run killed before its run.json left the same stream, or the beginning of it
+        if path.suffix != ".part" and not (path.name in stream and _holds(path, stream[path.name])):
+            raise IdnError(f"{output}: holds {path.name} but no run to resume; give another folder")
+    for name, text in stream.items():
+        write_text(output / name, text)
     about = {"format": FORMAT, "command": list(command), **about, "versions": versions()}
     write_text(output / "run.json", json.dumps(about, indent=1) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    values = parse_json(read_text(path), str(path))
+    if not isinstance(values, dict):
+        raise IdnError(f"{path}: {str(values)[:60]}; not what a run writes")
+    return values
+
+
+def _holds(path: Path, text: str | None) -> bool:
+    """Whether a file has this text; None: whether there is none."""
+    if text is None or not path.exists():
+        return text is None and not path.exists()
+    return read_text(path, 2**31) == text
 
 
 def versions() -> dict[str, str]:

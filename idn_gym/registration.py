@@ -14,6 +14,8 @@ _SCENARIOS = {
     "TopologyII-Bursty": "topology-2-bursty",
     "Abilene-Sliding": "abilene-sliding",
     "Geant-Sliding": "geant-sliding",
+    "Adversary": "adversary",
+    "GreedyTrap": "greedy-trap",
 }
 
 SCENARIO_OF_ID = {f"IDN/{name}-v0": scenario for name, scenario in _SCENARIOS.items()}
@@ -22,5 +24,11 @@ SCENARIO_OF_ID = {f"IDN/{name}-v0": scenario for name, scenario in _SCENARIOS.it
 def register_environments() -> None:
     """Register ``IDN/<Scenario>-v0`` for every packaged scenario, and ``IDN/Scenario-v0`` for any other."""
     for env_id, scenario in SCENARIO_OF_ID.items():
-        gymnasium.register(env_id, entry_point="idn_gym.env:IDNEnv", kwargs={"scenario": scenario})
-    gymnasium.register("IDN/Scenario-v0", entry_point="idn_gym.env:IDNEnv")
+        _register(env_id, {"scenario": scenario})
+    _register("IDN/Scenario-v0", {})
+
+
+def _register(env_id: str, arguments: dict[str, str]) -> None:
+    gymnasium.register(
+        env_id, entry_point="idn_gym.env:IDNEnv", vector_entry_point="idn_gym.vector_env:make", kwargs=arguments
+    )

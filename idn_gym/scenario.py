@@ -6,7 +6,7 @@ span several keys are in `scenario_rules`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,7 +15,7 @@ from idn_gym.errors import IdnError
 
 FORMAT = "idn-gym/scenario-1"
 
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 # far beyond use, and low enough that no sum or product of figures overflows
 NonNegative = Annotated[float, Field(ge=0.0, le=1e15)]
 Positive = Annotated[float, Field(gt=0.0, le=1e15)]
@@ -246,7 +246,7 @@ def _faults_of(error: ValidationError, data: dict[str, Any]) -> list[str]:
         key = _dotted(item["loc"], data)
         match item["type"]:
             case "extra_forbidden":
-                found.append(f"{key}: unknown key")
+                found.append(f"{key}: unknown key; allowed: {', '.join(_section(item['loc']).model_fields)}")
             case "missing":
                 found.append(f"{key}: missing")
             case "sliding":
@@ -263,6 +263,25 @@ def _faults_of(error: ValidationError, data: dict[str, Any]) -> list[str]:
                 says = item["msg"].replace("Input should be", "should be", 1)
                 found.append(f"{key}: {_shown(item['input'])} {says}")
     return found
+
+
+def _section(location: tuple[int | str, ...]) -> type[_Section]:
+    """The section of the key that a location ends with."""
+    here: list[type[_Section]] = [Scenario]
+    for step in location[:-1]:
+        field = here[0].model_fields.get(str(step))
+        if len(here) > 1:  # a union: the step is its tag, not a key
+            here = [section for section in here if step in get_args(section.model_fields["kind"].annotation)]
+        elif inner := _sections(field.annotation) if field else []:  # else the place or name of an item
+            here = inner
+    return here[0]
+
+
+def _sections(annotation: Any) -> list[type[_Section]]:
+    """The sections that an annotation names, however deep."""
+    if isinstance(annotation, type) and issubclass(annotation, _Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections(part)]
 
 
 def _dotted(location: tuple[int | str, ...], data: Any) -> str:

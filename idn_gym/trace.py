@@ -133,11 +133,11 @@ def capacities_csv(network: Network, trace: Trace) -> str:
 
 
 def header(path: Path) -> list[str]:
-    """The first row of a CSV file, by which a trace is told from a capacity file."""
+    """The first row of a file, by which traces and capacities are told from other files; empty if it is not CSV."""
     try:
         return next(csv.reader(io.StringIO(read_text(path, _MAX_BYTES)), strict=True), [])
-    except csv.Error as error:
-        raise IdnError(f"{path}:1: not CSV: {error}") from None
+    except csv.Error:
+        return []
 
 
 def number(value: float) -> str:
@@ -186,7 +186,7 @@ class _Rows:
 
     def _number(self, text: str) -> float:
         try:
-            value = float(text)
+            value = float(text) if text.isascii() and "_" not in text else math.nan
         except ValueError:
             value = math.nan
         if not 0.0 <= value <= LARGEST:  # also refuses nan

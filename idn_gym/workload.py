@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from idn_gym.adversary import Opponent
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
-from idn_gym.scenario import Burst, Outages, Replay, Zipf
+from idn_gym.processes import Bursts, Crowds, Failures
+from idn_gym.scenario import Adversary, Burst, Outages, Replay, Zipf
 from idn_gym.trace import MOST_VALUES, Trace, read_trace
-from idn_gym.typing import BoolArray, FloatArray
+from idn_gym.typing import FloatArray
 
 BLOCK = 64  # slots drawn at a time; part of the stream, since it orders the draws
 
@@ -44,54 +46,75 @@ def replayed(network: Network) -> Trace:
 
 
 class Stream:
-    """An endless stream of slots, drawn in blocks from one generator."""
+    """An endless stream of slots, drawn in blocks from one generator.
+
+    In each block the processes that the workload has take their numbers in a fixed order: crowds, bursts, counts,
+    outages.
+    """
 
     def __init__(self, network: Network, generator: np.random.Generator) -> None:
         workload = network.scenario.workload
-        if not isinstance(workload, Zipf | Burst):
+        if not isinstance(workload, Zipf | Burst | Adversary):
             raise IdnError(f"scenario {network.scenario.name}: no workload to draw from; give a trace, or a workload")
-        self._network, self._workload, self._generator = network, workload, generator
+        self._network, self._generator = network, generator
         self._slot = 0
-        self._down: BoolArray = np.zeros(network.V, dtype=np.bool_)
+        self._opponent = self._failures = None
+        self._factors: list[Crowds | Bursts] = []
+        if isinstance(workload, Adversary):
+            self._opponent = Opponent(network, workload)
+            return
+        if workload.flash:
+            self._factors.append(Crowds(network, workload.flash))
+        if isinstance(workload, Burst):
+            self._factors.append(Bursts(network, workload))
+        if isinstance(workload.capacity, Outages):
+            self._failures = Failures(network, workload.capacity)
 
     def next_block(self) -> Trace:
         """The next `BLOCK` slots."""
-        mean = expected_requests(self._network, np.arange(self._slot, self._slot + BLOCK))
-        if isinstance(self._workload, Burst):
-            shape = self._workload.shape
-            mean = mean * self._generator.gamma(shape, 1.0 / shape, size=mean.shape)
-        requests = self._generator.poisson(mean).astype(np.float64)
-        self._slot += BLOCK
-        return Trace(requests, self._capacities())
-
-    def _capacities(self) -> FloatArray:
-        process = self._workload.capacity
+        requests = self._opponent.next_block(BLOCK, self._generator) if self._opponent else self._counts()
         nominal = self._network.capacities[None]
-        if not isinstance(process, Outages):
-            return nominal
-        uniforms = self._generator.random((BLOCK, self._network.V))
-        down = np.empty(uniforms.shape, dtype=np.bool_)
-        for slot, uniform in enumerate(uniforms):
-            stays = uniform >= 1.0 / process.duration
-            self._down = np.where(self._down, stays, uniform < process.probability)
-            down[slot] = self._down
-        return np.where(down[:, self._network.placement_node], process.remaining, 1.0) * nominal
+        return Trace(requests, self._failures.next_block(BLOCK, self._generator) if self._failures else nominal)
+
+    def _counts(self) -> FloatArray:
+        mean = expected_requests(self._network, np.arange(self._slot, self._slot + BLOCK))
+        self._slot += BLOCK
+        for process in self._factors:
+            mean = mean * process.next_block(BLOCK, self._generator)
+        return self._generator.poisson(mean).astype(np.float64)
 
 
 def expected_requests(network: Network, slots: FloatArray) -> FloatArray:
-    """(len(slots), R) mean requests of each type: popularity over tasks times an even split over entry nodes.
+    """(len(slots), R) mean requests of each type, crowds left out: popularity times the rate of the slot."""
+    share = popularity(network, slots)
+    workload = network.scenario.workload
+    assert isinstance(workload, Zipf | Burst)
+    expected: FloatArray = share * (workload.rate * network.scenario.slot_seconds)
+    if workload.diurnal:
+        turns = np.asarray(slots, dtype=np.float64) / workload.diurnal.period
+        expected *= 1.0 + workload.diurnal.amplitude * np.sin(2.0 * np.pi * turns)[:, None]
+    return expected
+
+
+def popularity(network: Network, slots: FloatArray) -> FloatArray:
+    """(len(slots), R) share of each type in the requests of a slot: that of its task, split evenly over entry nodes.
 
     The i-th task in the file has popularity proportional to i^-exponent; a sliding profile moves it by `shift`
     tasks every `every` slots, cyclically.
+
+    Raises
+    ------
+    IdnError
+        If the workload is of another kind than ``zipf`` and ``burst``.
     """
     workload = network.scenario.workload
     if not isinstance(workload, Zipf | Burst):
         raise IdnError(f"scenario {network.scenario.name}: its workload has no rate")
-    popularity = np.arange(1, network.N + 1, dtype=np.float64) ** -workload.exponent
+    weights = np.arange(1, network.N + 1, dtype=np.float64) ** -workload.exponent
     step = np.zeros(len(slots), dtype=np.int64)
     if workload.profile == "sliding":
         step = (workload.shift or 0) * (np.asarray(slots, dtype=np.int64) // (workload.every or 1))
     entries = np.bincount(network.type_task, minlength=network.N)
-    of_task = popularity[(np.arange(network.N) - step[:, None]) % network.N] * (entries > 0)
+    of_task = weights[(np.arange(network.N) - step[:, None]) % network.N] * (entries > 0)
     of_type = (of_task / np.maximum(entries, 1))[:, network.type_task]
-    return of_type / of_type.sum(axis=1, keepdims=True) * (workload.rate * network.scenario.slot_seconds)
+    return of_type / of_type.sum(axis=1, keepdims=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -27,18 +28,22 @@ class Outcome:
     stderr: str
 
 
-def idn_gym(*arguments: object, cwd: Path | None = None) -> Outcome:
-    """The command in a process of its own."""
-    done = subprocess.run(
-        [str(ENTRY), *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=environment(), timeout=PATIENCE
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
+def idn_gym(*arguments: object, plugins: Path | None = None, **options: Any) -> Outcome:
+    """The command in a process of its own; `plugins` is a folder of `install_agents`, options are those of `Popen`."""
+    with started(*arguments, plugins=plugins, **options) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return Outcome(process.returncode, stdout, stderr)
 
 
-def started(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+def started(*arguments: object, plugins: Path | None = None, **options: Any) -> subprocess.Popen[str]:
     """The command in a process of its own, not waited for."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([str(ENTRY), *map(str, arguments)], text=True, env=environment(), **pipes, **options)
+    env = environment() | ({"PYTHONPATH": str(plugins)} if plugins else {})
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([str(ENTRY), *map(str, arguments)], text=True, env=env, **pipes, **options)
 
 
 def in_process(*arguments: object) -> Outcome:
@@ -47,6 +52,7 @@ def in_process(*arguments: object) -> Outcome:
     status: Any = 0
     with (
         mock.patch.object(sys, "argv", ["idn-gym", *map(str, arguments)]),
+        mock.patch.object(cli.app, "registered_commands", list(cli.app.registered_commands)),  # `main` adds to them
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
     ):
@@ -58,5 +64,24 @@ def in_process(*arguments: object) -> Outcome:
 
 
 def environment() -> dict[str, str]:
-    """This environment, with UTF-8 streams and one thread, whatever the machine is set to."""
+    """Variables of a child process: ours, with UTF-8 streams and one thread, whatever the machine is set to."""
     return {**os.environ, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def install_agents(folder: Path, source: str, entry_points: str) -> Path:
+    """What pip would leave behind for a package of somebody's agents: a module `theirs` and its entry points."""
+    about = folder / "theirs-1.0.dist-info"
+    about.mkdir(parents=True)
+    (folder / "theirs.py").write_text(source)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(entry_points)
+    return folder
+
+
+def comparable(folder: Path) -> dict[str, bytes]:
+    """Every file of a record folder by its path, with what a clock wrote taken out."""
+    return {
+        str(path.relative_to(folder)): re.sub(rb'"seconds": [0-9.e+-]+', b'"seconds": 0', path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

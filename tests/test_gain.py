@@ -472,7 +472,7 @@ def left_over(network: Network, requests: np.ndarray, capacities: np.ndarray, y:
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 1e-9, 1e-5, 0.1])
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_supergradient_inequality(data: st.DataObject, tolerance: float) -> None:
     network = data.draw(networks())
@@ -524,16 +524,44 @@ def test_kernels_are_the_reference(seed: int) -> None:
     requests, capacities, y = slots_of(network, seed, rows=4)
     gains, gradients = kernels.gain_and_subgradient(network, requests, capacities, y)
     served = kernels.serve(network, requests, capacities, y)
+    only = kernels.gain(network, requests, capacities, y)
     for b in range(len(y)):
         row = requests[b], capacities[b], y[b]
         error = rounding(network, requests[b])
         reference = gain.allocation_gain(network, *row)
         assert served.gain[b] == pytest.approx(reference, abs=error)
+        assert only[b] == pytest.approx(reference, abs=error)
         assert served.cost[b] == pytest.approx(gain.cost(network, *row), abs=error)
         assert gains[b] == pytest.approx(reference, rel=COVERED, abs=error)
         assert gradients[b] == pytest.approx(gain.subgradient(network, *row), abs=error)
         exact = kernels.gain_and_subgradient(network, *row, tolerance=0.0)[0]
         assert exact.tolist() == pytest.approx([reference], abs=error)
+
+
+@pytest.mark.parametrize("kind", ["fractional", "integral", "int8"])
+def test_kernels_on_many_rows_and_options(kind: str) -> None:
+    """Enough values for threads to share the rows, and more options per type than a word of 64 bits has places."""
+    network = Network.compile(load_scenario("topology-2-fixed", ["replicas=3"]))
+    rows = 64
+    assert network.K > 64
+    requests, capacities, y = slots_of(network, 3, rows)
+    y = np.where(np.random.default_rng(4).random(y.shape) < 0.9, 0.0, y) if kind == "fractional" else y**8 > 0.5
+    y = y.astype(np.int8 if kind == "int8" else np.float64)
+    capacities *= 0.05  # of what comes by, so that batches reach far down their options
+    gains, gradients = kernels.gain_and_subgradient(network, requests, capacities, y)
+    served = kernels.serve(network, requests, capacities, y)
+    only = kernels.gain(network, requests, capacities, y)
+    for b in range(rows):
+        error = rounding(network, requests[b])
+        row = requests[b], capacities[b], y[b].astype(np.float64)
+        reference = gain.allocation_gain(network, *row)
+        assert [only[b], served.gain[b]] == pytest.approx([reference] * 2, abs=error)
+        assert served.cost[b] == pytest.approx(gain.cost(network, *row), abs=error)
+        assert served.by_node[b].sum() == pytest.approx(requests[b].sum(), rel=1e-12)
+        assert gains[b] == pytest.approx(reference, rel=COVERED, abs=error)
+        assert gradients[b] == pytest.approx(gain.subgradient(network, *row), abs=error)
+        alone = kernels.serve(network, *row)
+        assert all((one[0] == many[b]).all() for one, many in zip(alone, served, strict=True))
 
 
 def test_kernels_on_topology_1() -> None:
@@ -733,6 +761,7 @@ def test_shapes_are_checked(tiny: Network, wrong: str) -> None:
             gain.cost,
             gain.subgradient,
             kernels.serve,
+            kernels.gain,
             kernels.gain_and_subgradient,
         ):
             with pytest.raises(IdnError, match=rf"^{wrong}: shape .*; must be \({width},\)"):
@@ -744,7 +773,7 @@ def test_shapes_are_checked(tiny: Network, wrong: str) -> None:
             kernels.marginal_gains(tiny, *arguments, load, [0])
     rows = {name: np.zeros((3, getattr(tiny, axis))) for name, axis in WIDTHS.items()}
     rows[wrong] = rows[wrong][:2]
-    for function in (kernels.serve, kernels.gain_and_subgradient):
+    for function in (kernels.serve, kernels.gain, kernels.gain_and_subgradient):
         with pytest.raises(IdnError, match=rf"^{wrong}: 2 rows; must be 3, or 1 to serve all"):
             function(tiny, *rows.values())
 

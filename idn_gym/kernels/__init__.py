@@ -4,17 +4,11 @@ Every function takes a `Network` and arrays whose leading axis is B, or 1 where 
 not checked here: shapes are, values are the caller's business.
 """
 
-from idn_gym.kernels.allocation import memory, mirror_step, node_maximum, pack, project, round_dependent
-from idn_gym.kernels.gain import (
-    Served,
-    gain,
-    gain_and_subgradient,
-    loads,
-    marginal_gains,
-    serve,
-    type_gains,
-)
+from idn_gym.kernels.allocation import memory, pack, round_dependent
+from idn_gym.kernels.gain import Served, gain, gain_and_subgradient, loads, serve
 from idn_gym.kernels.greedy import fill_by_gain
+from idn_gym.kernels.marginal import marginal_gains, type_gains
+from idn_gym.kernels.mirror import mirror_step, node_maximum, project
 
 __all__ = [
     "Served",

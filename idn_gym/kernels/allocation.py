@@ -1,4 +1,4 @@
-"""Fast pack, Bregman projection and dependent rounding over (B, P); references in `idn_gym.allocation`."""
+"""Fast pack, dependent rounding and memory in use over (B, P); references in `idn_gym.allocation`."""
 
 from __future__ import annotations
 
@@ -7,98 +7,89 @@ from numba import njit
 
 from idn_gym.allocation import Residual
 from idn_gym.errors import IdnError
+from idn_gym.kernels.gain import _row
+from idn_gym.kernels.rows import node_rows, placement_rows
+from idn_gym.kernels.threads import over_rows
 from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
-def pack(network: Network, priority: FloatArray) -> IntArray:
-    """(B, P) int8; see `allocation.pack`."""
-    priority = _rows(network, "priority", priority)
-    packed = np.zeros(priority.shape, dtype=np.int8)
-    _pack(network.tables, priority, packed)
-    return packed
-
-
-def project(network: Network, log_h: FloatArray, mass: FloatArray) -> FloatArray:
-    """(B, P) log y from (B, P) log h and mass (V,); see `allocation.project`."""
-    log_h = _rows(network, "log_h", log_h)
-    return mirror_step(network, log_h, np.zeros_like(log_h), np.zeros((len(log_h), network.V)), mass)
-
-
-def mirror_step(
-    network: Network, log_y: FloatArray, ascent: FloatArray, rate: FloatArray, mass: FloatArray
-) -> FloatArray:
-    """(B, P) log of the Bregman projection of h = y exp(rate x ascent).
+def pack(
+    network: Network, priority: FloatArray, budgets: FloatArray | None = None, out: IntArray | None = None
+) -> IntArray:
+    """(B, P) int8; see `allocation.pack`.
 
     Parameters
     ----------
-    log_y, ascent : (B, P).
-    rate : (B, V) per node.
-    mass : (V,) MB each node's state sums to; see `allocation.project`.
+    priority : (B, P).
+    budgets : (V,) or (B, V) MB, by default the network's.
+    out : (B, P) int8 to fill; the priority is then read in its own dtype.
     """
-    log_h = np.empty_like(_rows(network, "log_y", log_y))
-    shifted, top = np.empty_like(log_h), np.empty((len(log_h), network.V))
-    _shift(network.tables, log_y, _rows(network, "ascent", ascent), rate, log_h, shifted, top)
-    np.exp(shifted, out=shifted)  # NumPy's is vectorised, a compiled loop's is not
-    _clip(network.tables, shifted, top, mass, log_h)
-    return log_h
+    priority = placement_rows(network, "priority", priority, np.float64 if out is None else None)
+    budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(priority))
+    packed = np.empty(priority.shape, dtype=np.int8) if out is None else out
+    tables = network.tables
+
+    def work(first: int, stop: int) -> None:
+        _pack(tables, priority, budgets, first, stop, packed)
+
+    over_rows(len(priority), network.P, work)
+    return packed
 
 
 def round_dependent(
-    network: Network, allocation: FloatArray, uniforms: FloatArray, residual: Residual = "drop"
+    network: Network,
+    allocation: FloatArray,
+    uniforms: FloatArray,
+    residual: Residual = "drop",
+    budgets: FloatArray | None = None,
+    out: IntArray | None = None,
 ) -> IntArray:
-    """(B, P) int8 from allocation and uniforms, both (B, P); see `allocation.round_dependent`."""
-    allocation, uniforms = _rows(network, "allocation", allocation), _rows(network, "uniforms", uniforms)
+    """(B, P) int8 from allocation and uniforms, both (B, P); see `allocation.round_dependent`.
+
+    Parameters
+    ----------
+    budgets : (V,) or (B, V) MB, by default the network's.
+    out : (B, P) int8 to fill; the other arrays are then read in their own dtype.
+    """
+    dtype = np.float64 if out is None else None
+    allocation = placement_rows(network, "allocation", allocation, dtype)
+    uniforms = placement_rows(network, "uniforms", uniforms, dtype)
     if len(uniforms) != len(allocation):
         raise IdnError(f"uniforms: {len(uniforms)} rows; must be {len(allocation)}, as the allocation")
-    rounded = np.zeros(allocation.shape, dtype=np.int8)
-    _round_dependent(network.tables, allocation, uniforms, residual == "drop", rounded)
+    budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(allocation))
+    rounded = np.empty(allocation.shape, dtype=np.int8) if out is None else out
+    tables, drop = network.tables, residual == "drop"
+
+    def work(first: int, stop: int) -> None:
+        _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, rounded)
+
+    over_rows(len(allocation), network.P, work)
     return rounded
-
-
-def node_maximum(network: Network, values: FloatArray) -> FloatArray:
-    """(B, V) largest value (B, P) among what fits at each node, at least 0."""
-    values = _rows(network, "values", values)
-    largest = np.zeros((len(values), network.V))
-    _node_maximum(network.tables, values, largest)
-    return largest
 
 
 def memory(network: Network, allocation: IntArray, before: IntArray) -> tuple[FloatArray, FloatArray]:
     """(B, V) MB in use at each node and (B,) MB newly loaded since the allocation before, both (B, P) int8."""
     in_use, loaded = np.zeros((len(allocation), network.V)), np.zeros(len(allocation))
-    _memory(network.tables, allocation, before, in_use, loaded)
+    tables = network.tables
+
+    def work(first: int, stop: int) -> None:
+        _memory(tables, allocation, before, first, stop, in_use, loaded)
+
+    over_rows(len(allocation), network.P, work)
     return in_use, loaded
 
 
-def _rows(network: Network, name: str, values: FloatArray) -> FloatArray:
-    values = np.ascontiguousarray(values, dtype=np.float64)
-    if values.ndim != 2 or values.shape[1] != network.P:
-        raise IdnError(f"{name}: shape {values.shape}; must be (B, {network.P})")
-    return values
-
-
 @_jit
-def _memory(tables, allocation, before, in_use, loaded):
-    for b in range(len(allocation)):
+def _memory(tables, allocation, before, first, stop, in_use, loaded):
+    for b in range(first, stop):
         for p in range(allocation.shape[1]):
             if allocation[b, p]:
                 in_use[b, tables.placement_node[p]] += tables.sizes[p]
                 if not before[b, p]:
                     loaded[b] += tables.sizes[p]
-
-
-@_jit
-def _node_maximum(tables, values, largest):
-    for b in range(len(values)):
-        for v in range(len(tables.budgets)):
-            highest = 0.0
-            for p in range(tables.node_start[v], tables.node_start[v + 1]):
-                if tables.fits[p]:
-                    highest = max(highest, values[b, p])
-            largest[b, v] = highest
 
 
 @_jit
@@ -125,102 +116,37 @@ def _fill(sizes, priority, start, stop, room, candidates, packed):
 
 
 @_jit
-def _pack(tables, priority, packed):
+def _pack(tables, priority, budgets, first, stop, packed):
     candidates = np.empty(priority.shape[1], dtype=np.int64)
-    for b in range(len(priority)):
-        for v in range(len(tables.budgets)):
-            room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
-            start, stop = tables.node_start[v], tables.node_start[v + 1]
-            _fill(tables.sizes, priority[b], start, stop, room, candidates, packed[b])
+    for b in range(first, stop):
+        budget = _row(budgets, b)
+        packed[b] = 0
+        for v in range(len(budget)):
+            room = budget[v] * (1.0 + BUDGET_SLACK)
+            start, end = tables.node_start[v], tables.node_start[v + 1]
+            _fill(tables.sizes, priority[b], start, end, room, candidates, packed[b])
 
 
 @_jit
-def _shift(tables, log_y, ascent, rate, log_h, shifted, top):
-    """Log h, and the same less its maximum at the node, so that its exponential neither overflows nor vanishes."""
-    for b in range(len(log_y)):
-        for v in range(len(tables.budgets)):
-            start, stop = tables.node_start[v], tables.node_start[v + 1]
-            highest = -np.inf
-            for p in range(start, stop):
-                log_h[b, p] = log_y[b, p] + rate[b, v] * ascent[b, p] if tables.fits[p] else -np.inf
-                highest = max(highest, log_h[b, p])
-            top[b, v] = highest
-            for p in range(start, stop):
-                shifted[b, p] = log_h[b, p] - highest if log_h[b, p] > -np.inf else -np.inf
-
-
-@_jit
-def _clip(tables, scaled, top, mass, log_h):
-    """From log h, and h up to a factor per node, to log y in place: y = min(1, c h) with s.y = mass."""
-    for b in range(len(log_h)):
-        h, weight = log_h[b], scaled[b]
-        for v in range(len(mass)):
-            start, stop = tables.node_start[v], tables.node_start[v + 1]
-            total = 0.0
-            free = 0.0
-            for p in range(start, stop):
-                if tables.fits[p]:
-                    total += tables.sizes[p]
-                    free += tables.sizes[p] * weight[p]
-            if total <= mass[v] or mass[v] <= 0.0:
-                for p in range(start, stop):
-                    h[p] = 0.0 if tables.fits[p] and mass[v] > 0.0 else -np.inf
-                continue
-            left = mass[v]
-            highest = top[b, v]
-            while True:  # clip what c would take past 1, until the clipped set stops growing
-                if free < 1e-200:  # what is free has vanished beside what is clipped
-                    highest = -np.inf
-                    for p in range(start, stop):
-                        if h[p] < np.inf:
-                            highest = max(highest, h[p])
-                    if highest == -np.inf:  # nothing free has any weight
-                        break
-                    free = 0.0
-                    for p in range(start, stop):
-                        if h[p] < np.inf:
-                            weight[p] = np.exp(h[p] - highest)
-                            free += tables.sizes[p] * weight[p]
-                # the clipped may fill the node up to rounding; the others then keep a trace, or they could never return
-                log_c = np.log(max(left, 1e-12 * mass[v]) / free) - highest
-                grew = False
-                free = 0.0
-                for p in range(start, stop):
-                    if h[p] == np.inf:
-                        continue
-                    if h[p] + log_c > 0.0:
-                        h[p] = np.inf  # clipped
-                        left -= tables.sizes[p]
-                        grew = True
-                    elif tables.fits[p]:
-                        free += tables.sizes[p] * weight[p]
-                if not grew:
-                    break
-            for p in range(start, stop):
-                h[p] = 0.0 if h[p] == np.inf else h[p] + log_c
-
-
-@_jit
-def _round_dependent(tables, allocation, uniforms, drop, rounded):
+def _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, rounded):
     sizes = tables.sizes
     fractional = np.empty(allocation.shape[1], dtype=np.int64)
     mb = np.empty(allocation.shape[1])
-    for b in range(len(allocation)):
-        for v in range(len(tables.budgets)):
-            start, stop = tables.node_start[v], tables.node_start[v + 1]
+    for b in range(first, stop):
+        y, uniform, budget, x = allocation[b], uniforms[b], _row(budgets, b), rounded[b]
+        for v in range(len(budget)):
+            start, end = np.int64(tables.node_start[v]), np.int64(tables.node_start[v + 1])
             n = 0
-            for p in range(start, stop):
-                if 0.0 < allocation[b, p] < 1.0:
-                    fractional[n] = p
-                    mb[p] = sizes[p] * allocation[b, p]
-                    n += 1
-                elif allocation[b, p] >= 1.0:
-                    rounded[b, p] = 1
+            for p in range(start, end):
+                x[p] = y[p] >= 1.0
+                mb[p] = sizes[p] * y[p]
+                fractional[n] = p
+                n += 0.0 < y[p] < 1.0
             last_coin = 0.0
             carried = -1
             size, held = 0.0, 0.0  # MB of the entry that is carried from pair to pair: when full, and now
             for k in range(n - 1, -1, -1):
-                draw = uniforms[b, start + k] * (k + 1)
+                draw = np.float64(uniform[start + k]) * (k + 1)
                 drawn = int(draw)
                 coin = draw - drawn
                 p = fractional[drawn]
@@ -233,29 +159,28 @@ def _round_dependent(tables, allocation, uniforms, drop, rounded):
                 other_size, other = sizes[p], mb[p]
                 up = min(size - held, other)
                 down = min(held, other_size - other)
-                if coin * (up + down) < down:
-                    full, empty = up == size - held, up == other
-                    held += up
-                    other -= up
-                    if full:
-                        rounded[b, carried] = 1
-                        carried, size, held = (-1, 0.0, 0.0) if empty else (p, other_size, other)
-                else:
-                    full, empty = down == other_size - other, down == held
-                    held -= down
-                    other += down
-                    if full:
-                        rounded[b, p] = 1
-                    if empty:
-                        carried, size, held = (-1, 0.0, 0.0) if full else (p, other_size, other)
+                rises = coin * (up + down) < down  # by selects alone: which way it goes, no processor can foresee
+                fills = up == size - held if rises else down == other_size - other
+                empties = up == other if rises else down == held
+                moved = up if rises else -down
+                held += moved
+                other -= moved
+                x[carried if rises else p] |= fills
+                if fills and empties:
+                    carried, size, held = -1, 0.0, 0.0
+                    continue
+                replaced = fills if rises else empties
+                carried = p if replaced else carried
+                size = other_size if replaced else size
+                held = other if replaced else held
             if carried >= 0 and not drop and last_coin * size < held:
-                rounded[b, carried] = 1
+                x[carried] = 1
             if drop:
-                room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
-                for p in range(start, stop):
-                    if rounded[b, p]:
+                room = budget[v] * (1.0 + BUDGET_SLACK)
+                for p in range(start, end):
+                    if x[p]:
                         room -= sizes[p]
-                for p in range(start, stop):
+                for p in range(start, end):
                     if sizes[p] <= room:
-                        mb[p] = allocation[b, p] / sizes[p]
-                _fill(sizes, mb, start, stop, room, fractional, rounded[b])
+                        mb[p] = y[p] / sizes[p]
+                _fill(sizes, mb, start, end, room, fractional, x)

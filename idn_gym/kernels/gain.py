@@ -1,18 +1,22 @@
 """Fast serving, gain and subgradient in factored form with early exit.
 
 With a = min(1, L/S) and w = a y, a type's batch is covered at the first option where the running sum of w reaches 1,
-however many requests there are; so no (R, K) array is formed and nothing behind the covering option is read.
+however many requests there are; so no (R, K) array is formed and nothing behind the covering option is read. Sums are
+in float64 whatever the arrays hold.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
-from idn_gym.errors import IdnError
 from idn_gym.gain import TOLERANCE
+from idn_gym.kernels.rows import slot_rows
+from idn_gym.kernels.threads import over_rows
 from idn_gym.network import Network
 from idn_gym.typing import FloatArray
 
@@ -30,11 +34,23 @@ class Served(NamedTuple):
     by_node: FloatArray  # (B, V) requests served at each node
 
 
-def gain(network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> FloatArray:
-    """Gain (B,) in ms; see `gain.allocation_gain`."""
-    requests, capacities, allocation, rows = _rows(network, requests, capacities, allocation)
-    gain = np.zeros(rows)
-    _gain(network.tables, requests, capacities, allocation, gain)
+def gain(
+    network: Network,
+    requests: FloatArray,
+    capacities: FloatArray,
+    allocation: FloatArray,
+    out: FloatArray | None = None,
+) -> FloatArray:
+    """Gain (B,) in ms; see `gain.allocation_gain`. The dtype of `out`, by default float64, is that of the inputs."""
+    dtype = np.float64 if out is None else out.dtype
+    requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, dtype)
+    gain = np.empty(rows) if out is None else out
+    tables = network.tables
+
+    def work(first: int, stop: int) -> None:
+        _gain(tables, requests, capacities, allocation, first, stop, gain)
+
+    over_rows(rows, network.P, work)
     return gain
 
 
@@ -44,51 +60,35 @@ def gain_and_subgradient(
     capacities: FloatArray,
     allocation: FloatArray,
     tolerance: float = TOLERANCE,
+    out: tuple[FloatArray, FloatArray] | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Gain (B,) and subgradient (B, P), both in ms; see `gain.allocation_gain` and `gain.subgradient`."""
-    requests, capacities, allocation, rows = _rows(network, requests, capacities, allocation)
-    gain, gradient = np.zeros(rows), np.zeros((rows, network.P))
-    _gain_and_subgradient(network.tables, requests, capacities, allocation, 1.0 - tolerance, gain, gradient)
+    """Gain (B,) and subgradient (B, P), both in ms; see `gain.allocation_gain` and `gain.subgradient`.
+
+    `out`: arrays to fill; their dtype, by default float64, is that of the inputs.
+    """
+    dtype = np.float64 if out is None else out[0].dtype
+    requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, dtype)
+    gain, gradient = (np.empty(rows), np.empty((rows, network.P))) if out is None else out
+    tables, covered = network.tables, 1.0 - tolerance
+
+    def work(first: int, stop: int) -> None:
+        _gain_and_subgradient(tables, requests, capacities, allocation, covered, first, stop, gain, gradient)
+
+    over_rows(rows, network.P, work)
     return gain, gradient
 
 
 def serve(network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
-    """Serve each row of requests with an allocation, integral or fractional."""
-    requests, capacities, allocation, rows = _rows(network, requests, capacities, allocation)
+    """Serve each row of requests with an allocation, integral or fractional; fast where it is sparse."""
+    requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, None)
     served = Served(np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros((rows, network.V)))
-    _serve(network.tables, requests, capacities, allocation, served)
+    tables, listing = network.tables, network.listing
+
+    def work(first: int, stop: int) -> None:
+        _serve(tables, listing, requests, capacities, allocation, first, stop, served)
+
+    over_rows(rows, network.P, work)
     return served
-
-
-def type_gains(
-    network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray, load: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Gain (R,) of each type summed over T slots, and a supergradient (R, K) in what the type lists; tolerance 0.
-
-    One allocation (P,) serves all slots; `load` is `loads` of them. The gain is concave and separable over types:
-    for every allocation y', the gain of a type is at most its value here plus its row times (y' - allocation).
-    """
-    requests, capacities, allocation, _ = _rows(network, requests, capacities, allocation)
-    gain, gradient = np.zeros(network.R), np.zeros((network.R, network.K))
-    _type_gains(network.tables, requests, capacities, allocation[0], load, gain, gradient)
-    return gain, gradient
-
-
-def marginal_gains(
-    network: Network,
-    requests: FloatArray,
-    capacities: FloatArray,
-    allocation: FloatArray,
-    load: FloatArray,
-    candidates: Any,
-) -> FloatArray:
-    """(n,) gain in ms, summed over T slots, of adding each candidate placement alone to one allocation (P,)."""
-    requests, capacities, allocation, _ = _rows(network, requests, capacities, allocation)
-    gains = np.zeros(len(candidates))
-    _marginal_gains(
-        network.tables, network.listing, requests, capacities, allocation[0], load, np.asarray(candidates), gains
-    )
-    return gains
 
 
 def loads(network: Network, requests: FloatArray) -> FloatArray:
@@ -100,29 +100,14 @@ def loads(network: Network, requests: FloatArray) -> FloatArray:
     return load
 
 
-def _rows(
-    network: Network, requests: Any, capacities: Any, allocation: Any
-) -> tuple[FloatArray, FloatArray, FloatArray, int]:
-    """Requests, capacities and allocation as float64 (B or 1, R/P/P), and B."""
-    out = (
-        _two_dimensional("requests", requests, network.R),
-        _two_dimensional("capacities", capacities, network.P),
-        _two_dimensional("allocation", allocation, network.P),
-    )
-    rows = max(len(out[0]), len(out[1]), len(out[2]))
-    for name, array in zip(("requests", "capacities", "allocation"), out, strict=True):
-        if len(array) not in (1, rows):
-            raise IdnError(f"{name}: {len(array)} rows; must be {rows}, or 1 to serve all")
-    return *out, rows
+@intrinsic
+def _trailing_zeros(typing_context, value):
+    """Number of the lowest bit that is set in a uint64 other than 0."""
 
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
-def _two_dimensional(name: str, values: Any, width: int) -> FloatArray:
-    array = np.ascontiguousarray(values, dtype=np.float64)
-    if array.ndim == 1:
-        array = array[None]
-    if array.ndim != 2 or array.shape[1] != width:
-        raise IdnError(f"{name}: shape {array.shape}; must be ({width},) or (B, {width})")
-    return array
+    return types.uint64(types.uint64), generate
 
 
 @_jit
@@ -146,89 +131,108 @@ def _share(tables, capacities, load, p):
 
 
 @_jit
-def _gain_and_subgradient(tables, requests, capacities, allocation, covered, gain, gradient):
-    options, costs = tables.options, tables.costs
+def _gain_and_subgradient(tables, requests, capacities, allocation, covered, first, stop, gain, gradient):
+    placements = allocation.shape[1]
     load = np.empty(tables.groups + 1)
-    share = np.empty(options.shape[1])
-    for b in range(len(gain)):
+    share = np.empty(placements, dtype=allocation.dtype)
+    w, saved = np.empty(placements), np.empty(placements)
+    for b in range(first, stop):
         r, capacity, y, g = _row(requests, b), _row(capacities, b), _row(allocation, b), gradient[b]
         _reciprocal_load(tables, r, load)
+        for p in range(placements):  # apart from the next loop, so that both become vector instructions
+            share[p] = _share(tables, capacity, load, p)
+        for p in range(placements):
+            w[p] = share[p] * y[p]
+            saved[p] = 0.0
         total = 0.0
         for rho in range(len(r)):
             if r[rho] == 0.0:
                 continue
+            options, costs = tables.options[rho], tables.costs[rho]
             last = tables.option_count[rho] - 1
             sum_w = 0.0
             sum_cost = 0.0
             star = last
             for k in range(last):
-                p = options[rho, k]
-                share[k] = _share(tables, capacity, load, p)
-                w = share[k] * y[p]
-                if sum_w + w >= covered:
+                here = w[options[k]]
+                if sum_w + here >= covered:
                     star = k
                     break
-                sum_w += w
-                sum_cost += w * costs[rho, k]
-            at_star = costs[rho, star]
-            total += r[rho] * (costs[rho, last] - sum_cost - (1.0 - sum_w) * at_star)
+                sum_w += here
+                sum_cost += here * costs[k]
+            at_star = costs[star]
+            total += r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * at_star)
             for k in range(star):
-                g[options[rho, k]] += r[rho] * share[k] * (at_star - costs[rho, k])
+                saved[options[k]] += r[rho] * (at_star - costs[k])
         gain[b] = total
+        for p in range(placements):
+            g[p] = share[p] * saved[p]
 
 
 @_jit
-def _gain(tables, requests, capacities, allocation, gain):
-    options, costs = tables.options, tables.costs
+def _gain(tables, requests, capacities, allocation, first, stop, gain):
+    placements = allocation.shape[1]
     load = np.empty(tables.groups + 1)
-    for b in range(len(gain)):
+    w = np.empty(placements)
+    for b in range(first, stop):
         r, capacity, y = _row(requests, b), _row(capacities, b), _row(allocation, b)
         _reciprocal_load(tables, r, load)
+        for p in range(placements):
+            w[p] = _share(tables, capacity, load, p) * y[p]
+        total = 0.0
         for rho in range(len(r)):
             if r[rho] == 0.0:
                 continue
+            options, costs = tables.options[rho], tables.costs[rho]
             star = last = tables.option_count[rho] - 1
             sum_w = 0.0
             sum_cost = 0.0
             for k in range(last):
-                p = options[rho, k]
-                if y[p] == 0.0:
-                    continue
-                w = _share(tables, capacity, load, p) * y[p]
-                if sum_w + w >= 1.0:
+                here = w[options[k]]
+                if sum_w + here >= 1.0:
                     star = k
                     break
-                sum_w += w
-                sum_cost += w * costs[rho, k]
-            gain[b] += r[rho] * (costs[rho, last] - sum_cost - (1.0 - sum_w) * costs[rho, star])
+                sum_w += here
+                sum_cost += here * costs[k]
+            total += r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * costs[star])
+        gain[b] = total
 
 
 @_jit
-def _serve(tables, requests, capacities, allocation, served):
+def _serve(tables, listing, requests, capacities, allocation, first, stop, served):
+    start, listing_type, listing_rank = listing
     options, costs = tables.options, tables.costs
     load = np.empty(tables.groups + 1)
-    for b in range(len(served.gain)):
+    # per type, a bit for every rank at which something is placed: few are, and only those are visited
+    placed = np.zeros((options.shape[0], (options.shape[1] + 63) // 64), dtype=np.uint64)
+    for b in range(first, stop):
         r, capacity, y, by_node = _row(requests, b), _row(capacities, b), _row(allocation, b), served.by_node[b]
         _reciprocal_load(tables, r, load)
+        for p in range(len(y)):
+            if y[p]:
+                for entry in range(start[p], start[p + 1]):
+                    rank = np.uint64(listing_rank[entry])
+                    placed[listing_type[entry], rank >> np.uint64(6)] |= np.uint64(1) << (rank & np.uint64(63))
         for rho in range(len(r)):
-            if r[rho] == 0.0:
-                continue
             star = last = tables.option_count[rho] - 1
             sum_w = 0.0
             cost = 0.0
             inaccuracy = 0.0
-            for k in range(last):
-                p = options[rho, k]
-                if y[p] == 0.0:
-                    continue
-                w = _share(tables, capacity, load, p) * y[p]
-                if sum_w + w >= 1.0:
-                    star = k
-                    break
-                sum_w += w
-                cost += w * costs[rho, k]
-                inaccuracy += w * tables.inaccuracies[p]
-                by_node[tables.placement_node[p]] += w * r[rho]
+            for word in range(placed.shape[1]):
+                waiting = placed[rho, word] if r[rho] > 0.0 else np.uint64(0)
+                placed[rho, word] = 0
+                while waiting and star == last:
+                    k = 64 * word + np.int64(_trailing_zeros(waiting))
+                    waiting &= waiting - np.uint64(1)
+                    p = options[rho, k]
+                    w = _share(tables, capacity, load, p) * y[p]
+                    if sum_w + w >= 1.0:
+                        star = k
+                    else:
+                        sum_w += w
+                        cost += w * costs[rho, k]
+                        inaccuracy += w * tables.inaccuracies[p]
+                        by_node[tables.placement_node[p]] += w * r[rho]
             left = 1.0 - sum_w
             cost += left * costs[rho, star]
             if star < last:
@@ -240,80 +244,3 @@ def _serve(tables, requests, capacities, allocation, served):
             served.cost[b] += r[rho] * cost
             served.gain[b] += r[rho] * (costs[rho, last] - cost)
             served.inaccuracy[b] += r[rho] * inaccuracy
-
-
-@_jit
-def _type_gains(tables, requests, capacities, y, load, gain, gradient):
-    options, costs = tables.options, tables.costs
-    share = np.empty(options.shape[1])
-    for rho in range(requests.shape[1]):
-        last = tables.option_count[rho] - 1
-        for t in range(len(requests)):
-            r = requests[t, rho]
-            if r == 0.0:
-                continue
-            capacity = _row(capacities, t)
-            sum_w = 0.0
-            sum_cost = 0.0
-            star = last
-            for k in range(last):
-                p = options[rho, k]
-                share[k] = _share(tables, capacity, load[t], p)
-                w = share[k] * y[p]
-                if sum_w + w >= 1.0:
-                    star = k
-                    break
-                sum_w += w
-                sum_cost += w * costs[rho, k]
-            at_star = costs[rho, star]
-            gain[rho] += r * (costs[rho, last] - sum_cost - (1.0 - sum_w) * at_star)
-            for k in range(star):
-                gradient[rho, k] += r * share[k] * (at_star - costs[rho, k])
-
-
-@_jit
-def _marginal_gains(tables, listing, requests, capacities, y, load, candidates, gains):
-    for n in range(len(candidates)):
-        gains[n] = _marginal_gain(tables, listing, requests, capacities, y, load, candidates[n])
-
-
-@_jit
-def _marginal_gain(tables, listing, requests, capacities, y, load, added):
-    start, types, ranks = listing
-    options, costs = tables.options, tables.costs
-    gain = 0.0
-    for entry in range(start[added], start[added + 1]):
-        rho, rank = types[entry], ranks[entry]
-        last = tables.option_count[rho] - 1
-        here = costs[rho, rank]
-        for t in range(len(requests)):
-            r = requests[t, rho]
-            if r == 0.0:
-                continue
-            capacity = _row(capacities, t)
-            left = 1.0  # of the batch, what better options leave over
-            for k in range(rank):
-                p = options[rho, k]
-                if y[p] > 0.0:
-                    left -= _share(tables, capacity, load[t], p) * y[p]
-                    if left <= 0.0:
-                        break
-            if left <= 0.0:
-                continue
-            # what it takes over it takes from the worst options in use, the covering one first
-            spare = left - min(left, _share(tables, capacity, load[t], added) * (1.0 - y[added]))
-            saved = 0.0
-            for k in range(rank, last):
-                p = options[rho, k]
-                if y[p] == 0.0:
-                    continue
-                w = min(left, _share(tables, capacity, load[t], p) * y[p])
-                left -= w
-                kept = min(w, spare)
-                spare -= kept
-                saved += (w - kept) * (costs[rho, k] - here)
-                if left <= 0.0:
-                    break
-            saved += (left - min(left, spare)) * (costs[rho, last] - here)
-            gain += r * saved
-    return gain

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from idn_gym.kernels.gain import _marginal_gain, _rows
+from idn_gym.kernels.marginal import _marginal_gain
+from idn_gym.kernels.rows import slot_rows
 from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray
 
@@ -32,7 +33,7 @@ def fill_by_gain(
     bonus : (P,) factor on the gain of each placement; one with no gain is placed only if its bonus exceeds 1, last.
     allocation : (P,) float64, added to in place; the nodes to fill should be empty in it.
     """
-    requests, capacities, _, _ = _rows(network, requests, capacities, allocation)
+    requests, capacities, _, _ = slot_rows(network, requests, capacities, allocation)
     order = np.asarray(nodes, dtype=np.int64)
     _fill_by_gain(network.tables, network.listing, requests, capacities, load, order, bonus, allocation)
 

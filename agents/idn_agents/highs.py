@@ -1,0 +1,55 @@
+"""The solver HiGHS, imported when it is needed and run so that an interrupt ends it cleanly."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from idn_gym.errors import IdnError
+
+_POLL_S = 0.1
+
+
+def import_highspy() -> Any:
+    """The solver, or an `IdnError` that names the extra."""
+    try:
+        return importlib.import_module("highspy")
+    except ImportError:
+        raise IdnError("the optimum needs the solver HiGHS; install the extra: pip install 'idn-gym[optimum]'") from None
+
+
+def new_model(highspy: Any) -> Any:
+    """An empty model to be maximised, silent, on one thread: the same input gives the same output."""
+    model = highspy.Highs()
+    model.silent()
+    model.setOptionValue("threads", 1)
+    model.changeObjectiveSense(highspy.ObjSense.kMaximize)
+    return model
+
+
+def run(model: Any, poll: Callable[[], None] = lambda: None) -> None:
+    """Solve; what `poll`, called now and then, or an interrupt of the user raises stops the solver and goes on from here.
+
+    The solver runs in a thread of its own, since Python delivers an interrupt to the main one only between bytecodes.
+    """
+    stop = threading.Event()
+
+    def check(event: Any) -> None:
+        if stop.is_set():
+            event.interrupt()
+
+    thread = threading.Thread(target=model.run, daemon=True)
+    model.cbSimplexInterrupt += check
+    model.cbMipInterrupt += check
+    try:
+        thread.start()
+        while thread.is_alive():
+            thread.join(_POLL_S)
+            poll()
+    finally:
+        stop.set()
+        thread.join()
+        model.cbSimplexInterrupt -= check
+        model.cbMipInterrupt -= check

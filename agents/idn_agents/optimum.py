@@ -1,0 +1,271 @@
+"""The best static allocation in hindsight, with a proven bound on how much better any other could be.
+
+Relax: cutting planes on the gains of the request types and on the hulls of the nodes' allocations, to the optimum of
+the relaxation. Round: dependent rounding of it, and local search. Branch: branch and bound over the cuts, cutting again
+where its solutions promise more than they gain, until the gap is closed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from idn_agents.agent import real
+from idn_agents.certificate import Certificate
+from idn_agents.cutting_planes import Master
+from idn_agents.highs import import_highspy
+from idn_agents.local_search import LocalSearch
+from idn_gym import kernels
+from idn_gym.allocation import memory_in_use
+from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.trace import Trace
+from idn_gym.typing import FloatArray, IntArray
+
+ROUNDING = 1e-9  # relative: gains and bounds this close are the same number, to the solver at least
+_ROUNDS = 50  # of the relaxation, at most
+_TRIALS = 8  # roundings of the relaxed optimum, each with a local search
+_STALE_TRIALS = 3  # after so many without a better one there are no more
+_ROUGH = 1e-3  # share of a type's ceiling that the master may overestimate it by at a rounded allocation
+
+Progress = Callable[[float, float, str], None]  # gain and bound in ms, phase
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A feasible allocation, and what is proven about all others."""
+
+    gain: float  # ms over the trace, of the allocation
+    bound: float  # ms, no feasible allocation gains more: from the certificate, or from branch and bound
+    certified_bound: float  # ms, from the certificate alone
+    gap: float  # (bound - gain) / bound, 0 if the bound is 0
+    status: str  # optimal (within the gap asked for), feasible, time limit or interrupted
+    seconds: float
+    allocation: IntArray  # (P,) int8
+    certificate: Certificate  # what recomputes certified_bound
+
+    def info(self) -> dict[str, Any]:
+        """All but the allocation and the certificate, as JSON values."""
+        names = ("gain", "bound", "certified_bound", "gap", "status", "seconds")
+        return {name: getattr(self, name) for name in names}
+
+
+def solve(
+    network: Network,
+    trace: Trace,
+    gap: float = 0.001,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Solution:
+    """Best static integral allocation for a trace.
+
+    Parameters
+    ----------
+    gap : relative gap between gain and bound to stop at.
+    time_limit : seconds to stop after; however few, there is an allocation.
+    progress : told gain and bound in ms, and the phase, as they get better: the gain never falls, the bound never rises.
+
+    Returns
+    -------
+    The same for the same input, unless stopped by time. An interrupt returns the best so far.
+
+    Raises
+    ------
+    IdnError
+        If the solver is not installed, or an option is not allowed.
+    """
+    gap = real("gap", gap, highest=1.0)
+    limit = np.inf if time_limit is None else real("time_limit", time_limit)
+    import_highspy()
+    search = _Search(network, trace, gap, time.monotonic() + limit, progress)
+    status = "feasible"
+    try:
+        search.run()
+    except TimeoutError:
+        status = "time limit"
+    except KeyboardInterrupt:
+        status = "interrupted"
+    return search.solution("optimal" if search.closed else status)
+
+
+class Optimum:
+    """The best static allocation for the very stream that is served: a yardstick, not a policy.
+
+    Parameters
+    ----------
+    gap : relative gap to its proven bound at which the search stops.
+    time_limit : seconds after which it stops in any case; None: never.
+    """
+
+    hindsight = True
+
+    def __init__(self, gap: float = 0.001, time_limit: float | None = 60.0) -> None:
+        self._gap = real("gap", gap, highest=1.0)
+        self._time_limit = None if time_limit is None else real("time_limit", time_limit)
+
+    def reset(self, network: Network, seed: int) -> None:
+        self._network = network
+
+    def fit(self, trace: Trace) -> None:
+        self._solution = solve(self._network, trace, self._gap, self._time_limit)
+
+    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+        return self._solution.allocation
+
+    def info(self) -> dict[str, Any]:
+        return self._solution.info()
+
+
+class _Search:
+    """The state of one `solve`: the incumbent, the bounds and the master."""
+
+    def __init__(
+        self, network: Network, trace: Trace, gap: float, deadline: float, progress: Progress | None
+    ) -> None:
+        self._network, self._trace, self._gap, self._deadline = network, trace, gap, deadline
+        self._progress = progress
+        self._begun = time.monotonic()
+        self._reported = (-1.0, np.inf)
+        self._phase = "relax"
+        self._load = kernels.loads(network, trace.requests)
+        self._ceiling = self._type_gains(network.fits.astype(np.float64))[0]
+        self._allocation = np.zeros(network.P, dtype=np.int8)
+        self._gain = 0.0
+        self._bound = self._certified_bound = float(self._ceiling.sum())
+        self._certificate = Certificate(np.zeros((0, network.P)), np.zeros((0, network.R)))
+
+    @property
+    def gap(self) -> float:
+        """Relative gap between gain and bound."""
+        return (self._bound - self._gain) / self._bound if self._bound > 0.0 else 0.0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the gap that was asked for is proven."""
+        return self.gap <= self._gap
+
+    def run(self) -> None:
+        """Search until the gap is closed or nothing moves any more; a `TimeoutError` when time is up."""
+        if self._bound == 0.0:
+            return
+        self._master = Master(self._network, self._trace, self._ceiling)
+        self._search = LocalSearch(self._network, self._trace, self._load, ROUNDING * self._bound)
+        relaxed = self._relax()
+        if not self.closed:
+            self._round(relaxed)
+        if not self.closed:
+            self._branch()
+
+    def solution(self, status: str) -> Solution:
+        certified_bound = max(self._certified_bound, self._gain)
+        seconds = time.monotonic() - self._begun
+        proven = (self._gain, self._bound, certified_bound, self.gap)
+        return Solution(*proven, status, seconds, self._allocation, self._certificate)
+
+    def _relax(self) -> FloatArray:
+        """Cut at relaxed optima until the master is about right there; returns the last one (P,)."""
+        accuracy = max(0.1 * self._gap, 1e-6)
+        point = np.zeros(self._network.P)
+        gain, gradient = self._type_gains(point)
+        self._master.cut(point, gain, gradient, ROUNDING)
+        for _ in range(_ROUNDS):
+            self._refuse_late()
+            relaxed = self._master.relax(self._deadline)
+            if relaxed is None:
+                break
+            point = relaxed
+            self._certify()
+            separated = self._master.separate(point)
+            gain, gradient = self._type_gains(point)
+            self._consider(kernels.pack(self._network, np.where(point > 0.0, point, -np.inf)[None])[0])
+            self._report()
+            if self.closed or (separated == 0 and self._bound - gain.sum() <= accuracy * self._bound):
+                break
+            if self._master.cut(point, gain, gradient, ROUNDING) + separated == 0:
+                break
+        return point
+
+    def _round(self, relaxed: FloatArray) -> None:
+        """Round the relaxed optimum at random and improve that, a few times; cut where the master errs widely."""
+        self._phase = "round"
+        generator = np.random.default_rng(0)
+        stale = 0
+        for _ in range(_TRIALS):
+            uniforms = generator.random((1, self._network.P))
+            rounded = kernels.round_dependent(self._network, relaxed[None], uniforms)[0]
+            improved = self._search.improve(rounded, self._deadline)
+            stale = 0 if self._consider(improved) else stale + 1
+            self._report()
+            for allocation in (rounded, improved):
+                point = allocation.astype(np.float64)
+                self._master.cut(point, *self._type_gains(point), _ROUGH)
+            if self.closed or stale == _STALE_TRIALS:
+                return
+            self._refuse_late()
+
+    def _branch(self) -> None:
+        """Branch and bound, cutting at its solutions, until they gain what the master promises."""
+        self._phase = "branch"
+        while not self.closed:
+            self._refuse_late()
+            before = (self._gain, self._bound)
+            start = self._allocation.astype(np.float64)
+            cuts = self._master.cut(start, *self._type_gains(start), ROUNDING)
+            found: list[FloatArray] = []
+
+            def keep(solution: FloatArray, found: list[FloatArray] = found) -> None:
+                found.append(solution)
+                self._consider(solution.astype(np.int8))
+
+            gap = max(0.5 * self._gap, 0.1 * self.gap) if self._gap > 0.0 else 0.0
+            self._lower(self._master.branch(start, gap, self._deadline, keep, self._enough, self._report))
+            for solution in found:
+                cuts += self._master.cut(solution, *self._type_gains(solution), ROUNDING)
+            if found and not self.closed:
+                self._consider(self._search.improve(found[-1].astype(np.int8), self._deadline))
+            self._report()
+            if cuts == 0 and before == (self._gain, self._bound):
+                return
+
+    def _type_gains(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return kernels.type_gains(self._network, self._trace.requests, self._trace.capacities, point, self._load)
+
+    def _consider(self, allocation: IntArray) -> bool:
+        """Take an integral allocation for the incumbent if it is feasible and gains more."""
+        used = memory_in_use(self._network, allocation)
+        if (used > self._network.budgets * (1.0 + BUDGET_SLACK)).any():
+            return False
+        gain = float(kernels.serve(self._network, self._trace.requests, self._trace.capacities, allocation).gain.sum())
+        if gain <= self._gain * (1.0 + ROUNDING):
+            return False
+        self._allocation, self._gain = allocation, gain
+        self._lower(self._bound)
+        return True
+
+    def _certify(self) -> None:
+        bound, certificate = self._master.certify()
+        if bound < self._certified_bound:
+            self._certified_bound, self._certificate = bound, certificate
+            self._lower(bound)
+
+    def _lower(self, bound: float) -> None:
+        """Take a bound if it is lower; one within rounding of the gain is the gain."""
+        bound = min(bound, self._bound)
+        self._bound = self._gain if bound <= self._gain * (1.0 + ROUNDING) else bound
+
+    def _enough(self, bound: float) -> bool:
+        self._lower(bound)
+        return self.closed
+
+    def _report(self) -> None:
+        state = (self._gain, self._bound)
+        if self._progress is not None and state != self._reported:
+            self._reported = state
+            self._progress(*state, self._phase)
+
+    def _refuse_late(self) -> None:
+        if time.monotonic() >= self._deadline:
+            raise TimeoutError

@@ -1,0 +1,135 @@
+"""What the distributed protocol of INFIDA sends, and what lost and late messages cost: the tables of docs/protocol.md.
+
+    python benchmarks/protocol.py [--slots 300] [--seeds 3] [--traffic NAME ...] [--faults NAME ...] [--output FILE]
+
+Prints Markdown: messages and bytes per slot, per scenario; then per scenario NTAG under loss and delay, mean over
+seeds, plus or minus the standard deviation between seeds. What it costs is paired: the same stream and draws per seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from idn_gym.experiment import AgentSpec, play
+from idn_gym.network import Network
+from idn_gym.records import versions
+from idn_gym.scenario_file import load_scenario
+from idn_gym.workload import draw
+
+TRAFFIC = ("tiny", "topology-2-sliding", "abilene-sliding", "topology-1-sliding")
+FAULTS = ("topology-2-sliding", "topology-2-bursty", "topology-1-sliding")
+LOSSES = (0.0, 0.01, 0.1, 0.5)
+DELAYS = (0, 1, 5)
+
+
+def traffic(name: str, slots: int, seeds: int) -> dict[str, Any]:
+    """What is sent in a slot on average, in all and by kind, and how many slots are simulated per second."""
+    network = Network.compile(load_scenario(name))
+    runs = [play(network, draw(network, slots, seed), AgentSpec("infida-distributed"), seed) for seed in range(seeds)]
+    kinds = {
+        f"{kind}_per_slot": statistics.mean(run.info["by_kind"][kind]["messages_per_slot"] for run in runs)
+        for kind in runs[0].info["by_kind"]
+    }
+    return {
+        "scenario": name,
+        "types": network.R,
+        "hops": int((network.paths >= 0).sum()) - network.R,
+        **kinds,
+        **{key: statistics.mean(run.info[key] for run in runs) for key in ("messages_per_slot", "bytes_per_slot")},
+        "set_up": runs[0].info["set_up"],
+        "slots_per_second": slots / statistics.median(run.seconds for run in runs),
+    }
+
+
+def traffic_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: one line per scenario."""
+    lines = [
+        "| scenario | types | hops of all paths | counts | offers | prices | messages per slot | kB per slot "
+        "| set-up, once | slots simulated per s |",
+        "|---" * 10 + "|",
+    ]
+    for row in rows:
+        counts = [f"{row[key]:.0f}" for key in ("count_per_slot", "offers_per_slot", "price_per_slot")]
+        set_up = f"{row['set_up']['messages']} messages, {row['set_up']['bytes'] / 1e3:.1f} kB"
+        cells = [row["scenario"], str(row["types"]), str(row["hops"]), *counts, f"{row['messages_per_slot']:.0f}"]
+        cells += [f"{row['bytes_per_slot'] / 1e3:.1f}", set_up, f"{row['slots_per_second']:.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def faults(name: str, slots: int, seeds: int) -> list[dict[str, Any]]:
+    """One row per seed and fault, with what it costs against the protocol without faults on the same stream."""
+    network = Network.compile(load_scenario(name))
+    cases: list[dict[str, Any]] = [{"loss": loss, "delay": delay} for delay in DELAYS for loss in LOSSES]
+    cases += [{"loss": loss, "delay": 0, "unheard": "nothing"} for loss in LOSSES[1:]]
+    cases += [{"loss": 1.0, "delay": 0}]
+    rows = []
+    for seed in range(seeds):
+        trace = draw(network, slots, seed)
+        best = play(network, trace, AgentSpec("infida"), seed).summary.ntag
+        for case in cases:
+            summary = play(network, trace, AgentSpec("infida-distributed", case), seed).summary
+            rows.append(
+                {"scenario": name, "seed": seed, "unheard": "last"}
+                | case
+                | {"ntag": summary.ntag, "cost": best - summary.ntag, "fractional_ntag": summary.fractional_ntag}
+            )
+        print(f"{name}, seed {seed}: done", file=sys.stderr)
+    return rows
+
+
+def faults_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: one line per fault."""
+    lines = [
+        "| loss | delay | unheard | NTAG (ms) | costs (ms) | fractional NTAG (ms) |",
+        "|---" * 6 + "|",
+    ]
+    grouped: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault((row["loss"], row["delay"], row["unheard"]), []).append(row)
+    for (loss, delay, unheard), of_case in grouped.items():
+        cells = [f"{100 * loss:g} %", str(delay), unheard]
+        for key in ("ntag", "cost", "fractional_ntag"):
+            values = [row[key] for row in of_case]
+            spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.2f}{spread}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run, print the tables, and write JSON if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--slots", type=int, default=300)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--traffic", nargs="*", default=TRAFFIC)
+    parser.add_argument("--faults", nargs="*", default=FAULTS)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    about = f"{options.slots} slots, seeds 0 to {options.seeds - 1}"
+    sent = [traffic(name, options.slots, options.seeds) for name in options.traffic]
+    print(f"\n**Messages**, {about}\n\n{traffic_table(sent)}", flush=True)
+    lost = []
+    for name in options.faults:
+        of_scenario = faults(name, options.slots, options.seeds)
+        lost += of_scenario
+        print(f"\n**{name}**, {about}\n\n{faults_table(of_scenario)}", flush=True)
+    if options.output:
+        document = {
+            "command": " ".join(["python", *sys.argv]),
+            "date": time.strftime("%Y-%m-%d"),
+            "versions": versions(),
+            "traffic": sent,
+            "faults": lost,
+        }
+        options.output.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What a caller may pass to the batched functions: one clear error for anything else."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from idn_gym.errors import IdnError
+from idn_gym.network import BUDGET_SLACK, Network
+
+BACKENDS = ("numba", "torch", "triton", "reference")
+
+
+def chosen(backend: str | None, device: torch.device) -> str:
+    """The backend asked for, or the one of the device: numba on the CPU, Triton on CUDA, portable PyTorch elsewhere."""
+    if backend is None:
+        return {"cpu": "numba", "cuda": "triton"}.get(device.type, "torch")
+    if backend not in BACKENDS:
+        raise IdnError(f"backend: {backend!r}; allowed: {', '.join(BACKENDS)}")
+    if backend == "numba" and device.type != "cpu":
+        raise IdnError(f"backend: 'numba' works on the CPU; the tensors are on {device}")
+    return backend
+
+
+def tensor(
+    name: str, values: torch.Tensor, like: torch.Tensor, width: int, rows: int | None = None, lead: bool = False
+) -> torch.Tensor:
+    """Values as contiguous (B or 1, width) of the dtype and device of `like`, which is a checked tensor.
+
+    With `rows`, that many rows, or 1 unless `lead`.
+    """
+    if not isinstance(values, torch.Tensor):
+        raise IdnError(f"{name}: {type(values).__name__}; must be a torch.Tensor")
+    if values.device != like.device:
+        raise IdnError(f"{name}: on {values.device}; must be on {like.device}, as the others")
+    if values.dtype != like.dtype:
+        raise IdnError(f"{name}: dtype {values.dtype}; must be {like.dtype}, as the others")
+    if values.ndim == 1 and not lead:
+        values = values[None]
+    allowed = "(B, {0})" if lead else "({0},) or (B, {0})"
+    if values.ndim != 2 or values.shape[1] != width:
+        raise IdnError(f"{name}: shape {tuple(values.shape)}; must be {allowed.format(width)}")
+    if rows is not None and values.shape[0] not in ((rows,) if lead else (1, rows)):
+        raise IdnError(f"{name}: {values.shape[0]} rows; must be {rows}" + ("" if lead else ", or 1 to serve all"))
+    return values.detach().contiguous()
+
+
+def floating(name: str, values: torch.Tensor) -> torch.Tensor:
+    """The tensor that sets dtype and device: float32 or float64."""
+    if not isinstance(values, torch.Tensor):
+        raise IdnError(f"{name}: {type(values).__name__}; must be a torch.Tensor")
+    if values.dtype not in (torch.float32, torch.float64):
+        raise IdnError(f"{name}: dtype {values.dtype}; must be torch.float32 or torch.float64")
+    return values
+
+
+def per_node(name: str, values: torch.Tensor | np.ndarray | None, network: Network, like: torch.Tensor) -> torch.Tensor:
+    """(B or 1, V) float64 on the device of `like`; None stands for the network's budgets."""
+    if values is None:
+        values = network.budgets
+    double = torch.float32 if like.device.type == "mps" else torch.float64
+    if isinstance(values, torch.Tensor) and values.device != like.device:
+        raise IdnError(f"{name}: on {values.device}; must be on {like.device}, as the others")
+    given = values if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values, dtype=np.float64))
+    nodes = given.to(like.device, double, non_blocking=True)
+    nodes = nodes[None] if nodes.ndim == 1 else nodes
+    if nodes.ndim != 2 or nodes.shape[1] != network.V or nodes.shape[0] not in (1, like.shape[0]):
+        raise IdnError(
+            f"{name}: shape {tuple(given.shape)}; must be ({network.V},) or ({like.shape[0]}, {network.V})"
+        )
+    return nodes.contiguous()
+
+
+def wants_check(check: bool | None, device: torch.device) -> bool:
+    """Whether values are looked at: by default on the CPU alone, since elsewhere it would wait for the device."""
+    return device.type == "cpu" if check is None else check
+
+
+def refuse_values(name: str, values: torch.Tensor, lowest: float = 0.0, highest: float = np.inf) -> None:
+    """Raise, naming the first entry, unless all are finite and within bounds."""
+    if values.numel() == 0:
+        return
+    low, high = (float(bound) for bound in torch.aminmax(values))  # NaN comes through
+    if low >= lowest and high <= highest and high < np.inf and low > -np.inf:
+        return
+    bad = ~((values >= lowest) & (values <= highest) & torch.isfinite(values))
+    where = [int(i) for i in torch.nonzero(bad)[0]]
+    allowed = f"in [{lowest:g}, {highest:g}]" if highest < np.inf else "finite"
+    allowed += f" and >= {lowest:g}" if highest == np.inf and lowest > -np.inf else ""
+    raise IdnError(f"{name}{where}: {float(values[tuple(where)])}; must be {allowed}")
+
+
+def refuse_over_budget(
+    network: Network, name: str, allocation: torch.Tensor, sizes: torch.Tensor, nodes: torch.Tensor, budgets: torch.Tensor
+) -> None:
+    """Raise, naming row and node, where an allocation (B, P) weighs more than a budget (B or 1, V)."""
+    used = torch.zeros(allocation.shape[0], network.V, dtype=budgets.dtype, device=budgets.device)
+    used.index_add_(1, nodes, allocation.to(budgets.dtype) * sizes)
+    slack = BUDGET_SLACK if allocation.dtype in (torch.float64, torch.int8) else 1e-6  # the rounding of its dtype
+    over = used > budgets * (1.0 + slack)
+    if not bool(over.any()):
+        return
+    b, v = (int(i) for i in torch.nonzero(over)[0])
+    budget = float(budgets.expand_as(used)[b, v])
+    raise IdnError(
+        f"{name}[{b}]: node {network.node_names[v]} holds {float(used[b, v]):.6g} MB; its budget is {budget:.6g} MB"
+    )

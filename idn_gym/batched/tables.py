@@ -1,0 +1,93 @@
+"""The arrays of a network as tensors on a device, laid out for the backends; made once per network and device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from idn_gym.network import Network
+from idn_gym.typing import IntArray
+
+_MADE: WeakKeyDictionary[Network, dict[torch.device, DeviceTables]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceTables:
+    """What the backends read. W models at most at a node, G = V * N groups; placement P stands for padding."""
+
+    node_start: torch.Tensor  # (V+1,) int32
+    placement_node: torch.Tensor  # (P,)
+    placement_group: torch.Tensor  # (P,)
+    sizes: torch.Tensor  # (P,) MB
+    path_groups: torch.Tensor  # (R, J), padded with G
+    options: torch.Tensor  # (R, K), padded with P
+    costs: torch.Tensor  # (R, K) ms
+    last: torch.Tensor  # (R,) rank of the repository model
+    option_node: torch.Tensor  # (R, K) padded with the repository's
+    option_inaccuracy: torch.Tensor  # (R, K) percentage points, padded with the repository's
+    by_node: torch.Tensor  # (V, W) placements of each node, padded with P
+    listing_type: torch.Tensor  # (L, P) types that list a placement, padded with R
+    listing_cost: torch.Tensor  # (L, P) ms, of that option of the type
+    group_types: torch.Tensor  # (D, G) types whose path visits a group, padded with R
+
+    @classmethod
+    def of(cls, network: Network, device: torch.device) -> DeviceTables:
+        """The tables on a device; the same object every time."""
+        made = _MADE.setdefault(network, {})
+        if device not in made:
+            made[device] = cls._make(network, device)
+        return made[device]
+
+    @classmethod
+    def _make(cls, network: Network, device: torch.device) -> DeviceTables:
+        ranks = np.arange(network.K)
+        at_repository = ranks >= (network.option_count - 1)[:, None]
+        placement = np.where(at_repository, 0, network.options)
+        last = np.array(network.option_count - 1)
+        node = np.where(at_repository, network.repository_node[:, None], network.placement_node[placement])
+        inaccuracy = np.where(
+            at_repository, network.repository_inaccuracy[:, None], network.inaccuracies[placement]
+        )
+        start, types, listed_rank = network.listing
+        listing = _columns(start, np.arange(len(types)))
+        costs_of = np.append(network.costs[types, listed_rank], 0.0)
+        visits = np.argsort(network.path_groups, axis=None, kind="stable")
+        groups = network.V * network.N
+        group_start = np.searchsorted(network.path_groups.ravel()[visits], np.arange(groups + 1))
+        group_types = _columns(group_start, visits // network.path_groups.shape[1], network.R)
+        double = torch.float32 if device.type == "mps" else torch.float64
+
+        def whole(values: IntArray) -> torch.Tensor:
+            return torch.as_tensor(np.ascontiguousarray(values, dtype=np.int64), device=device)
+
+        def real(values: IntArray) -> torch.Tensor:
+            return torch.as_tensor(np.array(values, dtype=np.float64), dtype=double, device=device)
+
+        return cls(
+            node_start=whole(network.node_start).int(),
+            placement_node=whole(network.placement_node),
+            placement_group=whole(network.placement_group),
+            sizes=real(network.sizes),
+            path_groups=whole(network.path_groups),
+            options=whole(network.options),
+            costs=real(network.costs),
+            last=whole(last),
+            option_node=whole(node),
+            option_inaccuracy=real(inaccuracy),
+            by_node=whole(_columns(network.node_start, np.arange(network.P)).T),
+            listing_type=whole(np.append(types, network.R)[listing]),
+            listing_cost=real(costs_of[listing]),
+            group_types=whole(group_types),
+        )
+
+
+def _columns(start: IntArray, values: IntArray, padding: int | None = None) -> IntArray:
+    """(longest, n) values[start[i]:start[i + 1]] as column i, padded with `padding`, by default len(values)."""
+    counts = np.diff(start)
+    rows = np.arange(max(1, counts.max(initial=0)))[:, None]
+    padded = np.append(values, len(values) if padding is None else padding)
+    inside = np.minimum(np.asarray(start[:-1], dtype=np.int64) + rows, len(values))
+    return padded[np.where(rows < counts, inside, len(values))]

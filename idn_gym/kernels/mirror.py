@@ -1,0 +1,204 @@
+"""Fast steps of mirror descent over (B, P): ascent, Bregman projection; references in `idn_gym.allocation`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from idn_gym.kernels.gain import _row
+from idn_gym.kernels.rows import node_rows, placement_rows
+from idn_gym.kernels.threads import over_rows
+from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.typing import FloatArray
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+def project(network: Network, log_h: FloatArray, mass: FloatArray, budgets: FloatArray | None = None) -> FloatArray:
+    """(B, P) log y from (B, P) log h and mass (V,) or (B, V); see `allocation.project`."""
+    log_h = placement_rows(network, "log_h", log_h)
+    return mirror_step(network, log_h, np.zeros_like(log_h), np.zeros((1, network.V)), mass, budgets)
+
+
+def mirror_step(
+    network: Network,
+    log_y: FloatArray,
+    ascent: FloatArray,
+    rate: FloatArray,
+    mass: FloatArray,
+    budgets: FloatArray | None = None,
+    out: FloatArray | None = None,
+    state: FloatArray | None = None,
+) -> FloatArray:
+    """(B, P) log of the Bregman projection y' of h = y exp(rate x ascent).
+
+    Parameters
+    ----------
+    log_y, ascent : (B, P).
+    rate : (B, V) per node.
+    mass : (V,) or (B, V) MB each node's state sums to; see `allocation.project`.
+    budgets : (V,) or (B, V) MB, by default the network's; they say what fits.
+    out, state : (B, P) to fill with log y' and y'; the dtype of `out`, by default float64, is that of the inputs.
+    """
+    dtype = np.float64 if out is None else out.dtype
+    log_y, ascent = placement_rows(network, "log_y", log_y, dtype), placement_rows(network, "ascent", ascent, dtype)
+    rate, mass = node_rows(network, "rate", rate, len(log_y)), node_rows(network, "mass", mass, len(log_y))
+    budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(log_y))
+    out = np.empty(log_y.shape) if out is None else out
+    wanted = state is not None
+    state = out if state is None else state
+    tables = network.tables
+
+    def work(first: int, stop: int) -> None:
+        _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out, wanted, state)
+
+    over_rows(len(log_y), network.P, work)
+    return out
+
+
+def node_maximum(network: Network, values: FloatArray, budgets: FloatArray | None = None) -> FloatArray:
+    """(B, V) largest value (B, P) among what fits at each node, at least 0."""
+    values = placement_rows(network, "values", values, getattr(values, "dtype", np.float64))
+    budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(values))
+    largest = np.zeros((len(values), network.V))
+    tables: Any = network.tables
+
+    def work(first: int, stop: int) -> None:
+        _node_maximum(tables, values, budgets, first, stop, largest)
+
+    over_rows(len(values), network.P, work)
+    return largest
+
+
+@_jit
+def _node_maximum(tables, values, budgets, first, stop, largest):
+    sizes = tables.sizes
+    for b in range(first, stop):
+        budget, value = _row(budgets, b), values[b]
+        for v in range(len(budget)):
+            room = budget[v] * (1.0 + BUDGET_SLACK)
+            highest = 0.0
+            for p in range(tables.node_start[v], tables.node_start[v + 1]):
+                highest = max(highest, value[p] if sizes[p] <= room else 0.0)
+            largest[b, v] = highest
+
+
+@_jit
+def _exp(x, factor, bits, out):
+    """Exponential of x <= 0, in vector instructions, to within 2 units in the last place; 0 below e^-708.
+
+    x = k ln 2 + r, and e^r by its Taylor polynomial. 2^k is assembled from k, which the addition of 1.5 x 2^52 leaves
+    in the low bits of the sum. `bits` is `factor`, seen as integers.
+    """
+    for i in range(len(x)):
+        clipped = max(x[i], -708.0)
+        k = np.floor(clipped * 1.4426950408889634 + 0.5)
+        r = (clipped - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10
+        e = 1.0 + r * (1 / 12)
+        e = 1.0 + r * (1 / 11) * e
+        e = 1.0 + r * (1 / 10) * e
+        e = 1.0 + r * (1 / 9) * e
+        e = 1.0 + r * (1 / 8) * e
+        e = 1.0 + r * (1 / 7) * e
+        e = 1.0 + r * (1 / 6) * e
+        e = 1.0 + r * (1 / 5) * e
+        e = 1.0 + r * (1 / 4) * e
+        e = 1.0 + r * (1 / 3) * e
+        e = 1.0 + r * (1 / 2) * e
+        out[i] = 1.0 + r * e
+        factor[i] = k + (6755399441055744.0 + 1023.0)
+    for i in range(len(x)):
+        bits[i] <<= 52
+    for i in range(len(x)):
+        out[i] = out[i] * factor[i] if x[i] >= -708.0 else 0.0
+
+
+@_jit
+def _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out, wanted, state):
+    """Per node, log h and h up to a factor; then what is clipped at 1 is found, and the rest scaled to the mass."""
+    sizes = tables.sizes
+    placements = log_y.shape[1]
+    log_h, weight, factor = np.empty(placements), np.empty(placements), np.empty(placements)
+    bits = factor.view(np.int64)
+    for b in range(first, stop):
+        etas, masses, budget = _row(rate, b), _row(mass, b), _row(budgets, b)
+        for v in range(len(budget)):
+            start, end = tables.node_start[v], tables.node_start[v + 1]
+            n = end - start
+            if n == 0:
+                continue
+            size, h, g = sizes[start:end], log_h[:n], weight[:n]
+            before, along = log_y[b, start:end], ascent[b, start:end]
+            room, eta = budget[v] * (1.0 + BUDGET_SLACK), etas[v]
+            highest = -np.inf
+            total = 0.0
+            for i in range(n):
+                fits = size[i] <= room
+                h[i] = before[i] + eta * along[i] if fits else -np.inf
+                highest = max(highest, h[i])
+                total += size[i] if fits else 0.0
+            if total <= masses[v] or masses[v] <= 0.0:
+                for i in range(n):
+                    inside = masses[v] > 0.0 and size[i] <= room
+                    out[b, start + i] = 0.0 if inside else -np.inf
+                    if wanted:
+                        state[b, start + i] = 1.0 if inside else 0.0
+                continue
+            highest = max(highest, -1e308)
+            for i in range(n):
+                h[i] -= highest  # now at most 0
+            _exp(h, factor[:n], bits[:n], g)
+            log_c, vanished = _scale(size, h, g, masses[v])
+            for i in range(n):
+                clipped = h[i] == np.inf
+                out[b, start + i] = 0.0 if clipped else h[i] + log_c
+            if wanted:
+                c = np.exp(log_c + vanished)
+                for i in range(n):
+                    state[b, start + i] = 1.0 if h[i] == np.inf else min(1.0, g[i] * c)
+
+
+@_jit
+def _scale(size, h, weight, mass):
+    """Log c, so that y = min(1, c h) sums to the mass; what is clipped is marked by h = inf.
+
+    Also the logarithm that the weights have been divided by: they start as h and are scaled up where they vanish.
+    """
+    free = 0.0
+    for i in range(len(h)):
+        free += size[i] * weight[i]
+    left = mass
+    highest = 0.0
+    log_c = 0.0
+    while True:  # clip what c would take past 1, until the clipped set stops growing
+        if free < 1e-200:  # what is free has vanished beside what is clipped
+            largest = -np.inf
+            for i in range(len(h)):
+                if h[i] < np.inf:
+                    largest = max(largest, h[i])
+            if largest == -np.inf:  # nothing free has any weight
+                break
+            highest = largest
+            free = 0.0
+            for i in range(len(h)):
+                if h[i] < np.inf:
+                    weight[i] = np.exp(h[i] - highest)
+                    free += size[i] * weight[i]
+        # the clipped may fill the node up to rounding; the others then keep a trace, or they could never return
+        log_c = np.log(max(left, 1e-12 * mass) / free) - highest
+        grew = False
+        free = 0.0
+        for i in range(len(h)):
+            if h[i] == np.inf:
+                continue
+            if h[i] + log_c > 0.0:
+                h[i] = np.inf  # clipped
+                left -= size[i]
+                grew = True
+            else:
+                free += size[i] * weight[i]
+        if not grew:
+            break
+    return log_c, highest

@@ -1,0 +1,358 @@
+"""Many environments in one: the native Gymnasium vector environment behind the registered ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from idn_gym import kernels
+from idn_gym.env import IDNEnv
+from idn_gym.errors import IdnError
+from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.streams import Rows, Streams
+from idn_gym.trace import LARGEST
+from idn_gym.typing import BoolArray, FloatArray, IntArray
+
+Values = dict[str, Any]
+_EVERY = slice(None)
+
+
+def make(num_envs: int = 1, device: str | None = None, **arguments: Any) -> IDNVectorEnv:
+    """What ``gymnasium.make_vec`` calls: NumPy in and out, or, with a device, PyTorch tensors on it."""
+    if device is None:
+        return IDNVectorEnv(num_envs, **arguments)
+    try:
+        from idn_gym.batched.vector_env import TensorVectorEnv
+    except ImportError as error:
+        raise IdnError(f"device: {device!r} needs PyTorch; pip install 'idn-gym[torch]' ({error})") from None
+    return TensorVectorEnv(num_envs, device, **arguments)
+
+
+class IDNVectorEnv(VectorEnv[Any, Any, Any]):
+    """`IDNEnv` B times, stepped in one call: ``gymnasium.make_vec(id, num_envs=B)``.
+
+    ## Description
+    What is observed, done and paid is as in `IDNEnv`, with a leading axis B. Environment i, reset with seed s, is
+    bitwise the scalar environment reset with seed s + i. Observations are new arrays at every step, except the
+    capacities and budgets, which are kept and read-only as long as they stay the same.
+
+    ## Arguments
+    Those of `IDNEnv`, and:
+
+    | argument | default | meaning |
+    |---|---|---|
+    | `num_envs` | 1 | B |
+    | `variants` | none | B sets of overrides, on top of `overrides`: environments that differ in rates, budgets or capacities |
+    | `autoreset_mode` | `"NextStep"` | or `"SameStep"`, `"Disabled"`; an `AutoresetMode` or its value |
+    | `device` | none | PyTorch device: tensors in and out, see `idn_gym.batched.TensorVectorEnv` |
+
+    ## Episode End
+    All three modes of Gymnasium. In a partial reset, ``reset(options={"reset_mask": mask})``, with mask (B,) bool,
+    the others stay where they are.
+
+    ## Version History
+    * v0: first release.
+    """
+
+    metadata = IDNEnv.metadata
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: Any = None,
+        *,
+        variants: Sequence[Mapping[str, Any]] | None = None,
+        overrides: Mapping[str, Any] | list[str] | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
+            raise IdnError(f"num_envs: {num_envs!r}; must be a whole number >= 1")
+        modes = {key: mode for mode in AutoresetMode for key in (mode, mode.value)}
+        if autoreset_mode not in modes:
+            allowed = ", ".join(repr(mode.value) for mode in AutoresetMode)
+            raise IdnError(f"autoreset_mode: {autoreset_mode!r}; allowed: {allowed}")
+        env = IDNEnv(scenario, overrides=overrides, render_mode=render_mode, **arguments)
+        self.num_envs, self.render_mode, self._mode = num_envs, render_mode, modes[autoreset_mode]
+        self.metadata = IDNEnv.metadata | {"autoreset_mode": self._mode}
+        self.network, self.horizon = env.network, env.horizon
+        self._reward, self._update_weight, self._infeasible = env.reward, env.update_weight, env.infeasible
+        self.networks = _variants(num_envs, scenario, overrides, variants, env.network)
+        alike = all(network is env.network for network in self.networks)
+        self._budgets = np.stack([network.budgets for network in (self.networks[:1] if alike else self.networks)])
+        self._streams = self._make_streams(env)
+        self.single_observation_space = env.observation_space
+        env.observation_space["budgets"].high[:] = max(1.0, self._budgets.max())  # type: ignore[index]
+        self.single_action_space = env.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._generators: list[np.random.Generator | None] = [None] * num_envs
+        self._slot = np.full(num_envs, self.horizon)
+        self._over = np.ones(num_envs, dtype=np.bool_)  # waits for a reset
+        self._started = False
+        self._allocate()
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Values, dict[str, Any]]:
+        """Start every environment anew, or those of ``options["reset_mask"]``; an int seed gives seed + i."""
+        mask = self._reset_mask(options)
+        for row, one in zip(np.flatnonzero(mask).tolist(), self._seeds(seed, mask), strict=True):
+            if one is not None or self._generators[row] is None:
+                self._generators[row] = seeding.np_random(one)[0]
+        self._begin(mask)
+        self._over[mask] = False
+        self._started = self._started or bool(mask.all())
+        return self._observe(), {}
+
+    def step(self, actions: Any) -> tuple[Values, Any, Any, Any, dict[str, Any]]:
+        """One slot of every environment; see `IDNEnv.step`, and Gymnasium's autoreset modes."""
+        asked = self._asked(actions)
+        begins = self._over & (self._mode == AutoresetMode.NEXT_STEP)
+        if not self._started or (self._over & ~begins).any():
+            raise gymnasium.error.ResetNeeded("an environment has not begun, or is over; call reset")
+        live = ~begins
+        if begins.any():
+            self._begin(begins)
+        rewards, values = self._zeros(self.num_envs), {}
+        if live.any():
+            rows: Rows = _EVERY if live.all() else np.flatnonzero(live)
+            played, of_rows = self._play(rows, asked[rows])
+            self._put(rewards, rows, played)
+            values = {key: self._spread(value, rows) for key, value in of_rows.items()}
+        self._slot[live] += 1
+        truncated = live & (self._slot >= self.horizon)
+        infos = self._masked(values, live)
+        if self._mode == AutoresetMode.SAME_STEP and truncated.any():
+            infos = self._masked(values, live & ~truncated) | self._final(values, truncated)
+            self._begin(truncated)
+        self._over = truncated & (self._mode != AutoresetMode.SAME_STEP)
+        return self._observe(), rewards, self._flags(np.zeros_like(truncated)), self._flags(truncated), infos
+
+    def render(self) -> Any:
+        """One frame or text per environment; see `IDNEnv.render`."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() without a render_mode; pass render_mode to make_vec()")
+            return None
+        from idn_gym import rendering
+
+        show = rendering.draw if self.render_mode == "rgb_array" else rendering.describe
+        state = zip(self.networks, self._host(self._allocation), self._slot, self._host(self._by_node), strict=True)
+        return tuple(show(network, x, int(slot), by_node) for network, x, slot, by_node in state)
+
+    def action_masks(self) -> BoolArray:
+        """(B, 2P) for `MaskablePPO`: per placement, whether its bit may be 0, and whether it may be 1."""
+        room = self._budgets[:, self.network.placement_node] * (1.0 + BUDGET_SLACK)
+        fits = np.broadcast_to(self.network.sizes <= room, (self.num_envs, self.network.P))
+        return np.stack([np.ones_like(fits), fits], axis=2).reshape(self.num_envs, -1)
+
+    # What follows is done on arrays, and is done otherwise on tensors.
+
+    def _make_streams(self, env: IDNEnv) -> Any:
+        return Streams(self.networks, env.replay)
+
+    def _allocate(self) -> None:
+        rows, network = self.num_envs, self.network
+        self._requests = np.zeros((rows, network.R))
+        self._allocation = np.zeros((rows, network.P), dtype=np.int8)
+        self._by_node = np.zeros((rows, network.V))
+        self._nominal = _kept(np.minimum(self._streams.nominal, LARGEST), rows)
+        self._shown_budgets = _kept(self._budgets, rows)
+        self._capacities = self._nominal
+
+    def _begin(self, mask: BoolArray) -> None:
+        """Empty the nodes of some environments and restart their streams."""
+        rows = np.flatnonzero(mask)
+        self._slot[rows] = 0
+        self._streams.restart(rows, [self._generators[row] for row in rows.tolist()])
+        self._requests[rows] = 0.0
+        self._allocation[rows] = 0
+        self._by_node[rows] = 0.0
+        if mask.all():
+            self._capacities = self._nominal
+        elif self._capacities is not self._nominal:
+            self._capacities = np.where(mask[:, None], self._nominal, self._capacities)
+
+    def _play(self, rows: Rows, asked: IntArray) -> tuple[FloatArray, Values]:
+        """Place, draw and serve one slot: rewards and information of these rows."""
+        before = self._allocation[rows]
+        budgets = self._budgets if len(self._budgets) == 1 else self._budgets[rows]
+        allocation, repaired, loaded = self._feasible(asked, before, budgets)
+        requests, capacities = self._streams.next_slot(rows)
+        served = kernels.serve(self.network, requests, capacities, allocation)
+        self._allocation[rows], self._by_node[rows], self._requests[rows] = allocation, served.by_node, requests
+        self._see(rows, capacities)
+
+        total = requests.sum(axis=1)
+        per_request = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+        reward = served.gain if self._reward == "gain" else served.gain * per_request
+        return reward - self._update_weight * loaded, {
+            "slot": self._slot[rows].copy(),
+            "requests": total,
+            "gain": served.gain,
+            "cost": served.cost,
+            "latency_ms": (served.cost - self.network.accuracy_weight * served.inaccuracy) * per_request,
+            "inaccuracy": served.inaccuracy * per_request,
+            "model_update_mb": loaded,
+            "repaired": repaired,
+            "tier_shares": _by_tier(self.network, served.by_node) * per_request[:, None],
+        }
+
+    def _feasible(
+        self, asked: IntArray, before: IntArray, budgets: FloatArray
+    ) -> tuple[IntArray, IntArray, FloatArray]:
+        """What was asked for as feasible allocations (n, P) int8, the placements lost, the MB newly loaded."""
+        in_use, loaded = kernels.memory(self.network, asked, before)
+        over = in_use > budgets * (1.0 + BUDGET_SLACK)
+        repaired = np.zeros(len(asked), dtype=np.int64)
+        rows = np.flatnonzero(over.any(axis=1))
+        if len(rows) == 0:
+            return asked, repaired, loaded
+        budgets = budgets if len(budgets) == 1 else budgets[rows]
+        if self._infeasible == "raise":
+            v = int(over[rows[0]].argmax())
+            raise IdnError(
+                f"actions[{rows[0]}]: node {self.network.node_names[v]} would hold {in_use[rows[0], v]:.6g} MB; "
+                f"its budget is {budgets[0, v]:.6g} MB"
+            )
+        kept = np.where(asked[rows] > 0, 1.0 + before[rows], -np.inf)
+        granted = kernels.pack(self.network, kept, budgets)
+        repaired[rows] = asked[rows].sum(axis=1, dtype=np.int64) - granted.sum(axis=1, dtype=np.int64)
+        loaded[rows] = kernels.memory(self.network, granted, before[rows])[1]
+        feasible = asked.copy()
+        feasible[rows] = granted
+        return feasible, repaired, loaded
+
+    def _see(self, rows: Rows, capacities: FloatArray) -> None:
+        """Keep the capacities of a slot, as they will be observed."""
+        if self._capacities is self._nominal:
+            if capacities is self._streams.nominal:
+                return
+            self._capacities = self._nominal.copy()
+        self._capacities[rows] = np.minimum(capacities, LARGEST)
+
+    def _observe(self) -> Values:
+        steady = self._capacities is self._nominal
+        return {
+            "requests": self._requests.astype(np.float32),
+            "capacities": self._capacities if steady else self._capacities.astype(np.float32),
+            "allocation": self._allocation.astype(np.float32),
+            "budgets": self._shown_budgets,
+        }
+
+    def _asked(self, actions: Any) -> IntArray:
+        """Actions as (B, P) int8, or an error that names the entry."""
+        asked = np.asarray(actions)
+        shape = (self.num_envs, self.network.P)
+        if asked.shape != shape:
+            raise IdnError(f"actions: shape {asked.shape}; must be {shape}")
+        bits = asked != 0
+        if asked.dtype != np.bool_ and not np.array_equal(bits, asked):
+            b, p = np.argwhere(bits != asked)[0]
+            raise IdnError(f"actions[{b}, {p}]: {asked[b, p]}; must be 0 or 1")
+        return bits.view(np.int8)
+
+    def _zeros(self, *shape: int) -> Any:
+        return np.zeros(shape)
+
+    def _flags(self, mask: BoolArray) -> Any:
+        return mask
+
+    def _host(self, values: Any) -> FloatArray:
+        return np.asarray(values)
+
+    def _put(self, values: Any, rows: Rows, some: Any) -> None:
+        values[rows] = some
+
+    def _spread(self, value: Any, rows: Rows) -> Any:
+        """Values of some rows as those of all, 0 elsewhere."""
+        if isinstance(rows, slice):
+            return value
+        whole = np.zeros((self.num_envs, *value.shape[1:]), dtype=value.dtype)
+        whole[rows] = value
+        return whole
+
+    def _masked(self, values: Values, mask: BoolArray) -> dict[str, Any]:
+        """Gymnasium's form of information: a mask beside every key, 0 where it does not apply."""
+        if not mask.any():
+            return {}
+        infos = {}
+        for key, value in values.items():
+            shape = (-1,) + (1,) * (value.ndim - 1)
+            infos[key] = value if mask.all() else np.where(mask.reshape(shape), value, np.zeros_like(value))
+            infos[f"_{key}"] = mask.copy()
+        return infos
+
+    def _final(self, values: Values, mask: BoolArray) -> dict[str, Any]:
+        """Last observation and information of the episodes that have just ended."""
+        observation = self._observe()
+        final = np.full(self.num_envs, None, dtype=object)
+        for b in np.flatnonzero(mask):
+            final[b] = {key: value[b].copy() for key, value in observation.items()}
+        return {
+            "final_obs": final,
+            "_final_obs": mask.copy(),
+            "final_info": self._masked(values, mask),
+            "_final_info": mask.copy(),
+        }
+
+    def _reset_mask(self, options: dict[str, Any] | None) -> BoolArray:
+        mask = (options or {}).get("reset_mask")
+        if mask is None:
+            return np.ones(self.num_envs, dtype=np.bool_)
+        mask = self._host(mask)
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+            raise IdnError(f"reset_mask: {mask!r}; must be ({self.num_envs},) bool with at least one True")
+        return mask
+
+    def _seeds(self, seed: int | Sequence[int | None] | None, mask: BoolArray) -> list[int | None]:
+        """A seed for each environment that is reset."""
+        if seed is None or isinstance(seed, int | np.integer):
+            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
+        else:
+            seeds = list(seed)
+        if len(seeds) != self.num_envs:
+            raise IdnError(f"seed: {len(seeds)} of them; must be {self.num_envs}, one per environment")
+        return [one for one, wanted in zip(seeds, mask, strict=True) if wanted]
+
+
+def _variants(
+    rows: int, scenario: Any, overrides: Any, variants: Sequence[Mapping[str, Any]] | None, network: Network
+) -> list[Network]:
+    """A network per environment; all of one shape, compiled once for each different set of overrides."""
+    if variants is None:
+        return [network] * rows
+    if len(variants) != rows:
+        raise IdnError(f"variants: {len(variants)} of them; must be {rows}, one per environment")
+    base = dict(pair.split("=", 1) for pair in overrides) if isinstance(overrides, list) else dict(overrides or {})
+    found: dict[str, Network] = {repr({}): network}
+    for i, variant in enumerate(variants):
+        key = repr(sorted(variant.items()))
+        if not variant or key in found:
+            continue
+        found[key] = IDNEnv(scenario, overrides={**base, **variant}).network
+        for name in ("sizes", "placement_group", "options", "costs", "inaccuracies", "path_groups"):
+            if not np.array_equal(getattr(found[key], name), getattr(network, name)):
+                raise IdnError(f"variants[{i}]: changes {name}; may change rates, budgets and capacities only")
+    return [found[repr(sorted(variant.items()))] if variant else network for variant in variants]
+
+
+def _kept(values: FloatArray, rows: int) -> FloatArray:
+    """(B, n) float32, read-only."""
+    kept = np.ascontiguousarray(np.broadcast_to(values, (rows, values.shape[1])), dtype=np.float32)
+    kept.setflags(write=False)
+    return kept
+
+
+def _by_tier(network: Network, by_node: FloatArray) -> FloatArray:
+    """(n, tiers) sums of (n, V), in the order of the nodes."""
+    tiers = int(network.tiers.max()) + 1
+    where = (np.arange(len(by_node))[:, None] * tiers + network.tiers).ravel()
+    return np.bincount(where, by_node.ravel(), minlength=len(by_node) * tiers).reshape(-1, tiers)
