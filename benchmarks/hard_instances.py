@@ -10,9 +10,9 @@ state regret.
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
+from idn_agents.bounds import PSI, regret_bound
 
 from idn_gym import kernels
 from idn_gym.experiment import AgentSpec, play
@@ -20,11 +20,9 @@ from idn_gym.hard_instances import adversary, greedy_trap
 from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.scenario import FORMAT, parse
 from idn_gym.trace import Trace
-from idn_gym.typing import FloatArray
 from idn_gym.workload import draw
 
 SEEDS = range(5)
-PSI = 1.0 - 1.0 / math.e
 
 
 def main() -> None:
@@ -73,17 +71,6 @@ def static_optimum(network: Network, trace: Trace) -> float:
     in_use, _ = kernels.memory(network, held, np.zeros_like(held))
     feasible = held[(in_use <= network.budgets * (1.0 + BUDGET_SLACK)).all(axis=1)]
     return max(float(kernels.gain(network, trace.requests, trace.capacities, x).sum()) for x in feasible)
-
-
-def regret_bound(network: Network, slots: int) -> float:
-    """The bound sigma sqrt(2 D T / theta) under the library's capacity rule, in ms; paper.md section 2."""
-    spendable: FloatArray = network.spendable
-    total = np.bincount(network.placement_node, network.sizes * network.fits, minlength=network.V)
-    used = spendable > 0
-    divergence = float((spendable[used] * np.log(total[used] / spendable[used])).sum())
-    saved = float((network.costs[:, -1] - network.costs[:, 0]).max())
-    sigma = float((network.capacities * network.fits / network.sizes).max()) * saved
-    return sigma * math.sqrt(2.0 * divergence * float(spendable.sum()) * slots)
 
 
 def _network(data: dict[str, object]) -> Network:

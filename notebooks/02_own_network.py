@@ -75,7 +75,7 @@ values = {
     "slot_seconds": 300.0,
     "tasks": ["speech", "translation"],
     "models": models,
-    **nodes_and_links(graph, processor="edge", budget=1000.0),
+    **nodes_and_links(graph, processor="edge", budget=400.0),
     "workload": {"kind": "zipf", "rate": 200.0, "exponent": 0.8},
     "provenance": {"models.*": "made up for this notebook"},
 }

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from idn_agents.bounds import PSI, paper_regret_bound, regret_bound, theory_rate
 from idn_agents.greedy import LastBatchGreedy, StaticGreedy
-from idn_agents.infida import Infida, InfidaOffline, StepSizes, start, state_mass, theory_rate, update
+from idn_agents.infida import Infida, InfidaOffline, StepSizes, start, state_mass, update
 from idn_agents.load_aware import LoadAwareGreedy
 
 from idn_gym import allocation, gain, plugins
@@ -118,6 +119,14 @@ def test_theory_rate_by_hand(tiny: Network) -> None:
     # L/s: server 12/1, 8/2, 4/3, 10/1, 6/2; edge 6, 2, 2/3, 5, 1.5: at most 12; T = 20
     divergence = 4 * math.log(9 / 4) + 6 * math.log(3)
     assert theory_rate(tiny, 20) == pytest.approx(math.sqrt(2 * divergence / 10 / 20) / (12 * 44), rel=1e-12)
+
+
+def test_bounds_by_hand(tiny: Network) -> None:
+    divergence = 4 * math.log(9 / 4) + 6 * math.log(3)
+    assert regret_bound(tiny, 50) == pytest.approx(12 * 44 * math.sqrt(2 * divergence * 10 * 50), rel=1e-12)
+    # R = 4 types, L_max = 12, s from 1 to 3 MB, |V| = 4, |M| = 5
+    paper = PSI * 4 * 12 * 44 * math.sqrt(2 * 3 * 4 * 5 * divergence * 50)
+    assert paper_regret_bound(tiny, 50) == pytest.approx(paper, rel=1e-12)
 
 
 def test_anytime_rate_falls_like_the_square_root_of_time(tiny: Network) -> None:

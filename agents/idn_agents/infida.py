@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from idn_agents.agent import generator, one_of, real, whole
+from idn_agents.bounds import theory_rate
 from idn_gym import kernels
 from idn_gym.network import Network
 from idn_gym.trace import Trace
@@ -174,21 +175,3 @@ class StepSizes:
             return np.full((len(ascent), self._network.V), eta)
         self._sum = self._sum + kernels.node_maximum(self._network, ascent)
         return np.divide(self._scale * self._count, self._sum, out=np.zeros_like(self._sum), where=self._sum > 0)
-
-
-def theory_rate(network: Network, horizon: int) -> float:
-    """The eta of the regret bound, for a horizon of T slots and the library's capacity rule, in MB per ms.
-
-    eta = (1/sigma) sqrt(2 theta D / T), with sigma = max L_m Delta_C / s_m, theta = 1 / sum_v min{b^v, ||s^v||_1} and
-    D = sum_v min{b^v, ||s^v||_1} log(||s^v||_1 / min{b^v, ||s^v||_1}). 0 where there is nothing to choose.
-    Source: paper.md section 2.
-    """
-    spendable = network.spendable
-    total = np.bincount(network.placement_node, network.sizes * network.fits, minlength=network.V)
-    used = spendable > 0
-    divergence = float((spendable[used] * np.log(total[used] / spendable[used])).sum())
-    saved = float((network.costs[:, -1] - network.costs[:, 0]).max())
-    sigma = float((network.capacities * network.fits / network.sizes).max(initial=0.0)) * saved
-    if sigma == 0.0 or divergence == 0.0:
-        return 0.0
-    return float(np.sqrt(2.0 * divergence / spendable.sum() / horizon) / sigma)
