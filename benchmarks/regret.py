@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from idn_agents.bounds import PSI, paper_regret_bound, regret_bound
 from scipy.optimize import linprog
+from scipy.sparse import csr_array, vstack
 
 from idn_gym import gain
 from idn_gym.experiment import AgentSpec, play
@@ -37,42 +38,38 @@ RESAMPLES = 2000
 
 
 def best_fixed_gain(network: Network, trace: Trace) -> float:
-    """Largest total gain in ms of one fractional state over a trace, by a linear program over its distinct batches."""
-    batches, times = np.unique(trace.requests, axis=0, return_counts=True)
-    served, rows = [], []  # z_{batch, type, rank}: requests served there; one covering row per batch and type
-    objective = [np.zeros(network.P)]
-    upper: list[tuple[np.ndarray, int, np.ndarray]] = []
-    for n, (requests, count) in enumerate(zip(batches, times, strict=True)):
-        potential = gain.potential_capacities(network, requests, network.capacities)
-        for rho in np.flatnonzero(requests):
-            ranks = np.arange(network.option_count[rho] - 1)
-            saved = count * (network.costs[rho, -1] - network.costs[rho, ranks])
-            upper.append((network.options[rho, ranks], int(requests[rho]), potential[rho, ranks]))
-            objective.append(saved)
-            served.append(len(ranks))
-            rows.append(n)
-    columns = sum(map(len, objective))
-    a, b = [], []
+    """Largest total gain in ms of one fractional state over a trace, by a linear program.
+
+    With a the shares of a slot, the gain is linear in its requests: slots of equal shares are one batch. Variables:
+    the state y, and how many requests z each option serves; z <= l y, and a type's z add up to its requests at most.
+    """
+    shares = np.array([gain.shares(network, requests, network.capacities) for requests in trace.requests])
+    distinct, group = np.unique(shares, axis=0, return_inverse=True)
+    batches = np.zeros((len(distinct), network.R))
+    np.add.at(batches, group.ravel(), trace.requests)
+    objective, rows, columns, values, limit = [np.zeros(network.P)], [], [], [], []
     at = network.P
-    for placements, requests, potential in upper:
-        cover = np.zeros(columns)
-        cover[at : at + len(placements)] = 1.0
-        a.append(cover)
-        b.append(float(requests))
-        for k, p in enumerate(placements):  # z <= l y
-            row = np.zeros(columns)
-            row[at + k], row[p] = 1.0, -potential[k]
-            a.append(row)
-            b.append(0.0)
-        at += len(placements)
-    for v in range(network.V):
-        row = np.zeros(columns)
-        here = slice(network.node_start[v], network.node_start[v + 1])
-        row[here] = network.sizes[here]
-        a.append(row)
-        b.append(float(network.budgets[v]))
-    bounds = [(0.0, 1.0 if fits else 0.0) for fits in network.fits] + [(0.0, None)] * (columns - network.P)
-    solved = linprog(-np.concatenate(objective), A_ub=np.array(a), b_ub=np.array(b), bounds=bounds, method="highs")
+    for share, batch in zip(distinct, batches, strict=True):
+        for rho in np.flatnonzero(batch):
+            placements = network.options[rho, : network.option_count[rho] - 1]
+            n = len(placements)
+            objective.append(network.costs[rho, -1] - network.costs[rho, :n])
+            row = len(limit)
+            rows += [row] * n + [row + 1 + k for k in range(n)] * 2
+            columns += [*range(at, at + n), *range(at, at + n), *placements]
+            values += [1.0] * 2 * n + (-batch[rho] * share[placements]).tolist()
+            limit += [batch[rho]] + [0.0] * n
+            at += n
+    memory = csr_array((network.sizes, (network.placement_node, np.arange(network.P))), shape=(network.V, at))
+    served = csr_array((values, (rows, columns)), shape=(len(limit), at))
+    bounds = [(0.0, float(fits)) for fits in network.fits] + [(0.0, None)] * (at - network.P)
+    solved = linprog(
+        -np.concatenate(objective),
+        A_ub=vstack([served, memory]),
+        b_ub=np.concatenate([limit, network.budgets]),
+        bounds=bounds,
+        method="highs",
+    )
     return float(-solved.fun)
 
 

@@ -82,10 +82,14 @@ for name, result in results.items():
 # %%
 figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
 for name, result in results.items():
-    axes.plot(running_ntag(result.table.gain, result.table.requests), label=name, linestyle="--" if result.hindsight else "-")
+    axes.plot(
+        running_ntag(result.table.gain, result.table.requests), label=name, linestyle="--" if result.hindsight else "-"
+    )
 fractional = results["infida"].table.fractional_gain
 axes.plot(running_ntag(fractional, results["infida"].table.requests), label="infida, fractional state", color="grey")
-axes.set(xlabel="time (slots)", ylabel="gain per request, averaged so far (ms)", title=f"topology-1-sliding, seed {SEED}")
+axes.set(
+    xlabel="time (slots)", ylabel="gain per request, averaged so far (ms)", title=f"topology-1-sliding, seed {SEED}"
+)
 axes.legend(loc="lower right")
 plt.show()
 

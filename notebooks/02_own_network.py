@@ -125,7 +125,9 @@ hours = 24 * np.arange(SLOTS) / SLOTS
 above.plot(hours, trace.requests.sum(axis=1) / 1000, color="black")
 above.set(ylabel="requests per slot (thousands)", title="a day of requests, and what each agent saves")
 for name, result in results.items():
-    below.plot(hours, result.table.gain / result.table.requests, label=name, linestyle="--" if result.hindsight else "-")
+    below.plot(
+        hours, result.table.gain / result.table.requests, label=name, linestyle="--" if result.hindsight else "-"
+    )
 below.set(xlabel="time of day (hours)", ylabel="gain per request (ms)")
 below.legend(loc="lower right")
 plt.show()
@@ -136,4 +138,6 @@ plt.show()
 # %%
 (folder / "metro.yaml").write_text(to_yaml(scenario))
 assert load_scenario(folder / "metro.yaml") == scenario
-assert results["last-batch-greedy"].summary.ntag > results["static-greedy"].summary.ntag, "the requests move: static is weak"
+assert results["last-batch-greedy"].summary.ntag > results["static-greedy"].summary.ntag, (
+    "requests move, so static is weak"
+)

@@ -127,7 +127,10 @@ means = [np.mean(values) for values in ntag.values()]
 spread = [np.std(values, ddof=1) for values in ntag.values()]
 axes.barh(agents, means, xerr=spread, color="#0072B2", capsize=3)
 axes.invert_yaxis()
-axes.set(xlabel="NTAG (ms), mean and standard deviation between seeds", title=f"topology-2-sliding, {SLOTS} slots, {SEEDS} seeds")
+axes.set(
+    xlabel="NTAG (ms), mean and standard deviation between seeds",
+    title=f"topology-2-sliding, {SLOTS} slots, {SEEDS} seeds",
+)
 plt.show()
 
 # %% [markdown]
