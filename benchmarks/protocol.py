@@ -2,8 +2,8 @@
 
     python benchmarks/protocol.py [--slots 300] [--seeds 3] [--traffic NAME ...] [--faults NAME ...] [--output FILE]
 
-Prints Markdown: messages and bytes per slot, per scenario; then per scenario NTAG under loss and delay, mean over
-seeds, plus or minus the standard deviation between seeds. What it costs is paired: the same stream and draws per seed.
+Prints Markdown: messages and bytes per slot, per scenario; then NTAG under loss and delay, mean over seeds. What a
+fault costs is against `infida` on the same stream and draws, plus or minus the standard deviation between seeds.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def faults(name: str, slots: int, seeds: int) -> list[dict[str, Any]]:
     network = Network.compile(load_scenario(name))
     cases: list[dict[str, Any]] = [{"loss": loss, "delay": delay} for delay in DELAYS for loss in LOSSES]
     cases += [{"loss": loss, "delay": 0, "unheard": "nothing"} for loss in LOSSES[1:]]
-    cases += [{"loss": 1.0, "delay": 0}]
+    cases += [{"loss": 0.5, "delay": 0, "scale": 0.1}, {"loss": 1.0, "delay": 0}]
     rows = []
     for seed in range(seeds):
         trace = draw(network, slots, seed)
@@ -76,7 +76,7 @@ def faults(name: str, slots: int, seeds: int) -> list[dict[str, Any]]:
         for case in cases:
             summary = play(network, trace, AgentSpec("infida-distributed", case), seed).summary
             rows.append(
-                {"scenario": name, "seed": seed, "unheard": "last"}
+                {"scenario": name, "seed": seed, "unheard": "last", "scale": 1.0}
                 | case
                 | {"ntag": summary.ntag, "cost": best - summary.ntag, "fractional_ntag": summary.fractional_ntag}
             )
@@ -85,20 +85,19 @@ def faults(name: str, slots: int, seeds: int) -> list[dict[str, Any]]:
 
 
 def faults_table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: one line per fault."""
-    lines = [
-        "| loss | delay | unheard | NTAG (ms) | costs (ms) | fractional NTAG (ms) |",
-        "|---" * 6 + "|",
-    ]
-    grouped: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        grouped.setdefault((row["loss"], row["delay"], row["unheard"]), []).append(row)
-    for (loss, delay, unheard), of_case in grouped.items():
-        cells = [f"{100 * loss:g} %", str(delay), unheard]
-        for key in ("ntag", "cost", "fractional_ntag"):
-            values = [row[key] for row in of_case]
-            spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.2f}{spread}")
+    """Markdown: one line per fault, one column per scenario."""
+    scenarios = list(dict.fromkeys(row["scenario"] for row in rows))
+    fields = ("loss", "delay", "unheard", "scale")
+    lines = [f"| {' | '.join([*fields, *scenarios])} |", "|---" * (len(fields) + len(scenarios)) + "|"]
+    for case in dict.fromkeys(tuple((key, row[key]) for key in fields) for row in rows):
+        loss, *others = dict(case).values()
+        cells = [f"{100 * loss:g} %", *(f"{value}" for value in others)]
+        for name in scenarios:
+            of_case = [row for row in rows if (dict(case) | {"scenario": name}).items() <= row.items()]
+            ntag, cost, fractional = ([row[key] for row in of_case] for key in ("ntag", "cost", "fractional_ntag"))
+            spread = f" ± {statistics.stdev(cost):.2f}" if len(cost) > 1 else ""
+            costs = f"{statistics.mean(cost):+.2f}{spread}"
+            cells.append(f"{statistics.mean(ntag):.2f} ({costs}) / {statistics.mean(fractional):.2f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -117,9 +116,8 @@ def main() -> None:
     print(f"\n**Messages**, {about}\n\n{traffic_table(sent)}", flush=True)
     lost = []
     for name in options.faults:
-        of_scenario = faults(name, options.slots, options.seeds)
-        lost += of_scenario
-        print(f"\n**{name}**, {about}\n\n{faults_table(of_scenario)}", flush=True)
+        lost += faults(name, options.slots, options.seeds)
+    print(f"\n**NTAG (what the fault costs) / fractional NTAG**, ms, {about}\n\n{faults_table(lost)}", flush=True)
     if options.output:
         document = {
             "command": " ".join(["python", *sys.argv]),

@@ -35,6 +35,7 @@ CASES = {
     },
 }
 RESAMPLES = 2000
+_LEAST = 2.0**-4  # regret drawn at the bottom of the picture
 
 
 def best_fixed_gain(network: Network, trace: Trace) -> float:
@@ -145,20 +146,22 @@ def _print_case(
 def _draw(path: Path, horizons: np.ndarray, measured: dict[str, tuple[dict[str, np.ndarray], np.ndarray]]) -> None:
     from idn_gym.figures import INK, PALETTE, new_figure, save, style
 
-    figure = new_figure(1200, 520, 160, "constrained")
-    panels = figure.subplots(1, len(measured))
+    figure = new_figure(1200, 620, 160, "constrained")
+    panels = figure.subplots(1, len(measured), sharey=True)
     for axes, (name, (regret, bounds)) in zip(panels, measured.items(), strict=True):
         style(axes, "T (slots)", "regret (slots' worth)", name)
-        for colour, (row, values) in zip(PALETTE, ((k, v) for k, v in regret.items() if v.mean() > 0), strict=False):
-            low, high = np.percentile(values, [5, 95], axis=1)
-            dashes = "-" if "state" in row or "greedy" in row else "--"
-            axes.plot(horizons, values.mean(axis=1), dashes, color=colour, label=row, linewidth=1.5)
-            axes.fill_between(horizons, np.maximum(low, 1e-2), high, color=colour, alpha=0.15, linewidth=0)
+        for colour, (row, values) in zip(PALETTE, regret.items(), strict=False):
+            integral = "infida" in row and "state" not in row
+            axes.plot(horizons, values.mean(axis=1), "--" if integral else "-", color=colour, label=row, linewidth=1.5)
+            if not integral:  # the spread of integral agents reaches below 0, which has no logarithm
+                low, high = np.percentile(values, [5, 95], axis=1)
+                axes.fill_between(horizons, low.clip(_LEAST), high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(horizons, bounds[:, 0], color=INK, linestyle=":", label="bound on state regret")
         axes.plot(horizons, horizons, color=INK, linewidth=0.6, label="everything lost (slope 1)")
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=2)
-        axes.legend(fontsize=7, frameon=False)
+        axes.set_ylim(_LEAST, 1.3 * horizons[-1])
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=7, frameon=False)
     save(figure, path)
 
 

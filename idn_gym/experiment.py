@@ -186,10 +186,9 @@ def _integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> 
     array = np.asarray(allocation)
     if array.shape != (network.P,):
         raise IdnError(f"agent {spec}, slot {slot}: allocation of shape {array.shape}; must be ({network.P},)")
-    integral = array.astype(np.int8)
-    if (integral != array).any() or integral.max(initial=0) > 1 or integral.min(initial=0) < 0:
+    if not ((array == 0) | (array == 1)).all():  # nan is neither
         raise IdnError(f"agent {spec}, slot {slot}: allocation with values other than 0 and 1")
-    return integral
+    return array.astype(np.int8)
 
 
 def _refuse_infeasible(network: Network, spec: AgentSpec, first: int, in_use: FloatArray) -> None:

@@ -54,6 +54,7 @@ def sequence(n: int) -> list[Any]:
 
 
 def new_axes(figure: Figure, place: tuple[float, float, float, float], x: str, y: str, title: str) -> Axes:
+    """Axes with a light grid at a place (left, bottom, width, height, in parts of the figure), styled."""
     axes = figure.add_axes(place)
     style(axes, x, y, title)
     axes.grid(color=FAINT, linewidth=0.6)
@@ -61,6 +62,7 @@ def new_axes(figure: Figure, place: tuple[float, float, float, float], x: str, y
 
 
 def style(axes: Axes, x: str, y: str, title: str) -> None:
+    """The look that all plots share, with labels for both axes and a title."""
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -17,9 +17,10 @@ from idn_gym.errors import IdnError
 from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.streams import Rows, Streams
 from idn_gym.trace import LARGEST
-from idn_gym.typing import BoolArray, FloatArray, IntArray
+from idn_gym.typing import BoolArray, FloatArray
 
 Values = dict[str, Any]
+Array = Any  # an array here, a tensor in the subclass that works on those
 _EVERY = slice(None)
 
 
@@ -39,8 +40,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
 
     ## Description
     What is observed, done and paid is as in `IDNEnv`, with a leading axis B. Environment i, reset with seed s, is
-    bitwise the scalar environment reset with seed s + i. Observations are new arrays at every step, except the
-    capacities and budgets, which are kept and read-only as long as they stay the same.
+    bitwise the scalar environment reset with seed s + i. Observations are new arrays at every step.
 
     ## Arguments
     Those of `IDNEnv`, and:
@@ -48,7 +48,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
     | argument | default | meaning |
     |---|---|---|
     | `num_envs` | 1 | B |
-    | `variants` | none | B sets of overrides, on top of `overrides`: environments that differ in rates, budgets or capacities |
+    | `variants` | none | B sets of overrides, on top of `overrides`, that change rates, budgets or capacities |
     | `autoreset_mode` | `"NextStep"` | or `"SameStep"`, `"Disabled"`; an `AutoresetMode` or its value |
     | `device` | none | PyTorch device: tensors in and out, see `idn_gym.batched.TensorVectorEnv` |
 
@@ -160,12 +160,12 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _allocate(self) -> None:
         rows, network = self.num_envs, self.network
-        self._requests = np.zeros((rows, network.R))
-        self._allocation = np.zeros((rows, network.P), dtype=np.int8)
-        self._by_node = np.zeros((rows, network.V))
-        self._nominal = _kept(np.minimum(self._streams.nominal, LARGEST), rows)
-        self._shown_budgets = _kept(self._budgets, rows)
-        self._capacities = self._nominal
+        self._requests: Array = np.zeros((rows, network.R))
+        self._allocation: Array = np.zeros((rows, network.P), dtype=np.int8)
+        self._by_node: Array = np.zeros((rows, network.V))
+        self._nominal: Array = _shown(np.minimum(self._streams.nominal, LARGEST), rows)
+        self._shown_budgets: Array = _shown(self._budgets, rows)
+        self._capacities: Array = self._nominal
 
     def _begin(self, mask: BoolArray) -> None:
         """Empty the nodes of some environments and restart their streams."""
@@ -180,7 +180,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
         elif self._capacities is not self._nominal:
             self._capacities = np.where(mask[:, None], self._nominal, self._capacities)
 
-    def _play(self, rows: Rows, asked: IntArray) -> tuple[FloatArray, Values]:
+    def _play(self, rows: Rows, asked: Array) -> tuple[Array, Values]:
         """Place, draw and serve one slot: rewards and information of these rows."""
         before = self._allocation[rows]
         budgets = self._budgets if len(self._budgets) == 1 else self._budgets[rows]
@@ -205,9 +205,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
             "tier_shares": _by_tier(self.network, served.by_node) * per_request[:, None],
         }
 
-    def _feasible(
-        self, asked: IntArray, before: IntArray, budgets: FloatArray
-    ) -> tuple[IntArray, IntArray, FloatArray]:
+    def _feasible(self, asked: Array, before: Array, budgets: Array) -> tuple[Array, Array, Array]:
         """What was asked for as feasible allocations (n, P) int8, the placements lost, the MB newly loaded."""
         in_use, loaded = kernels.memory(self.network, asked, before)
         over = in_use > budgets * (1.0 + BUDGET_SLACK)
@@ -230,7 +228,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
         feasible[rows] = granted
         return feasible, repaired, loaded
 
-    def _see(self, rows: Rows, capacities: FloatArray) -> None:
+    def _see(self, rows: Rows, capacities: Array) -> None:
         """Keep the capacities of a slot, as they will be observed."""
         if self._capacities is self._nominal:
             if capacities is self._streams.nominal:
@@ -239,15 +237,14 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
         self._capacities[rows] = np.minimum(capacities, LARGEST)
 
     def _observe(self) -> Values:
-        steady = self._capacities is self._nominal
         return {
             "requests": self._requests.astype(np.float32),
-            "capacities": self._capacities if steady else self._capacities.astype(np.float32),
+            "capacities": self._capacities.astype(np.float32),
             "allocation": self._allocation.astype(np.float32),
-            "budgets": self._shown_budgets,
+            "budgets": self._shown_budgets.copy(),
         }
 
-    def _asked(self, actions: Any) -> IntArray:
+    def _asked(self, actions: Any) -> Array:
         """Actions as (B, P) int8, or an error that names the entry."""
         asked = np.asarray(actions)
         shape = (self.num_envs, self.network.P)
@@ -344,11 +341,9 @@ def _variants(
     return [found[repr(sorted(variant.items()))] if variant else network for variant in variants]
 
 
-def _kept(values: FloatArray, rows: int) -> FloatArray:
-    """(B, n) float32, read-only."""
-    kept = np.ascontiguousarray(np.broadcast_to(values, (rows, values.shape[1])), dtype=np.float32)
-    kept.setflags(write=False)
-    return kept
+def _shown(values: FloatArray, rows: int) -> FloatArray:
+    """(B, n) float32."""
+    return np.ascontiguousarray(np.broadcast_to(values, (rows, values.shape[1])), dtype=np.float32)
 
 
 def _by_tier(network: Network, by_node: FloatArray) -> FloatArray:

@@ -41,7 +41,9 @@ def idn_gym(*arguments: object, plugins: Path | None = None, **options: Any) -> 
 
 def started(*arguments: object, plugins: Path | None = None, **options: Any) -> subprocess.Popen[str]:
     """The command in a process of its own, not waited for."""
-    env = environment() | ({"PYTHONPATH": str(plugins)} if plugins else {})
+    env = environment()
+    if plugins:
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(plugins), env.get("PYTHONPATH")]))
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen([str(ENTRY), *map(str, arguments)], text=True, env=env, **pipes, **options)
 

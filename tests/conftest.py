@@ -1,15 +1,19 @@
-"""What all tests share: hypothesis runs the same examples every time, and never fails for being slow."""
+"""What all tests share: hypothesis runs the same examples every time, and never fails for being slow.
+
+What it draws is small as it is, and shrinking a failure further may take minutes: it is shown as it was drawn.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "fixed",
     max_examples=60,
+    phases=[Phase.explicit, Phase.generate],
     derandomize=True,
     deadline=None,
     database=None,

@@ -358,7 +358,7 @@ class TestEvaluate:
 
     @pytest.fixture
     def eight_cars(self, tmp_path: Path) -> Callable[..., float]:
-        """The gain that allocations make of 8 cars at bs0, each 26 ms dearer at the repository than on the small model."""
+        """The gain that allocations make of 8 cars at bs0; the small model there saves 26 ms on each."""
         (tmp_path / "requests.csv").write_text("slot,task,source,requests\n0,cars,bs0,8\n")
 
         def gained(allocation: Any, *arguments: object) -> float:
@@ -528,13 +528,13 @@ class TestOptimum:
         for gap, arguments in ((0.001, ()), (0.0, ("--gap", 0))):
             found = shown(*command, *arguments)
             assert set(found) >= self.KEYS
-            assert found["status"] == "optimal"
             assert found["gain"] == pytest.approx(best, rel=max(gap, 1e-9))
             assert found["gain"] <= best * (1 + 1e-9)
             assert found["bound"] >= best * (1 - 1e-9)
             assert found["certified_bound"] >= best * (1 - 1e-9)
             assert found["gap"] == pytest.approx((found["bound"] - found["gain"]) / found["bound"], abs=1e-12)
             assert found["gap"] <= gap + 1e-9
+            assert found["status"] == "optimal" or found["gap"] > gap
             served = case.evaluate(dumped(tmp_path / "found.json", found["allocation"]))
             assert served["gain"] == pytest.approx(found["gain"], rel=1e-9)
 
@@ -564,12 +564,15 @@ class TestOptimum:
         assert "Traceback" not in outcome.stderr
         assert all(isinstance(model, str) for models in found["allocation"].values() for model in models)
 
-    def test_time_limit_still_gives_an_allocation(self) -> None:
+    def test_time_limit_still_gives_an_allocation(self, tmp_path: Path) -> None:
         found = shown("optimum", "tiny", "--slots", 4, "--time-limit", 0)
         assert set(found) >= self.KEYS
-        assert found["gain"] > 0.0
-        assert found["bound"] >= found["gain"] * (1 - 1e-9)
-        assert found["certified_bound"] >= found["gain"] * (1 - 1e-9)
+        best = shown("optimum", "tiny", "--slots", 4, "--gap", 0)["gain"]
+        assert found["bound"] >= best * (1 - 1e-9)
+        assert found["certified_bound"] >= best * (1 - 1e-9)
+        assert found["gain"] <= best * (1 + 1e-9)
+        allocation = dumped(tmp_path / "allocation.json", found["allocation"])
+        assert in_process("check", allocation, "--scenario", "tiny").status == 0
 
     def test_for_people(self) -> None:
         outcome = in_process("optimum", "tiny", "--slots", 4)

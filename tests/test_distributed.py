@@ -155,7 +155,7 @@ def test_the_modules_of_node_and_messages_know_no_network() -> None:
 def test_a_node_knows_its_own_placements_and_neighbours_alone(tiny: Network) -> None:
     links = {frozenset((link.source, link.target)) for link in tiny.scenario.links or ()}
     for v, (shelf, routes) in enumerate(zip(node_shelves(tiny), node_routes(tiny), strict=True)):
-        assert shelf.P == (tiny.placement_node == v).sum()
+        np.testing.assert_array_equal(shelf.sizes, tiny.sizes[tiny.placement_node == v])
         assert shelf.tables.options.size == shelf.tables.path_groups.size == 0
         for route in routes:
             assert v in tiny.paths[route.rho]
@@ -237,6 +237,15 @@ def test_a_batch_covered_at_its_entry_sends_no_offers(tiny: Network) -> None:
     agent = made(network)
     agent.act(seen(network, [2, 0, 0, 0]))  # cars/large serves them all, at 44 < 47
     assert traffic(agent) == {"count": (2, 48), "offers": (0, 0), "price": (0, 0)}
+
+
+def test_offers_that_can_no_longer_be_reached_are_not_sent(tiny: Network) -> None:
+    # bs0 holds everything; 3 cars: 2/3 at 44, then all the rest at 52, so that the offer at 61 stays at home
+    network = Network.compile(load_scenario("tiny", ["nodes.bs0.budget=9"]))
+    agent = made(network)
+    heard = overhear(agent)
+    agent.act(seen(network, [3, 0, 0, 0]))
+    assert [message.costs.tolist() for _, message in heard if isinstance(message, Offers)] == [[44.0, 52.0]]
 
 
 def test_message_sizes() -> None:

@@ -489,6 +489,26 @@ def test_supergradient_inequality(data: st.DataObject, tolerance: float) -> None
         assert at_other <= at_y + gradient @ (other - y) + allowed
 
 
+def test_what_the_tolerance_leaves_over_may_go_as_far_as_the_repository(tiny: Network) -> None:
+    """Large cars at bs0 (44 ms) all but cover the batch, and nothing else is placed: the rest costs 87 ms.
+
+    Adding large cars at co (47 ms) saves 40 ms on it, where the gradient says 0: more than the 3 ms to the next option.
+    """
+    requests, capacities = np.zeros(tiny.R), np.full(tiny.P, 1e6)
+    requests[tiny.type_index()["cars", "bs0"]] = 1000.0
+    y = allocation(tiny, {"bs0": {"cars/large": 1 - 0.9e-9}})
+    other = y + allocation(tiny, {"co": ["cars/large"]})
+    gradient = gain.subgradient(tiny, requests, capacities, y)
+    assert not gradient.any()
+    found = [gain.allocation_gain(tiny, requests, capacities, held) for held in (y, other)]
+    assert found[1] - found[0] == pytest.approx(1000 * 0.9e-9 * 40, abs=rounding(tiny, requests))
+    assert found[1] - found[0] > gain.TOLERANCE * 1000 * (47 - 44)
+    assert left_over(tiny, requests, capacities, y, gain.TOLERANCE) == pytest.approx(gain.TOLERANCE * 1000 * (87 - 44))
+    # with tolerance 0 the gradient knows
+    exact = gain.subgradient(tiny, requests, capacities, y, tolerance=0.0)
+    assert found[1] <= found[0] + exact @ (other - y) + rounding(tiny, requests)
+
+
 @given(st.data())
 def test_supergradients_of_types_are_exact(data: st.DataObject) -> None:
     """Tolerance 0; a covering sum may still be off by its roundings, which `rounding` holds."""

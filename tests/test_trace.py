@@ -135,6 +135,7 @@ def test_a_trace_file_is_plain_csv(folder: Path) -> None:
 def test_numbers_are_the_shortest_text_that_reads_back(value: float) -> None:
     text = number(value)
     assert float(text) == value
+    assert len(text) <= len(repr(value))
     if value == int(value) and abs(value) < 2**53:
         assert re.fullmatch(r"-?[0-9]+", text)
 
@@ -332,9 +333,7 @@ def test_files_that_cannot_be_read(tiny: Network, folder: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a" * 200_000, "slot,task\rslot,task\r", '"slot,task'])
 def test_a_header_that_is_no_csv(folder: Path, text: str) -> None:
-    path = written(folder, text)
-    with pytest.raises(IdnError, match=r"r.csv:1: not CSV"):
-        header(path)
+    assert header(written(folder, text)) == []  # reading it as a trace says why
 
 
 def test_the_largest_numbers_are_read(tiny: Network, folder: Path) -> None:

@@ -137,7 +137,7 @@ def between(law: Any, questions: int) -> tuple[float, float]:
 
 def test_counts_are_poisson() -> None:
     slots = 6400
-    network = network_with(ZIPF | {"profile": "sliding", "shift": 1, "every": 1})
+    network = network_with(ZIPF | {"profile": "sliding", "shift": 1, "every": 7})
     mean = expected_requests(network, np.arange(slots))
     requests = draw(network, slots, seed=1).requests
     assert requests.shape == (slots, network.R)

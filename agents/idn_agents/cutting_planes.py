@@ -58,7 +58,8 @@ class Master:
         self._relaxed = new_model(self._highspy)
         self._add_variables(self._relaxed)
         self._submitted = 0
-        self._duals = self._slack = np.zeros(0)  # of the rows of the last relaxed optimum
+        self._duals = np.zeros(0)  # of the rows of the last relaxed optimum
+        self._left_out = np.zeros(0, dtype=np.int64)  # rows far from tight there
         for node in self._nodes:
             if node.binding:
                 self._add_node_row(node, network.sizes / node.budget, 1.0 + BUDGET_SLACK)
@@ -113,7 +114,7 @@ class Master:
 
     def relax(self, deadline: float) -> FloatArray | None:
         """The maximum with y relaxed, (P,); None if time runs out."""
-        matrix, upper, _, _ = self._rows.stacked()
+        matrix, upper, types, _ = self._rows.stacked()
         if self._submitted < len(upper):
             self._add_rows(self._relaxed, matrix[self._submitted :], upper[self._submitted :])
             self._submitted = len(upper)
@@ -123,7 +124,7 @@ class Master:
             return None
         solution = self._relaxed.getSolution()
         self._duals = np.abs(np.asarray(solution.row_dual))
-        self._slack = upper - np.asarray(solution.row_value)
+        self._left_out = np.flatnonzero((upper - np.asarray(solution.row_value) > _TIGHT) & (types >= 0))
         return self._allocation(solution.col_value)
 
     def certify(self) -> tuple[float, Certificate]:
@@ -151,7 +152,7 @@ class Master:
         keep: Callable[[FloatArray], None],
         enough: Callable[[float], bool],
         poll: Callable[[], None],
-    ) -> float:
+    ) -> tuple[float, int]:
         """Maximise with y integral over the cuts that were tight at the relaxed optimum or were added since.
 
         Parameters
@@ -164,13 +165,14 @@ class Master:
 
         Returns
         -------
-        An upper bound in ms.
+        An upper bound in ms, and the number of cuts left out that turned out to matter and are kept from now on.
         """
         model = new_model(self._highspy)
         self._add_variables(model, integral=True)
-        matrix, upper, types, _ = self._rows.stacked()
-        kept = np.append(self._slack <= _TIGHT, np.ones(len(upper) - len(self._slack), dtype=np.bool_)) | (types < 0)
+        matrix, upper, _, _ = self._rows.stacked()
+        kept = np.delete(np.arange(len(upper)), self._left_out)
         self._add_rows(model, matrix[kept], upper[kept])
+        missed: set[int] = set()
         model.setOptionValue("time_limit", _left(deadline))
         model.setOptionValue("mip_rel_gap", gap)
         model.setOptionValue("mip_abs_gap", 0.0)
@@ -181,21 +183,23 @@ class Master:
         solution.col_value = np.concatenate((self._columns.gather(start), self.estimate(start)))
         model.setSolution(solution)
 
-        def improved(event: Any) -> None:
-            keep(self._allocation(np.rint(event.data_out.mip_solution)))
+        def found(values: FloatArray) -> None:
+            missed.update(np.flatnonzero(matrix @ values > upper + 10.0 * _TOLERANCE))
+            keep(self._allocation(np.rint(values)))
 
         def bounded(event: Any) -> None:
             bound = event.data_out.mip_dual_bound / self._scale
             if 0.0 <= bound < np.inf and enough(bound):
                 event.interrupt()
 
-        model.cbMipImprovingSolution += improved
+        model.cbMipImprovingSolution += lambda event: found(np.asarray(event.data_out.mip_solution))
         model.cbMipInterrupt += bounded
         run(model, poll)
         if model.getModelStatus() == self._highspy.HighsModelStatus.kOptimal:
-            keep(self._allocation(np.rint(model.getSolution().col_value)))
+            found(np.asarray(model.getSolution().col_value))
+        self._left_out = np.setdiff1d(self._left_out, list(missed))
         bound: float = model.getInfo().mip_dual_bound / self._scale
-        return bound if bound >= 0.0 else np.inf
+        return (bound if bound >= 0.0 else np.inf), len(missed)
 
     def _list_entries(self) -> tuple[IntArray, IntArray, IntArray]:
         """Where a gradient (R, K) meets the columns, as (number of the type, rank, column); one entry for replicas."""

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from idn_agents.agent import one_of, real, whole
-from idn_agents.infida import Infida, state_mass, theory_rate
+from idn_agents.bounds import theory_rate
+from idn_agents.infida import Infida, state_mass
 from idn_agents.node import Node, Route, Shelf, Uniforms
 from idn_agents.protocol import Channel
 from idn_gym.network import Network, Tables
@@ -54,19 +55,17 @@ class DistributedInfida(Infida):
         self._network = network
         routes = node_routes(network)
         self._nodes = []
-        for v, shelf in enumerate(node_shelves(network, self._residual)):
+        for v, shelf in enumerate(node_shelves(network, self.residual)):
             first = int(network.node_start[v])
             uniforms = Uniforms(seed, first, shelf.P, network.P - first - shelf.P)
-            self._nodes.append(
-                Node(shelf, routes[v], uniforms, self._scale, self._residual, self._delay, self._unheard)
-            )
+            self._nodes.append(Node(shelf, routes[v], uniforms, self.scale, self.residual, self._delay, self._unheard))
         draws = np.random.default_rng([2, seed])
         receivers = [node.receive for node in self._nodes]
         set_up = Channel(receivers, 0.0, draws)
         set_up.carry(chain.from_iterable(node.set_up() for node in self._nodes))
         self._set_up = {"messages": set_up.messages.total(), "bytes": set_up.bytes.total()}
         self._channel = Channel(receivers, self._loss, draws)
-        self._slot, self._next_refresh, self._period = 0, 0, self._refresh
+        self._slot, self._next_refresh, self._period = 0, 0, self.first_period
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         if self._slot > 0:
@@ -74,8 +73,7 @@ class DistributedInfida(Infida):
         if self._slot == self._next_refresh:
             self._allocation = np.concatenate([node.round() for node in self._nodes])
             self._next_refresh += self._period
-            if self._dynamic:
-                self._period = min(self._period + 1, self._target)
+            self._period = min(self._period + 1, self.longest_period)
         self._slot += 1
         return self._allocation
 
@@ -104,7 +102,7 @@ class DistributedInfida(Infida):
         entering: list[dict[int, float]] = [{} for _ in self._nodes]
         for rho, (v, count) in enumerate(zip(self._network.type_entry.tolist(), requests.tolist(), strict=True)):
             entering[v][rho] = count
-        own = np.split(np.asarray(capacities, dtype=np.float64), self._network.node_start[1:-1])
+        own = np.split(capacities, self._network.node_start[1:-1])
         for node, entered, capacity in zip(self._nodes, entering, own, strict=True):
             node.begin(slot, entered, capacity)
         self._channel.carry(chain.from_iterable(node.count() for node in self._nodes))
@@ -116,11 +114,11 @@ class DistributedInfida(Infida):
 
     def _common_rate(self, step: int) -> float | None:
         """Eta of a step counted from 1, where it is no node's own: from constants that all are told at set-up."""
-        if not isinstance(self._rate, str):
-            return self._rate
-        if self._rate == "scale-free" or step < 1:
+        if not isinstance(self.rate, str):
+            return self.rate
+        if self.rate == "scale-free" or step < 1:
             return None
-        return theory_rate(self._network, step if self._rate == "anytime" else self._network.scenario.horizon)
+        return theory_rate(self._network, step if self.rate == "anytime" else self._network.scenario.horizon)
 
 
 def node_shelves(network: Network, residual: str = "drop") -> list[Shelf]:

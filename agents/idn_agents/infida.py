@@ -5,6 +5,8 @@ Source: paper.md sections 2 and 3 (Si Salem et al., IEEE/ACM ToN 32(1), 2024).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,20 +47,19 @@ class Infida:
         residual: str = "drop",
     ) -> None:
         named = isinstance(learning_rate, str)
-        self._rate = one_of("learning_rate", learning_rate, _RATES) if named else real("learning_rate", learning_rate)
-        self._scale = real("scale", scale)
-        self._dynamic = refresh == "dynamic"
-        self._refresh = 1 if self._dynamic else whole("refresh", refresh)
-        self._target = whole("target", target)
-        self._residual: Any = one_of("residual", residual, ("drop", "reserve"))
+        self.rate = one_of("learning_rate", learning_rate, _RATES) if named else real("learning_rate", learning_rate)
+        self.scale = real("scale", scale)
+        self.first_period = 1 if refresh == "dynamic" else whole("refresh", refresh)
+        self.longest_period = whole("target", target) if refresh == "dynamic" else self.first_period
+        self.residual: Any = one_of("residual", residual, ("drop", "reserve"))
 
     def reset(self, network: Network, seed: int) -> None:
         self._network, self._generator = network, generator(seed)
-        mass = state_mass(network, self._residual)
+        mass = state_mass(network, self.residual)
         self._log_state = start(network, mass)
         self._state = np.exp(self._log_state)
-        self._steps = StepSizes(network, self._rate, self._scale, mass)
-        self._slot, self._next_refresh, self._period = 0, 0, self._refresh
+        self._steps = StepSizes(network, self.rate, self.scale, mass)
+        self._slot, self._next_refresh, self._period = 0, 0, self.first_period
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         if self._slot > 0:
@@ -69,10 +70,9 @@ class Infida:
             self._state = np.exp(self._log_state)
         if self._slot == self._next_refresh:
             uniforms = self._generator.random((1, self._network.P))
-            self._allocation = kernels.round_dependent(self._network, self._state, uniforms, self._residual)[0]
+            self._allocation = kernels.round_dependent(self._network, self._state, uniforms, self.residual)[0]
             self._next_refresh += self._period
-            if self._dynamic:
-                self._period = min(self._period + 1, self._target)
+            self._period = min(self._period + 1, self.longest_period)
         self._slot += 1
         return self._allocation
 
@@ -139,8 +139,8 @@ def start(network: Network, mass: FloatArray) -> FloatArray:
     return kernels.project(network, np.zeros((1, network.P)), mass)
 
 
-def update(network: Network, log_state: FloatArray, gradient: FloatArray, steps: StepSizes) -> FloatArray:
-    """(B, P) log y_{t+1}, the one step of INFIDA, for a batch of independent states.
+def update(network: Network, log_state: Any, gradient: Any, steps: StepSizes, **filled: Any) -> Any:
+    """(B, P) log y_{t+1}, the one step of INFIDA, for a batch of independent states: arrays, or tensors.
 
     h = y exp(eta g / s), then the Bregman projection on each node's budget; in the log domain throughout.
 
@@ -149,29 +149,59 @@ def update(network: Network, log_state: FloatArray, gradient: FloatArray, steps:
     log_state : (B, P) log y_t.
     gradient : (B, P) g_t in ms.
     steps : what eta is, and the mass that the state of each node sums to.
+    filled : `out` and `state`, as in `kernels.mirror_step`.
 
     Source: paper.md section 2, start, step and projection.
     """
-    ascent = gradient / network.sizes
-    return kernels.mirror_step(network, log_state, ascent, steps.next(ascent), steps.mass)
+    ascent = gradient / steps.sizes
+    return steps.library.mirror_step(network, log_state, ascent, steps.next(ascent), steps.mass, **filled)
 
 
 class StepSizes:
-    """The learning rate of each node over time, in MB per ms; see `Infida`."""
+    """The learning rate of each node over time, in MB per ms; see `Infida`.
 
-    def __init__(self, network: Network, rate: str | float, scale: float, mass: FloatArray) -> None:
-        self.mass = mass  # (V,) MB
-        self._network, self._scale = network, scale
-        self._rate = rate
-        self._sum = np.zeros((1, network.V))
+    Parameters
+    ----------
+    rate, scale : of all states, or a sequence with those of each.
+    mass : (V,) or (B, V) MB.
+    library : `idn_gym.kernels` or `idn_gym.batched`, whichever goes with the states.
+    array : makes what `library` works on from an array.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        rate: str | float | Sequence[str | float],
+        scale: float | Sequence[float],
+        mass: Any,
+        library: Any = kernels,
+        array: Callable[[FloatArray], Any] = np.asarray,
+    ) -> None:
+        self.mass, self.library, self.sizes = mass, library, array(network.sizes)
+        self._network = network
+        rates = [rate] if isinstance(rate, str | int | float) else list(rate)
+        horizon = {"theory": network.scenario.horizon, "anytime": 1}
+        etas = [theory_rate(network, horizon[of]) if of in horizon else of for of in rates]
+
+        def column(values: list[float]) -> Any:
+            return array(np.array(values, dtype=np.float64)[:, None])
+
+        # eta of a state is the sum of these three parts, of which two are 0
+        free = np.array([of == "scale-free" for of in rates])
+        self._scale = array(np.reshape(np.where(free, scale, 0.0), (-1, 1)).astype(np.float64))
+        pairs = list(zip(etas, rates, strict=True))
+        self._constant = column([0.0 if of in ("scale-free", "anytime") else float(eta) for eta, of in pairs])
+        self._anytime = column([float(eta) if of == "anytime" else 0.0 for eta, of in pairs])
+        self._scale_free = bool(free.any())
+        self._sum = array(np.zeros((1, network.V)))
         self._count = 0
 
-    def next(self, ascent: FloatArray) -> FloatArray:
+    def next(self, ascent: Any) -> Any:
         """(B, V) eta for the step along ascent = g / s (B, P)."""
         self._count += 1
-        if self._rate != "scale-free":
-            horizon = self._count if self._rate == "anytime" else self._network.scenario.horizon
-            eta = theory_rate(self._network, horizon) if isinstance(self._rate, str) else self._rate
-            return np.full((len(ascent), self._network.V), eta)
-        self._sum = self._sum + kernels.node_maximum(self._network, ascent)
-        return np.divide(self._scale * self._count, self._sum, out=np.zeros_like(self._sum), where=self._sum > 0)
+        eta = self._constant + self._anytime / math.sqrt(self._count)
+        if not self._scale_free:
+            return eta + self._sum
+        self._sum = self._sum + self.library.node_maximum(self._network, ascent)
+        reached = self._sum > 0
+        return eta + self._scale * self._count / (self._sum + ~reached) * reached

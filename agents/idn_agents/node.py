@@ -145,7 +145,7 @@ class Node:
         types = len(self._routes)
         batch = _Batch(
             slot,
-            capacities,
+            capacities=np.array(capacities, dtype=np.float64),
             requests=np.zeros(types),
             prices=np.full(types, -np.inf),
             asked=np.zeros(types, dtype=np.bool_),

@@ -65,9 +65,7 @@ def per_node(name: str, values: torch.Tensor | np.ndarray | None, network: Netwo
     nodes = given.to(like.device, double, non_blocking=True)
     nodes = nodes[None] if nodes.ndim == 1 else nodes
     if nodes.ndim != 2 or nodes.shape[1] != network.V or nodes.shape[0] not in (1, like.shape[0]):
-        raise IdnError(
-            f"{name}: shape {tuple(given.shape)}; must be ({network.V},) or ({like.shape[0]}, {network.V})"
-        )
+        raise IdnError(f"{name}: shape {tuple(given.shape)}; must be ({network.V},) or ({like.shape[0]}, {network.V})")
     return nodes.contiguous()
 
 
@@ -91,7 +89,12 @@ def refuse_values(name: str, values: torch.Tensor, lowest: float = 0.0, highest:
 
 
 def refuse_over_budget(
-    network: Network, name: str, allocation: torch.Tensor, sizes: torch.Tensor, nodes: torch.Tensor, budgets: torch.Tensor
+    network: Network,
+    name: str,
+    allocation: torch.Tensor,
+    sizes: torch.Tensor,
+    nodes: torch.Tensor,
+    budgets: torch.Tensor,
 ) -> None:
     """Raise, naming row and node, where an allocation (B, P) weighs more than a budget (B or 1, V)."""
     used = torch.zeros(allocation.shape[0], network.V, dtype=budgets.dtype, device=budgets.device)
@@ -105,3 +108,12 @@ def refuse_over_budget(
     raise IdnError(
         f"{name}[{b}]: node {network.node_names[v]} holds {float(used[b, v]):.6g} MB; its budget is {budget:.6g} MB"
     )
+
+
+def refuse_out(name: str, out: torch.Tensor, like: torch.Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless `out` can be filled: contiguous, of this shape, and of the dtype and device of `like`."""
+    if tuple(out.shape) != shape or out.dtype != like.dtype or out.device != like.device or not out.is_contiguous():
+        raise IdnError(
+            f"{name}: {out.dtype} of shape {tuple(out.shape)} on {out.device}; "
+            f"must be contiguous {like.dtype} of shape {shape} on {like.device}"
+        )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
+from idn_gym.errors import IdnError
 from idn_gym.network import Network
 from idn_gym.typing import IntArray
 
@@ -48,9 +50,7 @@ class DeviceTables:
         placement = np.where(at_repository, 0, network.options)
         last = np.array(network.option_count - 1)
         node = np.where(at_repository, network.repository_node[:, None], network.placement_node[placement])
-        inaccuracy = np.where(
-            at_repository, network.repository_inaccuracy[:, None], network.inaccuracies[placement]
-        )
+        inaccuracy = np.where(at_repository, network.repository_inaccuracy[:, None], network.inaccuracies[placement])
         start, types, listed_rank = network.listing
         listing = _columns(start, np.arange(len(types)))
         costs_of = np.append(network.costs[types, listed_rank], 0.0)
@@ -82,6 +82,20 @@ class DeviceTables:
             listing_cost=real(costs_of[listing]),
             group_types=whole(group_types),
         )
+
+
+def tables_of(network: Network, like: torch.Tensor) -> DeviceTables:
+    """The tables of a network where a tensor is."""
+    return DeviceTables.of(network, like.device)
+
+
+def triton_backend() -> Any:
+    """The module of the Triton kernels, which an extra installs."""
+    try:
+        import idn_gym.batched.triton_backend as module
+    except ImportError as error:
+        raise IdnError(f"backend: 'triton' needs Triton; pip install 'idn-gym[gpu]' ({error})") from None
+    return module
 
 
 def _columns(start: IntArray, values: IntArray, padding: int | None = None) -> IntArray:

@@ -47,12 +47,12 @@ def mirror_step(
     rate, mass = node_rows(network, "rate", rate, len(log_y)), node_rows(network, "mass", mass, len(log_y))
     budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(log_y))
     out = np.empty(log_y.shape) if out is None else out
-    wanted = state is not None
-    state = out if state is None else state
     tables = network.tables
 
     def work(first: int, stop: int) -> None:
-        _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out, wanted, state)
+        _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out)
+        if state is not None:
+            np.exp(out[first:stop], out=state[first:stop])
 
     over_rows(len(log_y), network.P, work)
     return out
@@ -116,7 +116,7 @@ def _exp(x, factor, bits, out):
 
 
 @_jit
-def _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out, wanted, state):
+def _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out):
     """Per node, log h and h up to a factor; then what is clipped at 1 is found, and the rest scaled to the mass."""
     sizes = tables.sizes
     placements = log_y.shape[1]
@@ -143,29 +143,19 @@ def _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out, w
                 for i in range(n):
                     inside = masses[v] > 0.0 and size[i] <= room
                     out[b, start + i] = 0.0 if inside else -np.inf
-                    if wanted:
-                        state[b, start + i] = 1.0 if inside else 0.0
                 continue
             highest = max(highest, -1e308)
             for i in range(n):
                 h[i] -= highest  # now at most 0
             _exp(h, factor[:n], bits[:n], g)
-            log_c, vanished = _scale(size, h, g, masses[v])
+            log_c = _scale(size, h, g, masses[v])
             for i in range(n):
-                clipped = h[i] == np.inf
-                out[b, start + i] = 0.0 if clipped else h[i] + log_c
-            if wanted:
-                c = np.exp(log_c + vanished)
-                for i in range(n):
-                    state[b, start + i] = 1.0 if h[i] == np.inf else min(1.0, g[i] * c)
+                out[b, start + i] = 0.0 if h[i] == np.inf else h[i] + log_c
 
 
 @_jit
 def _scale(size, h, weight, mass):
-    """Log c, so that y = min(1, c h) sums to the mass; what is clipped is marked by h = inf.
-
-    Also the logarithm that the weights have been divided by: they start as h and are scaled up where they vanish.
-    """
+    """Log c, so that y = min(1, c h) sums to the mass; what is clipped is marked by h = inf."""
     free = 0.0
     for i in range(len(h)):
         free += size[i] * weight[i]
@@ -201,4 +191,4 @@ def _scale(size, h, weight, mass):
                 free += size[i] * weight[i]
         if not grew:
             break
-    return log_c, highest
+    return log_c
