@@ -28,6 +28,7 @@ AGENTS = [
     "infida",
     "infida:refresh=dynamic,target=3",
     "infida:residual=reserve,learning_rate=theory",
+    "infida-distributed",
     "infida-offline:iterations=5",
     "static-greedy",
     "load-aware-greedy",
