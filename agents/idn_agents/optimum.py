@@ -221,7 +221,9 @@ class _Search:
                 self._consider(solution.astype(np.int8))
 
             gap = max(0.5 * self._gap, 0.1 * self.gap) if self._gap > 0.0 else 0.0
-            self._lower(self._master.branch(start, gap, self._deadline, keep, self._enough, self._report))
+            bound, missed = self._master.branch(start, gap, self._deadline, keep, self._enough, self._report)
+            self._lower(bound)
+            cuts += missed
             for solution in found:
                 cuts += self._master.cut(solution, *self._type_gains(solution), ROUNDING)
             if found and not self.closed:
