@@ -26,7 +26,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import idn_gym
+from idn_gym.figures import PALETTE
 
+plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)  # which colour-blind readers can tell apart
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 SLOTS = {"smoke": 70, "full": 600}[BUDGET]
 SEED = 0
