@@ -1,0 +1,275 @@
+"""Speed of batches on the CPU: this project's paths beside other libraries' forms of the same, and Gymnasium's.
+
+    python benchmarks/batched.py [--repeats 7] [--threads 2] [--only TEXT] [--output FILE.json]
+
+Each figure is measured in a process of its own (the thread pools of the libraries get in each other's way), with the
+threads pinned, after a warm-up that takes in compiling; it is the median of the repeats with the middle half's range.
+The machine's copy bandwidth is measured in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REGIMES = ("loose", "tight")
+FORMS = ("numpy verbatim", "torch verbatim", "torch factored", "torch compiled", "jax verbatim", "jax factored", "jax verbatim rows", "jax factored rows")  # fmt: skip
+SIZES = (64, 1024)
+
+
+def jobs() -> list[dict[str, Any]]:
+    """Everything that is measured, a process each."""
+    found: list[dict[str, Any]] = [{"what": "copy", "name": "copy of 256 MB"}]
+    for rows in SIZES:
+        for regime in REGIMES:
+            for name in ("idn_gym", "idn_gym checked", *FORMS):
+                found.append({"what": "gain", "name": name, "rows": rows, "regime": regime})
+            found.append({"what": "gain only", "name": "idn_gym", "rows": rows, "regime": regime})
+        found += [{"what": "infida", "name": name, "rows": rows} for name in ("float32", "float64")]
+    for rows in (1, 16, 256, 4096):
+        found.append({"what": "gain", "name": "idn_gym", "rows": rows, "regime": "tight"})
+    for options in (50, 150):
+        found.append({"what": "gain", "name": "idn_gym", "rows": 64, "regime": "loose", "options": options})
+    for nodes in (100, 1000, 10_000):
+        found.append({"what": "gain", "name": "idn_gym", "rows": 8, "regime": "loose", "nodes": nodes})
+    found += [{"what": "steps", "name": name, "rows": 64} for name in ("idn_gym", "idn_gym tensors", "SyncVectorEnv")]
+    return found
+
+
+def network_of(job: dict[str, Any]) -> Any:
+    """Topology I; with replicas, for more options per type; or a tree."""
+    from idn_gym.network import Network
+    from idn_gym.scenario import parse
+    from idn_gym.scenario_file import load_scenario
+    from idn_gym.topology import nodes_and_links, tree
+
+    if "nodes" not in job:
+        replicas = max(1, round(job.get("options", 39) / 39))
+        return Network.compile(load_scenario("topology-1-fixed", [f"replicas={replicas}"]))
+    catalog = load_scenario("topology-1-fixed").to_dict()
+    graph = tree(10, 4, [40.0, 15.0, 6.0, 6.0], repository=[model["name"] for model in catalog["models"]])
+    graph.remove_nodes_from(list(graph)[job["nodes"] :])
+    data = {key: catalog[key] for key in ("format", "tasks", "models")}
+    return Network.compile(
+        parse({**data, "name": "tree", **nodes_and_links(graph, processor="rtx-2080-ti", budget=3000.0)}, "tree")
+    )
+
+
+def tight_states() -> np.ndarray:
+    """(64, P) float32: INFIDA's states after 100 slots of Topology I, of 64 seeds."""
+    import gymnasium
+
+    import idn_gym  # noqa: F401 - registers the ids
+    from idn_agents.infida_batch import InfidaBatch
+
+    env = gymnasium.make_vec("IDN/TopologyI-Fixed-v0", num_envs=64, device="cpu")
+    agents = InfidaBatch([{}] * 64)
+    agents.reset(env.unwrapped.network, range(64))
+    observation, _ = env.reset(seed=0)
+    for _ in range(100):
+        observation = env.step(agents.act(observation))[0]
+    return agents.fractional.float().numpy()
+
+
+def slots_of(network: Any, job: dict[str, Any], folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Requests (B, R) and allocation (B, P), float32."""
+    generator, rows = np.random.default_rng(0), job["rows"]
+    rate = 7500.0 * 60.0 / network.R
+    requests = generator.poisson(rate, size=(rows, network.R)).astype(np.float32)
+    if job["regime"] == "loose":
+        return requests, generator.random((rows, network.P), dtype=np.float32)
+    states = np.load(folder / "tight.npy")
+    return requests, np.ascontiguousarray(np.resize(states, (rows, network.P)))
+
+
+def prepared(job: dict[str, Any], folder: Path) -> tuple[Callable[[], object], int, int]:
+    """What to time, the slots that one call is, and the bytes it has to read and write."""
+    match job["what"]:
+        case "copy":
+            import torch
+
+            source = torch.zeros(2**26)
+            target = torch.empty_like(source)
+            return lambda: target.copy_(source), 1, 2 * 2**28
+        case "gain" | "gain only":
+            return _gain(job, folder)
+        case "infida":
+            return _infida(job)
+        case _:
+            return _steps(job)
+
+
+def _gain(job: dict[str, Any], folder: Path) -> tuple[Callable[[], object], int, int]:
+    network, rows = network_of(job), job["rows"]
+    requests, y = slots_of(network, job, folder)
+    traffic = requests.nbytes + y.nbytes * (2 if job["what"] == "gain" else 1)
+    if not job["name"].startswith("idn_gym"):
+        from forms import form
+
+        call = form(network, job["name"])
+        if job["name"].startswith("torch"):
+            import torch
+
+            tensors = torch.from_numpy(requests), torch.from_numpy(y)
+            return lambda: call(*tensors), rows, traffic
+        if job["name"].startswith("jax"):
+            import jax
+
+            arrays = jax.numpy.asarray(requests), jax.numpy.asarray(y)
+            return lambda: jax.block_until_ready(call(*arrays)), rows, traffic
+        return lambda: call(requests, y), rows, traffic
+    import torch
+
+    from idn_gym import batched
+
+    capacities = torch.from_numpy(network.capacities[None].astype(np.float32))
+    arguments = network, torch.from_numpy(requests), capacities, torch.from_numpy(y)
+    if job["what"] == "gain only":
+        return lambda: batched.gain(*arguments, check=False), rows, traffic
+    out = torch.empty(rows), torch.empty(rows, network.P)
+    check = "checked" in job["name"]
+    return lambda: batched.gain_and_subgradient(*arguments, out=out, check=check), rows, traffic
+
+
+def _infida(job: dict[str, Any]) -> tuple[Callable[[], object], int, int]:
+    """A slot of INFIDA: gain and subgradient, step and projection, rounding; requests drawn beforehand."""
+    import torch
+
+    from idn_agents.infida_batch import InfidaBatch
+
+    network, rows = network_of({}), job["rows"]
+    agents = InfidaBatch([{}] * rows, dtype=getattr(torch, job["name"]), draws="device")
+    agents.reset(network, range(rows))
+    generator = np.random.default_rng(0)
+    requests = torch.from_numpy(generator.poisson(7500.0 * 60.0 / network.R, size=(rows, network.R)).astype(np.float32))
+    observation = {"requests": requests, "capacities": torch.from_numpy(network.capacities[None].astype(np.float32))}
+    for _ in range(max(10, 6400 // rows)):  # away from the start, where all is uniform
+        agents.act(observation)
+    return lambda: agents.act(observation), rows, 0
+
+
+def _steps(job: dict[str, Any]) -> tuple[Callable[[], object], int, int]:
+    import gymnasium
+
+    import idn_gym  # noqa: F401 - registers the ids
+    from idn_gym import kernels
+
+    how: dict[str, Any] = {"vectorization_mode": "sync"} if job["name"] == "SyncVectorEnv" else {}
+    how |= {"device": "cpu"} if "tensors" in job["name"] else {}
+    env = gymnasium.make_vec("IDN/TopologyI-Sliding-v0", num_envs=job["rows"], **how)
+    env.reset(seed=0)
+    network = network_of({})
+    actions: Any = kernels.pack(network, np.random.default_rng(0).random((job["rows"], network.P)))
+    if "tensors" in job["name"]:
+        import torch
+
+        actions = torch.from_numpy(actions)
+
+    def block() -> None:  # as many steps as are drawn at a time
+        for _ in range(64):
+            env.step(actions)
+
+    return block, 64 * job["rows"], 0
+
+
+def measured(job: dict[str, Any], folder: Path, repeats: int, threads: int) -> dict[str, Any]:
+    """Median and middle half of the seconds per slot, and the growth of memory from before the first call."""
+    if "torch" in job["name"] or job["what"] == "copy":
+        import torch
+
+        torch.set_num_threads(threads)
+    call, slots, traffic = prepared(job, folder)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    call()
+    warm_up = time.perf_counter() - began
+    call()
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    once = time.perf_counter()
+    call()
+    calls = max(1, min(1000, int(0.2 / max(1e-6, time.perf_counter() - once))))
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        for _ in range(calls):
+            call()
+        seconds.append((time.perf_counter() - began) / calls)
+    low, median, high = statistics.quantiles(seconds, n=4)
+    per_slot = {"median_us": median / slots * 1e6, "low_us": low / slots * 1e6, "high_us": high / slots * 1e6}
+    rate = traffic / median if traffic else None
+    return {**job, **per_slot, "warm_up_s": warm_up, "bytes_per_s": rate, "grown_bytes": grown, "must_move": traffic}
+
+
+def main() -> None:
+    """Run every job in its own process, print a table, and write JSON if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="", help="jobs whose description contains this")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--job", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.job:
+        print(json.dumps(measured(json.loads(options.job), options.folder, options.repeats, options.threads)))
+        return
+    threads = str(options.threads)
+    pinned = {key: threads for key in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    pinned["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if options.threads > 1 else 'false'}"
+    cores = sorted(os.sched_getaffinity(0))[: options.threads] if hasattr(os, "sched_getaffinity") else []
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.save(folder / "tight.npy", tight_states())
+        for job in jobs():
+            if options.only not in json.dumps(job):
+                continue
+            command = [sys.executable, __file__, "--job", json.dumps(job), "--folder", name]
+            command += ["--repeats", str(options.repeats), "--threads", threads]
+            pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
+            done = subprocess.run(command, capture_output=True, text=True, env=os.environ | pinned, preexec_fn=pin)
+            if done.returncode:
+                print(f"{job}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+                continue
+            row = json.loads(done.stdout.splitlines()[-1])
+            rows.append(row)
+            print(_line(row, rows), flush=True)
+    if options.output:
+        from idn_gym.records import versions
+
+        about = {
+            "command": " ".join(["python", *sys.argv]),
+            "date": time.strftime("%Y-%m-%d"),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} threads",
+            "versions": versions(),
+            "rows": rows,
+        }
+        options.output.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _line(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    shown = " ".join(f"{key}={row[key]}" for key in ("rows", "regime", "options", "nodes") if key in row)
+    line = f"{row['what']:10s} {row['name']:20s} {shown:28s} {row['median_us']:12,.2f} us  "
+    line += f"[{row['low_us']:,.2f}, {row['high_us']:,.2f}]"
+    if row["bytes_per_s"]:
+        line += f"  {row['bytes_per_s'] / 1e9:.1f} GB/s"
+        line += f" ({row['bytes_per_s'] / rows[0]['bytes_per_s']:.0%} of copy)" if rows[0]["what"] == "copy" else ""
+        line += f"  memory +{row['grown_bytes'] / row['must_move']:.1f}x"
+    return line
+
+
+if __name__ == "__main__":
+    main()
