@@ -25,6 +25,8 @@ PACKAGES = {"idn_gym": ROOT / "idn_gym", "idn_agents": ROOT / "agents" / "idn_ag
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = ("torch", "matplotlib", "stable_baselines3", "sb3_contrib", "highspy", "tensorboard")
 
+DOORS = r"idn_gym\.batched(\..*)?|idn_gym\.sb3|idn_agents\.infida_batch"  # modules about an extra may import it at once
+
 # Data flows one way (design, section 2): a layer knows nothing of those above it, directly or through others.
 LAYERS = (
     ("scenario", "scenario_file", "topology", "catalog"),
@@ -136,18 +138,17 @@ class TestImports:
         assert not cycles, " -> ".join(cycles[0])
 
     def test_extras_stay_behind_their_doors(self) -> None:
-        """What comes with an extra is imported where it is needed, and only there when a module is imported."""
-        doors = {"torch": r"idn_gym\.batched\..*|idn_agents\.\w*batch\w*|idn_gym\.batched"}
-        for name, path in modules():
-            for other in imported(name, path, inside=False):
-                package = other.split(".")[0]
-                if package in EXTRAS:
-                    assert re.fullmatch(doors.get(package, "nowhere"), name), f"{name} imports {other} at once"
-
-    def test_no_learning_library_in_the_environment(self) -> None:
-        for name, path in modules():
-            learning = {other.split(".")[0] for other in imported(name, path)} & {"stable_baselines3", "sb3_contrib"}
-            assert not (name.startswith("idn_gym") and learning), f"{name} imports {learning}"
+        """What comes with an extra is imported where it is needed; at once only by the modules about it."""
+        graph = imports(inside=False)
+        doors = [module for module in graph if re.fullmatch(DOORS, module)]
+        assert doors
+        for module, _ in modules():
+            if module not in graph or module in doors:
+                continue
+            for other in nx.descendants(graph, module):
+                if other.split(".")[0] in EXTRAS:
+                    way = " -> ".join(nx.shortest_path(graph, module, other))
+                    pytest.fail(f"{way}: imported at once, though it comes with an extra")
 
 
 def python(code: str, cwd: Path = ROOT, **variables: str) -> str:

@@ -259,7 +259,9 @@ def test_any_networkx_graph_makes_a_scenario() -> None:
     lists = nodes_and_links(graph, processor="gpu", budget=2.5, latency=3)
     profile = {"size": 1.0, "delay": 1.0, "throughput": 1.0}
     models = [{"name": "cars", "task": "cars", "accuracy": 50.0, "profiles": {"gpu": profile}}]
-    scenario = parse({"name": "mine", "tasks": ["cars"], "models": models, **lists}, "test")
+    scenario = parse(
+        {"format": "idn-gym/scenario-1", "name": "mine", "tasks": ["cars"], "models": models, **lists}, "test"
+    )
     assert isinstance(scenario, Scenario)
     assert [(node.name, node.budget) for node in scenario.nodes] == [("(0, 0)", 2.5), ("7", 0.0), ("frozenset()", 2.5)]
 
