@@ -164,10 +164,9 @@ def main() -> None:
         quartiles = statistics.quantiles(seconds, n=4) if repeats > 1 else [seconds[0]] * 3
         rows[name] = {"median_s": statistics.median(seconds), "low_s": quartiles[0], "high_s": quartiles[2]}
         row = rows[name]
-        rate = f"{1 / row['median_s']:>12,.0f} /s" if row["median_s"] < 0.1 else ""
-        print(
-            f"{name:40s} {row['median_s'] * 1e6:>14,.1f} us  [{row['low_s'] * 1e6:,.1f}, {row['high_s'] * 1e6:,.1f}]{rate}"
-        )
+        low, middle, high = (row[key] * 1e6 for key in ("low_s", "median_s", "high_s"))
+        rate = f"{1e6 / middle:>12,.0f} /s" if middle < 1e5 else ""
+        print(f"{name:40s} {middle:>14,.1f} us  [{low:,.1f}, {high:,.1f}]{rate}")
     about = {
         "command": " ".join(["python", *sys.argv]),
         "date": time.strftime("%Y-%m-%d"),

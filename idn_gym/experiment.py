@@ -107,7 +107,7 @@ class RunSpec:
         return network, trace.head(self.slots or trace.slots)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """What came of a run."""
 

@@ -14,6 +14,8 @@ from idn_gym.records import atomic
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray
 
+_ROOM = 34  # characters of a label
+
 require_matplotlib()  # a missing matplotlib is told before the agents play, not after
 
 
@@ -23,22 +25,34 @@ def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]
     total = trace.requests.sum(axis=1)
     each = np.divide(1.0, total, out=np.full_like(total, np.nan), where=total > 0)
     bound = static_bound(results)
+    label = _labels(results)
     with atomic(output / "ntag.png") as file:
         plots.ntag_over_time(
-            {str(result.agent): result.table.gain * each for result in results},
+            {label[result]: result.table.gain * each for result in results},
             file,
-            hindsight=[str(result.agent) for result in results if result.hindsight],
+            hindsight=[label[result] for result in results if result.hindsight],
             bound=bound / total.sum() if bound and total.any() else None,
             title=title,
         )
     with atomic(output / "latency-inaccuracy.png") as file:
-        plots.latency_against_inaccuracy([result.row() for result in results], file, title=title)
+        rows = [{**result.row(), "agent": label[result]} for result in results]
+        plots.latency_against_inaccuracy(rows, file, title=title)
     tiers: list[str] = []
     shares = {}
     for result in results:
-        tiers, shares[str(result.agent)] = plots.variant_shares(network, average_allocation(result, trace.slots))
+        tiers, shares[label[result]] = plots.variant_shares(network, average_allocation(result, trace.slots))
     with atomic(output / "allocation.png") as file:
         plots.allocation_per_tier(shares, tiers, file, title=f"{title}, average over time")
+
+
+def _labels(results: list[Result]) -> dict[Result, str]:
+    """The plain name where it tells an agent apart; else with its parameters, as far as there is room for them."""
+    names = [result.agent.name for result in results]
+    texts = {
+        result: result.agent.name if names.count(result.agent.name) == 1 else str(result.agent) for result in results
+    }
+    short = {result: text if len(text) <= _ROOM else text[: _ROOM - 3] + "..." for result, text in texts.items()}
+    return short if len(set(short.values())) == len(results) else texts
 
 
 def average_allocation(result: Result, slots: int) -> FloatArray:
