@@ -10,10 +10,10 @@ The machine's copy bandwidth is measured in the same run.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 REGIMES = ("loose", "tight")
-FORMS = ("numpy verbatim", "torch verbatim", "torch factored", "torch compiled", "jax verbatim", "jax factored", "jax verbatim rows", "jax factored rows")  # fmt: skip
+FORMS = ("numpy verbatim", "torch verbatim", "torch factored", "torch compiled")
+FORMS += ("jax verbatim", "jax factored", "jax verbatim rows", "jax factored rows")
 SIZES = (64, 1024)
 
 
@@ -71,9 +72,9 @@ def network_of(job: dict[str, Any]) -> Any:
 def tight_states() -> np.ndarray:
     """(64, P) float32: INFIDA's states after 100 slots of Topology I, of 64 seeds."""
     import gymnasium
+    from idn_agents.infida_batch import InfidaBatch
 
     import idn_gym  # noqa: F401 - registers the ids
-    from idn_agents.infida_batch import InfidaBatch
 
     env = gymnasium.make_vec("IDN/TopologyI-Fixed-v0", num_envs=64, device="cpu")
     agents = InfidaBatch([{}] * 64)
@@ -84,11 +85,19 @@ def tight_states() -> np.ndarray:
     return agents.fractional.float().numpy()
 
 
+def requests_of(network: Any, rows: int) -> np.ndarray:
+    """(B, R): slots of the scenario's workload; Poisson counts of one mean for a network that has none."""
+    from idn_gym.workload import draw
+
+    if network.scenario.workload is not None:
+        return draw(network, rows, 0).requests
+    return np.random.default_rng(0).poisson(7500.0 * 60.0 / network.R, size=(rows, network.R))
+
+
 def slots_of(network: Any, job: dict[str, Any], folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Requests (B, R) and allocation (B, P), float32."""
     generator, rows = np.random.default_rng(0), job["rows"]
-    rate = 7500.0 * 60.0 / network.R
-    requests = generator.poisson(rate, size=(rows, network.R)).astype(np.float32)
+    requests = requests_of(network, rows).astype(np.float32)
     if job["regime"] == "loose":
         return requests, generator.random((rows, network.P), dtype=np.float32)
     states = np.load(folder / "tight.npy")
@@ -147,18 +156,17 @@ def _gain(job: dict[str, Any], folder: Path) -> tuple[Callable[[], object], int,
 def _infida(job: dict[str, Any]) -> tuple[Callable[[], object], int, int]:
     """A slot of INFIDA: gain and subgradient, step and projection, rounding; requests drawn beforehand."""
     import torch
-
     from idn_agents.infida_batch import InfidaBatch
 
     network, rows = network_of({}), job["rows"]
-    agents = InfidaBatch([{}] * rows, dtype=getattr(torch, job["name"]), draws="device")
+    agents = InfidaBatch([{}] * rows, dtype=getattr(torch, job["name"]), draws="numpy")
     agents.reset(network, range(rows))
-    generator = np.random.default_rng(0)
-    requests = torch.from_numpy(generator.poisson(7500.0 * 60.0 / network.R, size=(rows, network.R)).astype(np.float32))
-    observation = {"requests": requests, "capacities": torch.from_numpy(network.capacities[None].astype(np.float32))}
-    for _ in range(max(10, 6400 // rows)):  # away from the start, where all is uniform
-        agents.act(observation)
-    return lambda: agents.act(observation), rows, 0
+    drawn = torch.from_numpy(requests_of(network, 16 * rows).astype(np.float32)).reshape(16, rows, -1)
+    capacities = torch.from_numpy(network.capacities[None].astype(np.float32))
+    slots = itertools.cycle({"requests": requests, "capacities": capacities} for requests in drawn)
+    for _ in range(100):  # away from the start, where all is uniform
+        agents.act(next(slots))
+    return lambda: agents.act(next(slots)), rows, 0
 
 
 def _steps(job: dict[str, Any]) -> tuple[Callable[[], object], int, int]:
@@ -192,25 +200,38 @@ def measured(job: dict[str, Any], folder: Path, repeats: int, threads: int) -> d
 
         torch.set_num_threads(threads)
     call, slots, traffic = prepared(job, folder)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
+    if job["what"].startswith("gain"):
+        prepared(job | {"rows": 2}, folder)[0]()  # loads and compiles, which takes memory of its own
+    before = _memory("VmRSS")
     call()
-    warm_up = time.perf_counter() - began
-    call()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    warm_up, grown = time.perf_counter() - began, _memory("VmHWM") - before
     once = time.perf_counter()
     call()
     calls = max(1, min(1000, int(0.2 / max(1e-6, time.perf_counter() - once))))
     seconds = []
+    on_cpu = time.process_time()
     for _ in range(repeats):
         began = time.perf_counter()
         for _ in range(calls):
             call()
         seconds.append((time.perf_counter() - began) / calls)
+    on_cpu = (time.process_time() - on_cpu) / repeats / calls / slots
     low, median, high = statistics.quantiles(seconds, n=4)
     per_slot = {"median_us": median / slots * 1e6, "low_us": low / slots * 1e6, "high_us": high / slots * 1e6}
+    per_slot["cpu_us"] = on_cpu * 1e6  # of all threads: what is left to compare by on a machine that is shared
     rate = traffic / median if traffic else None
     return {**job, **per_slot, "warm_up_s": warm_up, "bytes_per_s": rate, "grown_bytes": grown, "must_move": traffic}
+
+
+def _memory(key: str) -> int:
+    """Bytes resident, now or (VmHWM) at most since the last look at what is resident now; Linux alone."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not status.exists():
+        return 0
+    if key == "VmRSS":
+        reset.write_text("5")
+    return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith(key))
 
 
 def main() -> None:
@@ -227,7 +248,7 @@ def main() -> None:
         print(json.dumps(measured(json.loads(options.job), options.folder, options.repeats, options.threads)))
         return
     threads = str(options.threads)
-    pinned = {key: threads for key in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    pinned = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), threads)
     pinned["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if options.threads > 1 else 'false'}"
     cores = sorted(os.sched_getaffinity(0))[: options.threads] if hasattr(os, "sched_getaffinity") else []
     rows = []
@@ -263,7 +284,7 @@ def main() -> None:
 def _line(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     shown = " ".join(f"{key}={row[key]}" for key in ("rows", "regime", "options", "nodes") if key in row)
     line = f"{row['what']:10s} {row['name']:20s} {shown:28s} {row['median_us']:12,.2f} us  "
-    line += f"[{row['low_us']:,.2f}, {row['high_us']:,.2f}]"
+    line += f"[{row['low_us']:,.2f}, {row['high_us']:,.2f}]  CPU {row['cpu_us']:,.2f}"
     if row["bytes_per_s"]:
         line += f"  {row['bytes_per_s'] / 1e9:.1f} GB/s"
         line += f" ({row['bytes_per_s'] / rows[0]['bytes_per_s']:.0%} of copy)" if rows[0]["what"] == "copy" else ""

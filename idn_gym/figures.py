@@ -139,5 +139,5 @@ def label_points(axes: Axes, x: FloatArray, y: FloatArray, names: list[str], col
 
 
 def save(figure: Figure, target: Target) -> None:
-    # without the name and version of what wrote it, so that the bytes depend on the data alone
+    """Write a PNG without the name and version of what wrote it, so that the bytes depend on the data alone."""
     figure.savefig(target, format="png", metadata={"Software": None})

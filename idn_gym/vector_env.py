@@ -29,10 +29,10 @@ def make(num_envs: int = 1, device: str | None = None, **arguments: Any) -> IDNV
     if device is None:
         return IDNVectorEnv(num_envs, **arguments)
     try:
-        from idn_gym.batched.vector_env import TensorVectorEnv
+        from idn_gym.batched.vector_env import make as make_on_device
     except ImportError as error:
         raise IdnError(f"device: {device!r} needs PyTorch; pip install 'idn-gym[torch]' ({error})") from None
-    return TensorVectorEnv(num_envs, device, **arguments)
+    return make_on_device(num_envs, device, **arguments)
 
 
 class IDNVectorEnv(VectorEnv[Any, Any, Any]):

@@ -390,8 +390,24 @@ class TestEvaluate:
         assert eight_cars({"bs0": ["cars/small"]}, "--capacities", tmp_path / "capacities.csv") == 2 * 26.0
 
     def test_overrides(self, eight_cars: Callable[..., float]) -> None:
-        """Without the accuracy's weight the small model saves 47 - 1 ms."""
+        """Without the accuracy's weight the small model saves 47 - 1 ms; with half of it 10 less."""
         assert eight_cars({"bs0": ["cars/small"]}, "--set", "accuracy_weight=0") == 6 * 46.0
+        assert eight_cars({"bs0": ["cars/small"]}, "--set", "accuracy_weight=0.5") == 6 * 36.0
+
+    @pytest.mark.parametrize("weight", [0, 0.5, 1, 1.5])
+    def test_weight_is_no_latency(self, tmp_path: Path, weight: float) -> None:
+        """What accuracy is worth counts in the cost alone."""
+        (tmp_path / "requests.csv").write_text("slot,task,source,requests\n0,cars,bs0,8\n")
+        files = (
+            "--allocation",
+            dumped(tmp_path / "a.json", {"bs0": ["cars/small"]}),
+            "--requests",
+            tmp_path / "requests.csv",
+        )
+        found = shown("evaluate", "tiny", *files, "--set", f"accuracy_weight={weight}")
+        latency, inaccuracy = (6 * 1 + 2 * 47) / 8, (6 * 60 + 2 * 40) / 8
+        assert (found["latency_ms"], found["inaccuracy"]) == pytest.approx((latency, inaccuracy), rel=1e-12)
+        assert found["cost"] == pytest.approx(8 * (latency + weight * inaccuracy), rel=1e-12)
 
     def test_for_people(self, golden: Path) -> None:
         files = ("--allocation", golden / "allocation.json", "--requests", golden / "requests.csv")

@@ -138,8 +138,8 @@ def nominal(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Outcome]:
 
 @pytest.fixture(scope="module")
 def outages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Outcome]:
-    """The same with capacities that vary, in this process."""
-    record = Record(tmp_path_factory.mktemp("outages") / "run", OUTAGES)
+    """The same with capacities that vary and accuracy that weighs otherwise, in this process."""
+    record = Record(tmp_path_factory.mktemp("outages") / "run", OUTAGES, "accuracy_weight=2")
     return record, in_process(*record.command, f"--output={record.folder}")
 
 

@@ -17,6 +17,8 @@ from idn_gym.network import Network
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray
 
+SUMMING = 1e-12  # of what the types can save: above the rounding error of the sums, so that a bound is one
+
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
@@ -34,7 +36,7 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     load = kernels.loads(network, trace.requests)
     weights = convex(certificate.weights)
     ceiling, _ = kernels.type_gains(network, trace.requests, trace.capacities, network.fits.astype(np.float64), load)
-    constant = float((1.0 - weights.sum(axis=0)) @ ceiling)
+    constant = float((1.0 - weights.sum(axis=0)) @ ceiling) + SUMMING * float(ceiling.sum())
     slope = np.zeros(network.P + 1)
     for point, weight in zip(certificate.points, weights, strict=True):
         gain, gradient = kernels.type_gains(network, trace.requests, trace.capacities, point, load)

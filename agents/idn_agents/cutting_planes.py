@@ -6,7 +6,7 @@ The gain is a sum over request types of concave functions F. With one variable t
                            y in the hull of each node's integral allocations,
 
 whose size does not depend on the number of slots: these only enter F and its supergradient g. Either y is relaxed,
-solved warm with rows added, or y is integral, solved by branch and bound over the rows that matter.
+solved warm with rows added, or y is integral, solved by branch and bound.
 
 Source: Kelley, The cutting-plane method for solving convex programs, J. SIAM 8(4), 1960; a variable per type as in the
 multicut method of Birge and Louveaux, EJOR 34(3), 1988. One cut for all types, or one per slot, gets nowhere.
@@ -21,17 +21,17 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from idn_agents.certificate import Certificate, convex, linear_maximum
+from idn_agents.certificate import SUMMING, Certificate, convex, linear_maximum
 from idn_agents.columns import Columns
 from idn_agents.highs import import_highspy, new_model, run
 from idn_agents.knapsack import Knapsack, Separator, knapsacks
 from idn_gym.network import BUDGET_SLACK, Network
-from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
 _OBJECTIVE = 1e4  # of everything the types can save: HiGHS compares objectives to 1e-6, so to 1e-10 of this
-_SMALLEST = 1e-7  # coefficient of a cut; HiGHS drops those below 1e-9 itself, but does not make up for it
-_TIGHT = 1e-4  # share of its ceiling by which a cut may be slack at the relaxed optimum and be kept for branching
+_SMALLEST = 1e-8  # coefficient of a cut; HiGHS drops those below 1e-9 itself, but does not make up for it
+# of HiGHS, switched off: rounding and local search have done better by now, and these take twice the time of the rest
+_HEURISTICS = ("effort", "run_feasibility_jump", "run_rins", "run_rens", "run_root_reduced_cost")
 _TOLERANCE = 1e-9  # of rows and integers in branch and bound, so that sizes which miss the budget by 1e-7 do not pass
 
 
@@ -43,11 +43,11 @@ class Master:
     ceiling : (R,) ms, what each type saves with everything placed that fits; not 0 throughout.
     """
 
-    def __init__(self, network: Network, trace: Trace, ceiling: FloatArray) -> None:
+    def __init__(self, network: Network, columns: Columns, ceiling: FloatArray) -> None:
         self._highspy = import_highspy()
         self._network = network
         self._nodes = knapsacks(network)
-        self._columns = Columns.of(network, trace)
+        self._columns = columns
         self._types = np.flatnonzero(ceiling > 0.0)
         self._ceiling = ceiling[self._types]
         self._scale = _OBJECTIVE / float(ceiling.sum())
@@ -59,7 +59,6 @@ class Master:
         self._add_variables(self._relaxed)
         self._submitted = 0
         self._duals = np.zeros(0)  # of the rows of the last relaxed optimum
-        self._left_out = np.zeros(0, dtype=np.int64)  # rows far from tight there
         for node in self._nodes:
             if node.binding:
                 self._add_node_row(node, network.sizes / node.budget, 1.0 + BUDGET_SLACK)
@@ -114,7 +113,7 @@ class Master:
 
     def relax(self, deadline: float) -> FloatArray | None:
         """The maximum with y relaxed, (P,); None if time runs out."""
-        matrix, upper, types, _ = self._rows.stacked()
+        matrix, upper, _, _ = self._rows.stacked()
         if self._submitted < len(upper):
             self._add_rows(self._relaxed, matrix[self._submitted :], upper[self._submitted :])
             self._submitted = len(upper)
@@ -124,7 +123,6 @@ class Master:
             return None
         solution = self._relaxed.getSolution()
         self._duals = np.abs(np.asarray(solution.row_dual))
-        self._left_out = np.flatnonzero((upper - np.asarray(solution.row_value) > _TIGHT) & (types >= 0))
         return self._allocation(solution.col_value)
 
     def certify(self) -> tuple[float, Certificate]:
@@ -136,7 +134,7 @@ class Master:
         weights[points, types] = self._duals[cuts] / (self._ceiling[types] * self._scale)
         weights = convex(weights)
         by_row = weights[points, types] * self._ceiling[types]
-        constant = float(by_row @ upper[cuts] + (1.0 - weights.sum(axis=0)) @ self._ceiling)
+        constant = float(by_row @ upper[cuts] + (1.0 - weights.sum(axis=0) + SUMMING) @ self._ceiling)
         slope = -(matrix[cuts].T @ by_row)[: len(self._columns.first)]
         bound = linear_maximum(self._nodes, constant, self._columns.at_placements(slope))
         used = np.flatnonzero(weights.any(axis=1))
@@ -152,8 +150,8 @@ class Master:
         keep: Callable[[FloatArray], None],
         enough: Callable[[float], bool],
         poll: Callable[[], None],
-    ) -> tuple[float, int]:
-        """Maximise with y integral over the cuts that were tight at the relaxed optimum or were added since.
+    ) -> float:
+        """Maximise with y integral.
 
         Parameters
         ----------
@@ -165,41 +163,37 @@ class Master:
 
         Returns
         -------
-        An upper bound in ms, and the number of cuts left out that turned out to matter and are kept from now on.
+        An upper bound in ms.
         """
         model = new_model(self._highspy)
         self._add_variables(model, integral=True)
-        matrix, upper, _, _ = self._rows.stacked()
-        kept = np.delete(np.arange(len(upper)), self._left_out)
-        self._add_rows(model, matrix[kept], upper[kept])
-        missed: set[int] = set()
+        self._add_rows(model, *self._rows.stacked()[:2])
         model.setOptionValue("time_limit", _left(deadline))
         model.setOptionValue("mip_rel_gap", gap)
         model.setOptionValue("mip_abs_gap", 0.0)
         model.setOptionValue("mip_feasibility_tolerance", _TOLERANCE)
         model.setOptionValue("primal_feasibility_tolerance", _TOLERANCE)
-        model.setOptionValue("mip_heuristic_effort", 0.0)  # rounding and local search have done better by now
+        for heuristic in _HEURISTICS:
+            model.setOptionValue(f"mip_heuristic_{heuristic}", 0.0 if heuristic == "effort" else False)
         solution = self._highspy.HighsSolution()
         solution.col_value = np.concatenate((self._columns.gather(start), self.estimate(start)))
         model.setSolution(solution)
 
-        def found(values: FloatArray) -> None:
-            missed.update(np.flatnonzero(matrix @ values > upper + 10.0 * _TOLERANCE))
-            keep(self._allocation(np.rint(values)))
+        def improved(event: Any) -> None:
+            keep(self._allocation(np.rint(event.data_out.mip_solution)))
 
         def bounded(event: Any) -> None:
             bound = event.data_out.mip_dual_bound / self._scale
             if 0.0 <= bound < np.inf and enough(bound):
                 event.interrupt()
 
-        model.cbMipImprovingSolution += lambda event: found(np.asarray(event.data_out.mip_solution))
+        model.cbMipImprovingSolution += improved
         model.cbMipInterrupt += bounded
         run(model, poll)
         if model.getModelStatus() == self._highspy.HighsModelStatus.kOptimal:
-            found(np.asarray(model.getSolution().col_value))
-        self._left_out = np.setdiff1d(self._left_out, list(missed))
+            keep(self._allocation(np.rint(model.getSolution().col_value)))
         bound: float = model.getInfo().mip_dual_bound / self._scale
-        return (bound if bound >= 0.0 else np.inf), len(missed)
+        return bound if bound >= 0.0 else np.inf
 
     def _list_entries(self) -> tuple[IntArray, IntArray, IntArray]:
         """Where a gradient (R, K) meets the columns, as (number of the type, rank, column); one entry for replicas."""

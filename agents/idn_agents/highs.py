@@ -17,7 +17,7 @@ def import_highspy() -> Any:
     try:
         return importlib.import_module("highspy")
     except ImportError:
-        raise IdnError("the optimum needs the solver HiGHS; install the extra: pip install 'idn-gym[optimum]'") from None
+        raise IdnError("optimum: needs the solver HiGHS; install the extra: pip install 'idn-gym[optimum]'") from None
 
 
 def new_model(highspy: Any) -> Any:
@@ -30,9 +30,10 @@ def new_model(highspy: Any) -> Any:
 
 
 def run(model: Any, poll: Callable[[], None] = lambda: None) -> None:
-    """Solve; what `poll`, called now and then, or an interrupt of the user raises stops the solver and goes on from here.
+    """Solve; what `poll`, called now and then, or an interrupt of the user raises stops the solver and is passed on.
 
-    The solver runs in a thread of its own, since Python delivers an interrupt to the main one only between bytecodes.
+    The solver runs in a thread of its own: Python delivers an interrupt between the bytecodes of the main one, and the
+    solver's pool of threads, whose size is fixed at its first use in a thread, is not the caller's.
     """
     stop = threading.Event()
 

@@ -153,7 +153,7 @@ def update(network: Network, log_state: Any, gradient: Any, steps: StepSizes, **
 
     Source: paper.md section 2, start, step and projection.
     """
-    ascent = gradient / steps.sizes
+    ascent = steps.ascent(gradient)
     return steps.library.mirror_step(network, log_state, ascent, steps.next(ascent), steps.mass, **filled)
 
 
@@ -195,6 +195,10 @@ class StepSizes:
         self._scale_free = bool(free.any())
         self._sum = array(np.zeros((1, network.V)))
         self._count = 0
+
+    def ascent(self, gradient: Any) -> Any:
+        """(B, P) g / s."""
+        return gradient / self.sizes
 
     def next(self, ascent: Any) -> Any:
         """(B, V) eta for the step along ascent = g / s (B, P)."""

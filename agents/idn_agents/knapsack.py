@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from idn_agents.highs import new_model, run
 from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray, IntArray
 
@@ -139,12 +140,9 @@ class Separator:
     def __init__(self, knapsack: Knapsack, highspy: Any) -> None:
         self._knapsack, self._highspy = knapsack, highspy
         self._found: list[FloatArray] = []
-        self._model = highspy.Highs()
-        self._model.silent()
-        self._model.setOptionValue("threads", 1)
+        self._model = new_model(highspy)
         classes = len(knapsack.sizes)
         self._model.addVars(classes, np.zeros(classes), np.full(classes, highspy.kHighsInf))
-        self._model.changeObjectiveSense(highspy.ObjSense.kMaximize)
         for c in range(classes):
             self._add(min(knapsack.counts[c], int(knapsack.room / knapsack.sizes[c])) * (np.arange(classes) == c))
 
@@ -157,7 +155,7 @@ class Separator:
         # the small weight lifts coefficients that the fraction leaves free
         self._model.changeColsCost(len(counts), classes, counts + VIOLATION)
         for _ in range(_CUT_ROUNDS):
-            self._model.run()
+            run(self._model)
             weights = np.maximum(self._model.getSolution().col_value, 0.0)
             if weights @ counts <= 1.0 + VIOLATION:
                 return None

@@ -7,6 +7,7 @@ over tasks, and a knapsack over the tasks' moves finds the best combination of t
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,86 +18,98 @@ from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
 
+class _Moves(NamedTuple):
+    """What a task may hold at a node, first of all what it does."""
+
+    sets: list[tuple[int, ...]]  # placements
+    sizes: FloatArray  # MB
+    gains: FloatArray  # ms, over what it holds
+
+
 class LocalSearch:
     """Improves allocations for a trace until no node can be improved alone.
 
     Parameters
     ----------
     load : `kernels.loads` of the trace.
+    rank : (P,) among identical replicas, of which the first that is free stands for all.
     least : ms; a move that gains no more is taken for rounding.
     """
 
-    def __init__(self, network: Network, trace: Trace, load: FloatArray, least: float) -> None:
-        self._network, self._trace, self._load, self._least = network, trace, load, least
-        self._task = network.model_task[network.placement_model]
+    def __init__(self, network: Network, trace: Trace, load: FloatArray, rank: IntArray, least: float) -> None:
+        self._network, self._trace, self._load, self._rank, self._least = network, trace, load, rank, least
         self._room = network.budgets * (1.0 + 0.5 * BUDGET_SLACK)
-        fitting = np.bincount(network.placement_node, network.fits, minlength=network.V)
-        self._nodes = np.flatnonzero(fitting).tolist()
-        # nodes on a common path
-        self._near = np.zeros((network.V, network.V), dtype=np.bool_)
+        fitting = np.flatnonzero(network.fits)
+        fitting = fitting[np.argsort(network.placement_group[fitting], kind="stable")]
+        groups, start = np.unique(network.placement_group[fitting], return_index=True)
+        self._here: dict[int, dict[int, IntArray]] = {}  # placements of each task at each node
+        for group, placements in zip(groups.tolist(), np.split(fitting, start[1:]), strict=True):
+            v, task = divmod(group, network.N)
+            self._here.setdefault(v, {})[task] = placements
+        self._near = np.eye(network.V, dtype=np.bool_)  # nodes on a common path
         for path in np.unique(network.paths, axis=0):
             nodes = path[path >= 0]
             self._near[np.ix_(nodes, nodes)] = True
 
     def improve(self, allocation: IntArray, deadline: float) -> IntArray:
-        """A feasible allocation (P,) int8 of no smaller gain than a feasible one given, when time runs out at the latest."""
+        """A feasible allocation (P,) int8 that gains no less than a feasible one; when time is up, what there is."""
         state = allocation.astype(np.float64)
-        stale = np.zeros(self._network.V, dtype=np.bool_)
-        stale[self._nodes] = True
-        while stale.any():
-            for v in self._nodes:
-                if time.monotonic() >= deadline:
-                    return state.astype(np.int8)
-                if not stale[v]:
-                    continue
-                stale[v] = False
-                if self._improve_node(state, v):
-                    stale[self._nodes] |= self._near[v, self._nodes]
+        moves: dict[tuple[int, int], _Moves] = {}
+        stale = np.ones((self._network.V, self._network.N), dtype=np.bool_)  # moves to be looked for again
+        waiting = list(self._here)
+        while waiting:
+            for v in waiting:
+                for task, here in self._here[v].items():
+                    if stale[v, task]:
+                        if time.monotonic() >= deadline:
+                            return state.astype(np.int8)
+                        moves[v, task] = self._moves(state, here)
+                        stale[v, task] = False
+                changed = self._improve_node(state, v, [moves[v, task] for task in self._here[v]])
+                stale[np.ix_(self._near[v], [list(self._here[v])[n] for n in changed])] = True
+            waiting = [v for v, here in self._here.items() if stale[v, list(here)].any()]
         return state.astype(np.int8)
 
-    def _improve_node(self, state: FloatArray, v: int) -> bool:
-        """Make the best combination of moves at a node, if that gains anything."""
-        start, stop = self._network.node_start[v], self._network.node_start[v + 1]
-        here = start + np.flatnonzero(self._network.fits[start:stop])
-        moves = [self._moves(state, here[self._task[here] == task]) for task in np.unique(self._task[here])]
-        best, picks = choose([size for _, size, _ in moves], [gain for *_, gain in moves], self._room[v])
+    def _improve_node(self, state: FloatArray, v: int, moves: list[_Moves]) -> list[int]:
+        """Make the best combination of moves at a node, if that gains anything; which of its tasks moved."""
+        best, picks = choose([each.sizes for each in moves], [each.gains for each in moves], self._room[v])
         if best <= self._least:
-            return False
-        state[start:stop] = 0.0
-        for (sets, *_), pick in zip(moves, picks, strict=True):
-            state[sets[pick]] = 1.0
-        return True
+            return []
+        changed = np.flatnonzero(picks).tolist()
+        for n in changed:
+            state[list(moves[n].sets[0])] = 0.0
+            state[list(moves[n].sets[picks[n]])] = 1.0
+        return changed
 
-    def _moves(self, state: FloatArray, candidates: IntArray) -> tuple[list[IntArray], FloatArray, FloatArray]:
-        """What a task may hold at a node instead: sets of placements, their MB, and the gain over what it holds.
-
-        The sets: what it holds, with one added, without one, with one replaced, nothing, and each one alone.
-        """
-        held = candidates[state[candidates] > 0.0]
-        free = candidates[state[candidates] == 0.0]
-        sets = [held, *(np.append(held, p) for p in free)]
-        gains = [np.zeros(1), self._gains(state, free)]
+    def _moves(self, state: FloatArray, here: IntArray) -> _Moves:
+        """Moves of a task whose placements at a node are given: add, drop or replace one, drop all, keep one alone."""
+        sizes = self._network.sizes
+        held, free = here[state[here] > 0.0], here[state[here] == 0.0]
+        free = free[(self._rank[free] == 0) | (state[free - 1] > 0.0)]
+        sets = [tuple(held), *((*held, p) for p in free)]
+        size = [sizes[held].sum() + np.append(0.0, sizes[free])]
+        gain = [np.append(0.0, self._gains(state, free))]
         for q in held:
             state[q] = 0.0
             rest = held[held != q]
-            gain = self._gains(state, np.append(free, q))
-            sets += [rest, *(np.append(rest, p) for p in free)]
-            gains += [-gain[-1:], gain[:-1] - gain[-1]]
+            gains = self._gains(state, np.append(q, free))
+            sets += [tuple(rest), *((*rest, p) for p in free)]
+            size.append(sizes[rest].sum() + np.append(0.0, sizes[free]))
+            gain.append(np.append(0.0, gains[1:]) - gains[0])
             state[q] = 1.0
         if len(held) > 1:
             state[held] = 0.0
-            alone = self._gains(state, candidates)
+            here = here[self._rank[here] == 0]
+            alone = self._gains(state, here)
             lost = 0.0
             for q in held:
                 lost += self._gains(state, q[None])[0]
                 state[q] = 1.0
-            sets += [held[:0], *(candidates[[n]] for n in range(len(candidates)))]
-            gains += [np.array([-lost]), alone - lost]
-        sizes = np.array([self._network.sizes[placements].sum() for placements in sets])
-        return sets, sizes, np.concatenate(gains)
+            sets += [(), *((p,) for p in here)]
+            size.append(np.append(0.0, sizes[here]))
+            gain.append(np.append(0.0, alone) - lost)
+        return _Moves(sets, np.concatenate(size), np.concatenate(gain))
 
     def _gains(self, state: FloatArray, candidates: IntArray) -> FloatArray:
         trace = self._trace
-        return kernels.marginal_gains(
-            self._network, trace.requests, trace.capacities, state, self._load, candidates
-        )
+        return kernels.marginal_gains(self._network, trace.requests, trace.capacities, state, self._load, candidates)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from idn_agents.agent import real
-from idn_agents.certificate import Certificate
+from idn_agents.certificate import SUMMING, Certificate
+from idn_agents.columns import Columns
 from idn_agents.cutting_planes import Master
 from idn_agents.highs import import_highspy
 from idn_agents.local_search import LocalSearch
@@ -26,6 +27,7 @@ from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
 ROUNDING = 1e-9  # relative: gains and bounds this close are the same number, to the solver at least
+_CONTRADICTION = 1e-6  # relative; a bound that much below a gain proves nothing but an error of the solver
 _ROUNDS = 50  # of the relaxation, at most
 _TRIALS = 8  # roundings of the relaxed optimum, each with a local search
 _STALE_TRIALS = 3  # after so many without a better one there are no more
@@ -66,7 +68,7 @@ def solve(
     ----------
     gap : relative gap between gain and bound to stop at.
     time_limit : seconds to stop after; however few, there is an allocation.
-    progress : told gain and bound in ms, and the phase, as they get better: the gain never falls, the bound never rises.
+    progress : told gain and bound in ms, and the phase; the gain never falls, the bound never rises.
 
     Returns
     -------
@@ -122,9 +124,7 @@ class Optimum:
 class _Search:
     """The state of one `solve`: the incumbent, the bounds and the master."""
 
-    def __init__(
-        self, network: Network, trace: Trace, gap: float, deadline: float, progress: Progress | None
-    ) -> None:
+    def __init__(self, network: Network, trace: Trace, gap: float, deadline: float, progress: Progress | None) -> None:
         self._network, self._trace, self._gap, self._deadline = network, trace, gap, deadline
         self._progress = progress
         self._begun = time.monotonic()
@@ -134,7 +134,7 @@ class _Search:
         self._ceiling = self._type_gains(network.fits.astype(np.float64))[0]
         self._allocation = np.zeros(network.P, dtype=np.int8)
         self._gain = 0.0
-        self._bound = self._certified_bound = float(self._ceiling.sum())
+        self._bound = self._certified_bound = float(self._ceiling.sum()) * (1.0 + SUMMING)
         self._certificate = Certificate(np.zeros((0, network.P)), np.zeros((0, network.R)))
 
     @property
@@ -151,8 +151,9 @@ class _Search:
         """Search until the gap is closed or nothing moves any more; a `TimeoutError` when time is up."""
         if self._bound == 0.0:
             return
-        self._master = Master(self._network, self._trace, self._ceiling)
-        self._search = LocalSearch(self._network, self._trace, self._load, ROUNDING * self._bound)
+        columns = Columns.of(self._network, self._trace)
+        self._master = Master(self._network, columns, self._ceiling)
+        self._search = LocalSearch(self._network, self._trace, self._load, columns.rank, ROUNDING * self._bound)
         relaxed = self._relax()
         if not self.closed:
             self._round(relaxed)
@@ -160,9 +161,8 @@ class _Search:
             self._branch()
 
     def solution(self, status: str) -> Solution:
-        certified_bound = max(self._certified_bound, self._gain)
         seconds = time.monotonic() - self._begun
-        proven = (self._gain, self._bound, certified_bound, self.gap)
+        proven = (self._gain, self._bound, self._certified_bound, self.gap)
         return Solution(*proven, status, seconds, self._allocation, self._certificate)
 
     def _relax(self) -> FloatArray:
@@ -170,6 +170,9 @@ class _Search:
         accuracy = max(0.1 * self._gap, 1e-6)
         point = np.zeros(self._network.P)
         gain, gradient = self._type_gains(point)
+        slope = np.bincount(self._network.options.ravel(), gradient.ravel(), minlength=self._network.P + 1)[:-1]
+        self._consider(kernels.pack(self._network, (slope / self._network.sizes)[None])[0])
+        self._report()
         self._master.cut(point, gain, gradient, ROUNDING)
         for _ in range(_ROUNDS):
             self._refuse_late()
@@ -221,12 +224,10 @@ class _Search:
                 self._consider(solution.astype(np.int8))
 
             gap = max(0.5 * self._gap, 0.1 * self.gap) if self._gap > 0.0 else 0.0
-            bound, missed = self._master.branch(start, gap, self._deadline, keep, self._enough, self._report)
-            self._lower(bound)
-            cuts += missed
+            self._lower(self._master.branch(start, gap, self._deadline, keep, self._enough, self._report))
             for solution in found:
                 cuts += self._master.cut(solution, *self._type_gains(solution), ROUNDING)
-            if found and not self.closed:
+            if found and not self.closed and (found[-1] != start).any():
                 self._consider(self._search.improve(found[-1].astype(np.int8), self._deadline))
             self._report()
             if cuts == 0 and before == (self._gain, self._bound):
@@ -255,6 +256,8 @@ class _Search:
 
     def _lower(self, bound: float) -> None:
         """Take a bound if it is lower; one within rounding of the gain is the gain."""
+        if bound < self._gain * (1.0 - _CONTRADICTION):
+            return
         bound = min(bound, self._bound)
         self._bound = self._gain if bound <= self._gain * (1.0 + ROUNDING) else bound
 

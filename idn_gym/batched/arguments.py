@@ -74,18 +74,30 @@ def wants_check(check: bool | None, device: torch.device) -> bool:
     return device.type == "cpu" if check is None else check
 
 
-def refuse_values(name: str, values: torch.Tensor, lowest: float = 0.0, highest: float = np.inf) -> None:
+def refuse_values(
+    name: str, values: torch.Tensor, lowest: float = 0.0, highest: float = np.inf, allowed: str | None = None
+) -> None:
     """Raise, naming the first entry, unless all are finite and within bounds."""
     if values.numel() == 0:
         return
-    low, high = (float(bound) for bound in torch.aminmax(values))  # NaN comes through
+    low, high = extremes(values)
     if low >= lowest and high <= highest and high < np.inf and low > -np.inf:
         return
     bad = ~((values >= lowest) & (values <= highest) & torch.isfinite(values))
     where = [int(i) for i in torch.nonzero(bad)[0]]
-    allowed = f"in [{lowest:g}, {highest:g}]" if highest < np.inf else "finite"
-    allowed += f" and >= {lowest:g}" if highest == np.inf and lowest > -np.inf else ""
+    if allowed is None:
+        allowed = f"in [{lowest:g}, {highest:g}]" if highest < np.inf else "finite"
+        allowed += f" and >= {lowest:g}" if highest == np.inf and lowest > -np.inf else ""
     raise IdnError(f"{name}{where}: {float(values[tuple(where)])}; must be {allowed}")
+
+
+def extremes(values: torch.Tensor) -> tuple[float, float]:
+    """Smallest and largest value; NaN if there is one."""
+    if values.device.type == "cpu":  # in this thread: PyTorch's would wait for one another where cores are shared
+        array = values.numpy()
+        return float(array.min()), float(array.max())
+    low, high = torch.aminmax(values)
+    return float(low), float(high)
 
 
 def refuse_over_budget(

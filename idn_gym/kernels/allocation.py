@@ -159,20 +159,21 @@ def _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, r
                 other_size, other = sizes[p], mb[p]
                 up = min(size - held, other)
                 down = min(held, other_size - other)
-                rises = coin * (up + down) < down  # by selects alone: which way it goes, no processor can foresee
-                fills = up == size - held if rises else down == other_size - other
-                empties = up == other if rises else down == held
-                moved = up if rises else -down
-                held += moved
-                other -= moved
-                x[carried if rises else p] |= fills
-                if fills and empties:
-                    carried, size, held = -1, 0.0, 0.0
-                    continue
-                replaced = fills if rises else empties
-                carried = p if replaced else carried
-                size = other_size if replaced else size
-                held = other if replaced else held
+                if coin * (up + down) < down:
+                    full, empty = up == size - held, up == other
+                    held += up
+                    other -= up
+                    if full:
+                        x[carried] = 1
+                        carried, size, held = (-1, 0.0, 0.0) if empty else (p, other_size, other)
+                else:
+                    full, empty = down == other_size - other, down == held
+                    held -= down
+                    other += down
+                    if full:
+                        x[p] = 1
+                    if empty:
+                        carried, size, held = (-1, 0.0, 0.0) if full else (p, other_size, other)
             if carried >= 0 and not drop and last_coin * size < held:
                 x[carried] = 1
             if drop:

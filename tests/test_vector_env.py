@@ -1,0 +1,329 @@
+"""The vector environment: bitwise the scalar one, in all autoreset modes; tensors; streams drawn on the device."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import data_equivalence
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+
+import idn_gym  # noqa: F401 - registers the ids
+from idn_gym import IdnError, Network, draw, load_scenario
+
+IDS = sorted(spec.id for spec in gym.registry.values() if spec.namespace == "IDN")
+MODES = list(AutoresetMode)
+TINY = "IDN/Tiny-v0"
+ROWS = 3
+
+
+def make(env_id: str, rows: int = ROWS, **kwargs: Any) -> Any:
+    if env_id == "IDN/Scenario-v0":
+        kwargs.setdefault("scenario", "tiny")
+    return gym.make_vec(env_id, num_envs=rows, **kwargs)
+
+
+def scalar(env_id: str, rows: int = ROWS, mode: AutoresetMode = AutoresetMode.NEXT_STEP, **kwargs: Any) -> Any:
+    if env_id == "IDN/Scenario-v0":
+        kwargs.setdefault("scenario", "tiny")
+    return SyncVectorEnv([lambda: gym.make(env_id, **kwargs).unwrapped] * rows, autoreset_mode=mode)
+
+
+def actions(env: Any, steps: int, seed: int = 0) -> np.ndarray:
+    """(steps, B, P) random actions, from a few placements to nearly all, which is over every budget."""
+    generator = np.random.default_rng(seed)
+    shape = (steps, *env.action_space.shape)
+    return (generator.random(shape) < generator.choice([0.01, 0.3, 0.9], size=(*shape[:2], 1))).astype(np.int8)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_every_id_is_the_scalar_environment(env_id: str) -> None:
+    horizon = {} if env_id == "IDN/GreedyTrap-v0" else {"horizon": 66}  # more than one block of draws
+    ours, theirs = make(env_id, **horizon), scalar(env_id, **horizon)
+    assert ours.single_observation_space == theirs.single_observation_space
+    assert ours.single_action_space == theirs.single_action_space
+    assert ours.observation_space == theirs.observation_space
+    assert ours.action_space == theirs.action_space
+    assert data_equivalence(ours.reset(seed=3), theirs.reset(seed=3), exact=True)
+    for step in actions(ours, 68 if horizon else 5):
+        found = ours.step(step)
+        assert ours.observation_space.contains(found[0])
+        assert data_equivalence(found, theirs.step(step), exact=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "kwargs",
+    [{}, {"reward": "gain_per_request", "update_weight": 0.5}, {"overrides": {"workload.rate": 0.01}}],
+    ids=["gain", "per-request", "few-requests"],
+)
+def test_autoreset_is_gymnasium_s(mode: AutoresetMode, kwargs: dict[str, Any]) -> None:
+    """Three episodes and partial resets in between, so that the environments are at different slots."""
+    ours = make(TINY, horizon=4, autoreset_mode=mode.value, **kwargs)
+    theirs = scalar(TINY, horizon=4, mode=mode, **kwargs)
+    assert ours.metadata["autoreset_mode"] is mode
+    assert data_equivalence(ours.reset(seed=[9, 1, 5]), theirs.reset(seed=[9, 1, 5]), exact=True)
+    over = np.zeros(ROWS, dtype=np.bool_)
+    for t, step in enumerate(actions(ours, 15)):
+        mask = over if mode == AutoresetMode.DISABLED and over.any() else np.array([t == 2, False, t in (2, 7)])
+        if mask.any():
+            found = ours.reset(seed=t, options={"reset_mask": mask})
+            assert data_equivalence(found, theirs.reset(seed=t, options={"reset_mask": mask.copy()}), exact=True)
+        found, expected = ours.step(step), theirs.step(step)
+        assert data_equivalence(found, expected, exact=True)
+        over = found[3]
+
+
+def test_disabled_refuses_to_step_what_is_over() -> None:
+    env = make(TINY, horizon=1, autoreset_mode="Disabled")
+    idle = actions(env, 1)[0] * 0
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(idle)
+    env.reset(seed=0)
+    env.step(idle)
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(idle)
+
+
+def test_a_batch_mixes_rates_budgets_and_capacities() -> None:
+    variants = [
+        {"workload.rate": 3.0},
+        {"nodes.bs0.budget": 1.0},
+        {},
+        {"workload": {"kind": "burst", "rate": 20.0, "shape": 0.5, "exponent": 1.0, "profile": "fixed"}},
+    ]
+    env = make(TINY, 4, variants=variants, horizon=5)
+    alone = [gym.make(TINY, overrides=variant, horizon=5).unwrapped for variant in variants]
+    observation, _ = env.reset(seed=2)
+    for i, one in enumerate(alone):
+        expected, _ = one.reset(seed=2 + i)
+        assert data_equivalence({key: value[i] for key, value in observation.items()}, expected, exact=True)
+    for step in actions(env, 5):
+        observation, rewards, _, truncated, infos = env.step(step)
+        for i, one in enumerate(alone):
+            expected, reward, _, over, info = one.step(step[i])
+            assert data_equivalence({key: value[i] for key, value in observation.items()}, expected, exact=True)
+            assert (rewards[i], truncated[i]) == (reward, over)
+            assert all(np.array_equal(infos[key][i], info[key]) for key in info)
+    assert env.observation_space.contains(observation)
+
+
+def test_permuting_the_batch_permutes_the_results() -> None:
+    order, seeds = np.array([2, 0, 3, 1]), [5, 6, 7, 8]
+    first, second = (make("IDN/TopologyII-Bursty-v0", 4, horizon=3) for _ in range(2))
+    first.reset(seed=seeds)
+    second.reset(seed=[seeds[i] for i in order])
+    for step in actions(first, 3):
+        found, expected = second.step(step[order]), first.step(step)
+        assert all(np.array_equal(found[0][key], expected[0][key][order]) for key in found[0])
+        assert all(np.array_equal(found[i], expected[i][order]) for i in (1, 2, 3))
+        assert all(np.array_equal(found[4][key], expected[4][key][order]) for key in found[4])
+
+
+def test_observations_stay_what_they_were() -> None:
+    env = make("IDN/TopologyII-Sliding-v0", overrides={"workload.capacity": {"kind": "outages", "probability": 0.3}})
+    seen, kept = [], []
+    for observation in (env.reset(seed=0)[0], *(env.step(step)[0] for step in actions(env, 4))):
+        seen.append(observation)
+        kept.append(pickle.loads(pickle.dumps(observation)))
+    assert data_equivalence(seen, kept, exact=True)
+    assert all(array.flags.writeable for array in seen[-1].values())
+
+
+def test_gymnasium_wrappers_and_rendering() -> None:
+    env = RecordEpisodeStatistics(make(TINY, horizon=3, render_mode="ansi"))
+    env.reset(seed=0)
+    total = np.zeros(ROWS)
+    for step in actions(env, 3):
+        _, rewards, _, _, infos = env.step(step)
+        total += rewards
+    assert infos["episode"]["r"] == pytest.approx(total)
+    assert infos["episode"]["l"].tolist() == [3] * ROWS
+    texts = env.render()
+    assert len(texts) == ROWS
+    assert all(isinstance(text, str) for text in texts)
+    env.close()
+
+
+def test_no_torch_without_a_device() -> None:
+    code = (
+        "import sys, gymnasium, idn_gym, numpy as np\n"
+        "env = gymnasium.make_vec('IDN/Tiny-v0', num_envs=2); env.reset(seed=0)\n"
+        "env.step(np.zeros(env.action_space.shape, np.int8)); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"num_envs": 0}, "num_envs: 0; must be"),
+        ({"autoreset_mode": "Sometimes"}, "autoreset_mode: 'Sometimes'; allowed: 'NextStep', 'SameStep', 'Disabled'"),
+        ({"variants": [{}]}, "variants: 1 of them; must be 3"),
+        ({"variants": [{}, {}, {"accuracy_weight": 3.0}]}, r"variants\[2\]: changes (options|costs)"),
+        ({"horizon": 0}, "horizon: 0"),
+    ],
+)
+def test_bad_arguments(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(IdnError, match=message):
+        gym.make_vec(TINY, **{"num_envs": ROWS, **kwargs})
+
+
+def test_bad_actions_and_resets() -> None:
+    env = make(TINY, infeasible="raise")
+    with pytest.raises(IdnError, match=r"seed: 2 of them; must be 3"):
+        env.reset(seed=[1, 2])
+    with pytest.raises(IdnError, match=r"reset_mask: .*at least one True"):
+        env.reset(options={"reset_mask": np.zeros(ROWS, dtype=np.bool_)})
+    env.reset(seed=0)
+    good = np.zeros(env.action_space.shape, dtype=np.int8)
+    with pytest.raises(IdnError, match=r"actions: shape \(3, 17\); must be \(3, 18\)"):
+        env.step(good[:, :-1])
+    with pytest.raises(IdnError, match=r"actions\[1, 2\]: 2; must be 0 or 1"):
+        env.step(good + 2 * (np.arange(3 * 18).reshape(3, 18) == 20).astype(np.int8))
+    with pytest.raises(IdnError, match=r"actions\[0\]: node \w+ would hold .* MB; its budget is"):
+        env.step(good + 1)
+
+
+def test_sb3_trains_on_it() -> None:
+    pytest.importorskip("stable_baselines3")
+    from sb3_contrib import MaskablePPO
+    from stable_baselines3.common.vec_env import VecMonitor
+
+    from idn_gym.sb3 import SB3VecEnv
+
+    env = SB3VecEnv(make(TINY, 4, horizon=8, autoreset_mode="SameStep"))
+    env.seed(7)
+    assert env.reset()["requests"].shape == (4, env.env.network.R)
+    step = np.zeros((4, env.env.network.P), dtype=np.int8)
+    for t in range(8):
+        _, _, dones, infos = env.step(step)
+        assert dones.tolist() == [t == 7] * 4
+        assert [info["TimeLimit.truncated"] for info in infos] == [t == 7] * 4
+        assert all(("terminal_observation" in info) == (t == 7) for info in infos)
+    expected = draw(env.env.network, 8, 8).requests[7]  # of the second environment, seeded 7 + 1
+    assert infos[1]["terminal_observation"]["requests"].tolist() == expected.tolist()
+    model = MaskablePPO("MultiInputPolicy", VecMonitor(env), n_steps=8, batch_size=16, seed=0, device="cpu").learn(64)
+    assert len(model.ep_info_buffer) == 8
+    with pytest.raises(IdnError, match="SameStep"):
+        SB3VecEnv(make(TINY))
+
+
+# Tensors
+
+
+@pytest.mark.parametrize("backend", [None, "torch"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("env_id", [TINY, "IDN/TopologyII-Bursty-v0"])
+def test_tensors_on_the_cpu_are_the_arrays(env_id: str, mode: AutoresetMode, backend: str | None) -> None:
+    torch = pytest.importorskip("torch")
+    arrays = make(env_id, horizon=3, autoreset_mode=mode)
+    tensors = make(env_id, horizon=3, autoreset_mode=mode, device="cpu", backend=backend)
+    exact = 0.0 if backend is None else 1e-9
+    expected, _ = arrays.reset(seed=4)
+    found, _ = tensors.reset(seed=4)
+    assert all(np.array_equal(found[key].numpy(), expected[key]) for key in expected)
+    for t, step in enumerate(actions(arrays, 7)):
+        mask = np.array([t == 3, t in (3, 5), t == 3])
+        if mask.any() and (mode == AutoresetMode.DISABLED or t == 5):
+            mask = np.ones(ROWS, dtype=np.bool_) if mode == AutoresetMode.DISABLED else mask
+            arrays.reset(options={"reset_mask": mask})
+            tensors.reset(options={"reset_mask": torch.from_numpy(mask)})
+        if mode == AutoresetMode.DISABLED and t >= 6:
+            break
+        wanted, got = arrays.step(step), tensors.step(torch.from_numpy(step))
+        assert all(np.array_equal(got[0][key].numpy(), wanted[0][key]) for key in wanted[0])
+        assert got[0]["requests"].dtype == torch.float32
+        assert got[1].numpy() == pytest.approx(wanted[1], rel=exact, abs=exact)
+        assert all(np.array_equal(got[i].numpy(), wanted[i]) for i in (2, 3))
+        assert got[4].keys() == wanted[4].keys()
+        for key in wanted[4].keys() - {"final_obs", "final_info"}:
+            assert got[4][key].numpy() == pytest.approx(wanted[4][key], rel=exact, abs=exact)
+        if "final_obs" in wanted[4]:
+            for b in np.flatnonzero(wanted[3]):
+                last = wanted[4]["final_obs"][b]
+                assert all(np.array_equal(got[4]["final_obs"][key][b].numpy(), last[key]) for key in last)
+
+
+STREAMS = {
+    "zipf": {},
+    "sliding": {"workload.profile": "sliding", "workload.shift": 1, "workload.every": 1},
+    "burst": {"workload": {"kind": "burst", "rate": 5.0, "shape": 2.0, "exponent": 1.0, "profile": "fixed"}},
+    "flash": {"workload.flash": {"probability": 0.2, "factor": 4.0, "duration": 3.0}},
+    "outages": {"workload.capacity": {"kind": "outages", "probability": 0.2, "duration": 3.0, "remaining": 0.5}},
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_drawn_on_the_device_have_the_scalar_law(name: str) -> None:
+    """First and second moments of every slot, against as many streams drawn by NumPy, within 6 standard errors."""
+    torch = pytest.importorskip("torch")
+    from idn_gym.batched.streams import DrawnStreams
+
+    network = Network.compile(load_scenario("tiny", STREAMS[name]))
+    rows, slots = 4000, 5
+    streams = DrawnStreams([network] * rows, slots, torch.device("cpu"), torch.float64)
+    streams.restart(slice(None), [np.random.default_rng(1)])
+    drawn = [[part.expand(rows, -1).numpy().copy() for part in streams.next_slot(slice(None))] for _ in range(slots)]
+    traces = [draw(network, slots, seed) for seed in range(rows)]
+    for t in range(slots):
+        ours, theirs = drawn[t][0], np.stack([trace.requests[t] for trace in traces])
+        for a, b in ((ours, theirs), (ours**2, theirs**2), (ours * drawn[t - 1][0], None)):
+            if b is None:  # how a slot goes with the one before
+                before = np.stack([trace.requests[t - 1] for trace in traces])
+                b = theirs * before
+            error = np.sqrt((a.var(axis=0) + b.var(axis=0)) / rows)
+            assert (abs(a.mean(axis=0) - b.mean(axis=0)) <= 6 * error + 1e-12).all()
+        ours, theirs = drawn[t][1], np.stack([trace.capacities_at(t) for trace in traces])
+        error = np.sqrt((ours.var(axis=0) + theirs.var(axis=0)) / rows)
+        assert (abs(ours.mean(axis=0) - theirs.mean(axis=0)) <= 6 * error + 1e-9 * theirs.mean(axis=0)).all()
+
+
+def test_streams_drawn_on_the_device_repeat_with_their_seed() -> None:
+    torch = pytest.importorskip("torch")
+    env = make(TINY, device="cpu", streams="device", horizon=3)
+    idle = torch.zeros(env.action_space.shape, dtype=torch.int8)
+
+    def requests(seed: int) -> list[Any]:
+        env.reset(seed=seed)
+        return [env.step(idle)[0]["requests"].tolist() for _ in range(5)]
+
+    first = requests(0)
+    assert requests(0) == first != requests(1)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"device": "nowhere"}, "device: 'nowhere'"),
+        ({"device": "cpu", "streams": "both"}, "streams: 'both'; allowed"),
+        ({"device": "cpu", "streams": "device", "horizon": 10**9}, "horizon: 1000000000; too long"),
+    ],
+)
+def test_bad_arguments_of_tensors(kwargs: dict[str, Any], message: str) -> None:
+    pytest.importorskip("torch")
+    with pytest.raises(IdnError, match=message):
+        make(TINY, **kwargs)
+
+
+def test_bad_actions_of_tensors() -> None:
+    torch = pytest.importorskip("torch")
+    env = make(TINY, device="cpu", infeasible="raise")
+    env.reset(seed=0)
+    good = torch.zeros(env.action_space.shape, dtype=torch.int8)
+    with pytest.raises(IdnError, match=r"actions: ndarray; must be a torch.Tensor"):
+        env.step(good.numpy())
+    with pytest.raises(IdnError, match=r"actions: shape \(3, 17\)"):
+        env.step(good[:, :-1])
+    with pytest.raises(IdnError, match=r"actions\[0, 0\]: 2; must be 0 or 1"):
+        env.step(good + 2)
+    with pytest.raises(IdnError, match="actions: on meta; must be on cpu"):
+        env.step(good.to("meta"))
+    with pytest.raises(IdnError, match=r"actions\[0\]: node \w+ would hold"):
+        env.step(good + 1)
