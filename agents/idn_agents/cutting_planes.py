@@ -180,18 +180,21 @@ class Master:
         model.setSolution(solution)
 
         def improved(event: Any) -> None:
-            keep(self._allocation(np.rint(event.data_out.mip_solution)))
+            values = np.asarray(event.data_out.mip_solution)
+            if values.shape == (self._rows.width,):  # HiGHS 1.8 only tells the first three
+                keep(self._allocation(np.rint(values)))
 
         def bounded(event: Any) -> None:
             bound = event.data_out.mip_dual_bound / self._scale
             if 0.0 <= bound < np.inf and enough(bound):
-                event.interrupt()
+                event.data_in.user_interrupt = True
 
         model.cbMipImprovingSolution += improved
         model.cbMipInterrupt += bounded
         run(model, poll)
-        if model.getModelStatus() == self._highspy.HighsModelStatus.kOptimal:
-            keep(self._allocation(np.rint(model.getSolution().col_value)))
+        values = np.asarray(model.getSolution().col_value)
+        if len(values) == self._rows.width:
+            keep(self._allocation(np.rint(values)))
         bound: float = model.getInfo().mip_dual_bound / self._scale
         return bound if bound >= 0.0 else np.inf
 

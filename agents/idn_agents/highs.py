@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 from collections.abc import Callable
@@ -35,22 +36,35 @@ def run(model: Any, poll: Callable[[], None] = lambda: None) -> None:
     The solver runs in a thread of its own: Python delivers an interrupt between the bytecodes of the main one, and the
     solver's pool of threads, whose size is fixed at its first use in a thread, is not the caller's.
     """
-    stop = threading.Event()
+    stop, done = threading.Event(), threading.Event()
+    errors: list[BaseException] = []
 
     def check(event: Any) -> None:
         if stop.is_set():
-            event.interrupt()
+            event.data_in.user_interrupt = True
 
-    thread = threading.Thread(target=model.run, daemon=True)
+    def work() -> None:
+        try:
+            model.run()
+        except BaseException as error:  # of a callback
+            errors.append(error)
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=work, daemon=True)
     model.cbSimplexInterrupt += check
     model.cbMipInterrupt += check
+    thread.start()
     try:
-        thread.start()
-        while thread.is_alive():
-            thread.join(_POLL_S)
+        while not done.wait(_POLL_S):  # not thread.join, after whose interrupt a running thread may pass for ended
             poll()
     finally:
         stop.set()
+        while not done.is_set():
+            with contextlib.suppress(KeyboardInterrupt):  # a second one must not leave the solver running
+                done.wait()
         thread.join()
         model.cbSimplexInterrupt -= check
         model.cbMipInterrupt -= check
+    if errors:
+        raise errors[0]
