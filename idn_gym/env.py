@@ -207,11 +207,14 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         asked = np.asarray(action)
         if asked.shape != (self.network.P,):
             raise IdnError(f"action: shape {asked.shape}; must be ({self.network.P},)")
-        bits = asked.astype(np.int8)  # a copy, and what MultiBinary samples: then its bytes say it all
-        if bits.view(np.uint8).max(initial=0) > 1 or (asked.dtype != np.int8 and not np.array_equal(bits, asked)):
+        if asked.dtype == np.int8:  # what MultiBinary samples: its bytes say it all
+            binary = asked.view(np.uint8).max(initial=0) <= 1
+        else:
+            binary = bool(((asked == 0) | (asked == 1)).all())
+        if not binary:
             p = int(((asked != 0) & (asked != 1)).argmax())
             raise IdnError(f"action[{p}]: {asked[p]}; must be 0 or 1")
-        asked = bits
+        asked = asked.astype(np.int8)
         before = self._allocation[None]
         in_use, loaded = kernels.memory(self.network, asked[None], before)
         over = in_use[0] > self.network.budgets * (1.0 + BUDGET_SLACK)
