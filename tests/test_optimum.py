@@ -229,7 +229,8 @@ def test_agent_and_its_parameters() -> None:
     agent.reset(network, 0)
     agent.fit(trace)
     assert total_gain(network, trace, agent.act({})) == pytest.approx(agent.info()["gain"], rel=1e-9)
-    assert set(agent.info()) == {"gain", "bound", "certified_bound", "gap", "status", "seconds"}
+    proven = {"gain", "bound", "certified_bound", "fractional_gain", "fractional_bound", "gap", "status", "seconds"}
+    assert set(agent.info()) == proven
     for wrong in ({"gap": -1.0}, {"gap": 2.0}, {"time_limit": -1.0}):
         with pytest.raises(IdnError, match=next(iter(wrong))):
             Optimum(**wrong)

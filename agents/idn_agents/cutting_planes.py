@@ -21,13 +21,15 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from idn_agents.certificate import SUMMING, Certificate, convex, linear_maximum
+from idn_agents.certificate import Certificate, linear_maximum
 from idn_agents.columns import Columns
 from idn_agents.highs import import_highspy, new_model, run
 from idn_agents.knapsack import Knapsack, Separator, knapsacks
+from idn_gym import kernels
 from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray, IntArray
 
+SUMMING = 1e-11  # of what the types can save: above the rounding error of the sums here
 _OBJECTIVE = 1e4  # of everything the types can save: HiGHS compares objectives to 1e-6, so to 1e-10 of this
 _SMALLEST = 1e-8  # coefficient of a cut; HiGHS drops those below 1e-9 itself, but does not make up for it
 # of HiGHS, switched off: rounding and local search have done better by now, and these take twice the time of the rest
@@ -59,22 +61,23 @@ class Master:
         self._add_variables(self._relaxed)
         self._submitted = 0
         self._duals = np.zeros(0)  # of the rows of the last relaxed optimum
+        self.relaxed_value = np.inf  # ms, of the last relaxed optimum
         for node in self._nodes:
             if node.binding:
                 self._add_node_row(node, network.sizes / node.budget, 1.0 + BUDGET_SLACK)
 
-    def cut(self, point: FloatArray, gain: FloatArray, gradient: FloatArray, violation: float) -> int:
-        """Cut at an allocation (P,), with what `kernels.type_gains` says there; returns the number of rows added.
+    def cut(self, point: FloatArray, constant: FloatArray, gradient: FloatArray, violation: float) -> int:
+        """Cut at an allocation (P,), with what `kernels.type_cuts` says there; returns the number of rows added.
 
         Only those types are cut whose gain the master overestimates there by more than `violation` of their ceiling.
         """
+        gain = constant + kernels.cut_slopes(self._network, gradient, point)
         cut = self.estimate(point) - gain[self._types] / self._ceiling > violation
         row, rank, column = self._entries
         slope = gradient[self._types[row], rank] / self._ceiling[row]
         kept = cut[row] & (slope > _SMALLEST)
         dropped = cut[row] & ~kept
-        at_point = (gradient * np.append(point, 0.0)[self._network.options]).sum(axis=1)
-        upper = (gain - at_point)[self._types] / self._ceiling
+        upper = constant[self._types] / self._ceiling
         upper += np.bincount(row[dropped], (slope * self._columns.counts[column])[dropped], minlength=len(upper))
         types = np.flatnonzero(cut)
         number = np.cumsum(cut) - 1
@@ -122,6 +125,7 @@ class Master:
         if self._relaxed.getModelStatus() != self._highspy.HighsModelStatus.kOptimal:
             return None
         solution = self._relaxed.getSolution()
+        self.relaxed_value = self._relaxed.getInfo().objective_function_value / self._scale
         self._duals = np.abs(np.asarray(solution.row_dual))
         return self._allocation(solution.col_value)
 
@@ -132,7 +136,7 @@ class Master:
         types, points = types[cuts], points[cuts]
         weights = np.zeros((len(self._points), len(self._types)))
         weights[points, types] = self._duals[cuts] / (self._ceiling[types] * self._scale)
-        weights = convex(weights)
+        weights /= np.maximum(weights.sum(axis=0), 1.0)
         by_row = weights[points, types] * self._ceiling[types]
         constant = float(by_row @ upper[cuts] + (1.0 - weights.sum(axis=0) + SUMMING) @ self._ceiling)
         slope = -(matrix[cuts].T @ by_row)[: len(self._columns.first)]

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from idn_agents.agent import real
-from idn_agents.certificate import SUMMING, Certificate
+from idn_agents.certificate import Certificate, certified_bound
 from idn_agents.columns import Columns
-from idn_agents.cutting_planes import Master
+from idn_agents.cutting_planes import SUMMING, Master
 from idn_agents.highs import import_highspy
 from idn_agents.local_search import LocalSearch
 from idn_gym import kernels
@@ -43,6 +43,8 @@ class Solution:
     gain: float  # ms over the trace, of the allocation
     bound: float  # ms, no feasible allocation gains more: from the certificate, or from branch and bound
     certified_bound: float  # ms, from the certificate alone
+    fractional_gain: float  # ms, of the best fractional allocation found: placements in [0, 1], within the budgets
+    fractional_bound: float  # ms, no fractional allocation gains more, by the solver's word
     gap: float  # (bound - gain) / bound, 0 if the bound is 0
     status: str  # optimal (within the gap asked for), feasible, time limit or interrupted
     seconds: float
@@ -51,8 +53,7 @@ class Solution:
 
     def info(self) -> dict[str, Any]:
         """All but the allocation and the certificate, as JSON values."""
-        names = ("gain", "bound", "certified_bound", "gap", "status", "seconds")
-        return {name: getattr(self, name) for name in names}
+        return {name: value for name, value in vars(self).items() if name not in ("allocation", "certificate")}
 
 
 def solve(
@@ -131,10 +132,12 @@ class _Search:
         self._reported = (-1.0, np.inf)
         self._phase = "relax"
         self._load = kernels.loads(network, trace.requests)
-        self._ceiling = self._type_gains(network.fits.astype(np.float64))[0]
+        fits = network.fits.astype(np.float64)
+        self._ceiling = kernels.type_gains(network, trace.requests, trace.capacities, fits, self._load)[0]
         self._allocation = np.zeros(network.P, dtype=np.int8)
         self._gain = 0.0
         self._bound = self._certified_bound = float(self._ceiling.sum()) * (1.0 + SUMMING)
+        self._fractional = (0.0, self._bound)  # gain and bound
         self._certificate = Certificate(np.zeros((0, network.P)), np.zeros((0, network.R)))
 
     @property
@@ -161,19 +164,27 @@ class _Search:
             self._branch()
 
     def solution(self, status: str) -> Solution:
+        certified = certified_bound(self._network, self._trace, self._certificate)
+        self._lower(certified)
+        self._report()
         seconds = time.monotonic() - self._begun
-        proven = (self._gain, self._bound, self._certified_bound, self.gap)
+        fractional, fractional_bound = self._fractional
+        proven = (self._gain, self._bound, certified, max(fractional, self._gain), fractional_bound, self.gap)
         return Solution(*proven, status, seconds, self._allocation, self._certificate)
 
     def _relax(self) -> FloatArray:
-        """Cut at relaxed optima until the master is about right there; returns the last one (P,)."""
+        """Cut at relaxed optima until the master is about right there; returns the last one (P,).
+
+        First within the budgets, which ends at the fractional optimum, then within the hulls of the nodes' allocations.
+        """
         accuracy = max(0.1 * self._gap, 1e-6)
         point = np.zeros(self._network.P)
-        gain, gradient = self._type_gains(point)
+        constant, gradient = self._cuts(point)
         slope = np.bincount(self._network.options.ravel(), gradient.ravel(), minlength=self._network.P + 1)[:-1]
         self._consider(kernels.pack(self._network, (slope / self._network.sizes)[None])[0])
         self._report()
-        self._master.cut(point, gain, gradient, ROUNDING)
+        self._master.cut(point, constant, gradient, ROUNDING)
+        integral = False
         for _ in range(_ROUNDS):
             self._refuse_late()
             relaxed = self._master.relax(self._deadline)
@@ -181,14 +192,22 @@ class _Search:
                 break
             point = relaxed
             self._certify()
-            separated = self._master.separate(point)
-            gain, gradient = self._type_gains(point)
+            constant, gradient = self._cuts(point)
+            gain, value = self._gain_at(point, constant, gradient), self._master.relaxed_value
+            converged = value - gain <= accuracy * value
+            if not integral:
+                best, bound = self._fractional
+                self._fractional = (max(best, gain), min(bound, value))
+                integral = converged
+            separated = self._master.separate(point) if integral else 0
             self._consider(kernels.pack(self._network, np.where(point > 0.0, point, -np.inf)[None])[0])
             self._report()
-            if self.closed or (separated == 0 and self._bound - gain.sum() <= accuracy * self._bound):
+            if self.closed or (integral and converged and separated == 0):
                 break
-            if self._master.cut(point, gain, gradient, ROUNDING) + separated == 0:
+            cuts = self._master.cut(point, constant, gradient, ROUNDING)
+            if integral and cuts + separated == 0:
                 break
+            integral = integral or cuts == 0
         return point
 
     def _round(self, relaxed: FloatArray) -> None:
@@ -204,7 +223,7 @@ class _Search:
             self._report()
             for allocation in (rounded, improved):
                 point = allocation.astype(np.float64)
-                self._master.cut(point, *self._type_gains(point), _ROUGH)
+                self._master.cut(point, *self._cuts(point), _ROUGH)
             if self.closed or stale == _STALE_TRIALS:
                 return
             self._refuse_late()
@@ -216,7 +235,7 @@ class _Search:
             self._refuse_late()
             before = (self._gain, self._bound)
             start = self._allocation.astype(np.float64)
-            cuts = self._master.cut(start, *self._type_gains(start), ROUNDING)
+            cuts = self._master.cut(start, *self._cuts(start), ROUNDING)
             found: list[FloatArray] = []
 
             def keep(solution: FloatArray, found: list[FloatArray] = found) -> None:
@@ -226,15 +245,18 @@ class _Search:
             gap = max(0.5 * self._gap, 0.1 * self.gap) if self._gap > 0.0 else 0.0
             self._lower(self._master.branch(start, gap, self._deadline, keep, self._enough, self._report))
             for solution in found:
-                cuts += self._master.cut(solution, *self._type_gains(solution), ROUNDING)
+                cuts += self._master.cut(solution, *self._cuts(solution), ROUNDING)
             if found and not self.closed and (found[-1] != start).any():
                 self._consider(self._search.improve(found[-1].astype(np.int8), self._deadline))
             self._report()
             if cuts == 0 and before == (self._gain, self._bound):
                 return
 
-    def _type_gains(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return kernels.type_gains(self._network, self._trace.requests, self._trace.capacities, point, self._load)
+    def _cuts(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return kernels.type_cuts(self._network, self._trace.requests, self._trace.capacities, point, self._load)
+
+    def _gain_at(self, point: FloatArray, constant: FloatArray, gradient: FloatArray) -> float:
+        return float((constant + kernels.cut_slopes(self._network, gradient, point)).sum())
 
     def _consider(self, allocation: IntArray) -> bool:
         """Take an integral allocation for the incumbent if it is feasible and gains more."""

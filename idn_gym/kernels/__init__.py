@@ -7,11 +7,12 @@ not checked here: shapes are, values are the caller's business.
 from idn_gym.kernels.allocation import memory, pack, round_dependent
 from idn_gym.kernels.gain import Served, gain, gain_and_subgradient, loads, serve
 from idn_gym.kernels.greedy import fill_by_gain
-from idn_gym.kernels.marginal import marginal_gains, type_gains
+from idn_gym.kernels.marginal import cut_slopes, marginal_gains, type_cuts, type_gains
 from idn_gym.kernels.mirror import mirror_step, node_maximum, project
 
 __all__ = [
     "Served",
+    "cut_slopes",
     "fill_by_gain",
     "gain",
     "gain_and_subgradient",
@@ -24,5 +25,6 @@ __all__ = [
     "project",
     "round_dependent",
     "serve",
+    "type_cuts",
     "type_gains",
 ]

@@ -9,6 +9,7 @@ from numba import njit
 
 from idn_gym.kernels.gain import _row, _share
 from idn_gym.kernels.rows import slot_rows
+from idn_gym.kernels.threads import over_rows
 from idn_gym.network import Network
 from idn_gym.typing import FloatArray
 
@@ -23,10 +24,37 @@ def type_gains(
     One allocation (P,) serves all slots; `load` is `loads` of them. The gain is concave and separable over types:
     for every allocation y', the gain of a type is at most its value here plus its row times (y' - allocation).
     """
+    constant, gradient = type_cuts(network, requests, capacities, allocation, load)
+    return constant + cut_slopes(network, gradient, allocation), gradient
+
+
+def type_cuts(
+    network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray, load: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Constant (R,) and supergradient (R, K) of the linear functions above the types' gains that `type_gains` touches.
+
+    With s the covering rank of a type in a slot, gamma its costs and l its potential capacities, its gain is at most
+
+        r (gamma_K - gamma_s) + sum_{k<s} l_k (gamma_s - gamma_k) y_k
+
+    for every y and, as each min in the gain is at most either of its arguments, for every s. So a covering rank that
+    rounding got wrong costs tightness, not truth; and since no term is negative, the relative error of the sums stays
+    within that of their number of terms.
+    """
     requests, capacities, allocation, _ = slot_rows(network, requests, capacities, allocation)
-    gain, gradient = np.zeros(network.R), np.zeros((network.R, network.K))
-    _type_gains(network.tables, requests, capacities, allocation[0], load, gain, gradient)
-    return gain, gradient
+    constant, gradient = np.zeros(network.R), np.zeros((network.R, network.K))
+    tables = network.tables
+
+    def work(first: int, stop: int) -> None:
+        _type_cuts(tables, requests, capacities, allocation[0], load, first, stop, constant, gradient)
+
+    over_rows(network.R, requests.shape[0] * network.K, work)
+    return constant, gradient
+
+
+def cut_slopes(network: Network, gradient: FloatArray, allocation: FloatArray) -> FloatArray:
+    """(R,) supergradients (R, K) of `type_cuts` times an allocation (P,)."""
+    return (gradient * np.append(allocation, 0.0)[network.options]).sum(axis=1)
 
 
 def marginal_gains(
@@ -47,10 +75,10 @@ def marginal_gains(
 
 
 @_jit
-def _type_gains(tables, requests, capacities, y, load, gain, gradient):
+def _type_cuts(tables, requests, capacities, y, load, first, stop, constant, gradient):
     options, costs = tables.options, tables.costs
     share = np.empty(options.shape[1])
-    for rho in range(requests.shape[1]):
+    for rho in range(first, stop):
         last = tables.option_count[rho] - 1
         for t in range(len(requests)):
             r = requests[t, rho]
@@ -58,19 +86,16 @@ def _type_gains(tables, requests, capacities, y, load, gain, gradient):
                 continue
             capacity = _row(capacities, t)
             sum_w = 0.0
-            sum_cost = 0.0
             star = last
             for k in range(last):
                 p = options[rho, k]
                 share[k] = _share(tables, capacity, load[t], p)
-                w = share[k] * y[p]
-                if sum_w + w >= 1.0:
+                sum_w += share[k] * y[p]
+                if sum_w >= 1.0:
                     star = k
                     break
-                sum_w += w
-                sum_cost += w * costs[rho, k]
             at_star = costs[rho, star]
-            gain[rho] += r * (costs[rho, last] - sum_cost - (1.0 - sum_w) * at_star)
+            constant[rho] += r * (costs[rho, last] - at_star)
             for k in range(star):
                 gradient[rho, k] += r * share[k] * (at_star - costs[rho, k])
 
