@@ -118,6 +118,7 @@ class Result:
     info: dict[str, Any]
     table: SlotTable
     changes: list[tuple[int, IntArray]]  # (slot, allocation (P,) int8) wherever it changed
+    fractional: FloatArray | None = None  # (P,) average over the slots of the fractional state, where there is one
 
     def row(self) -> dict[str, Any]:
         """The row of the table of results, as JSON values."""
@@ -147,16 +148,21 @@ def play(network: Network, trace: Trace, spec: AgentSpec, seed: int, progress: P
         agent.fit(trace)
     parts = list(_chunks(network, trace, spec, agent, progress))
     seconds = time.perf_counter() - began
-    columns = [part.columns() for part, _ in parts]
+    columns = [part.columns() for part, _, _ in parts]
     table = SlotTable(**{name: np.concatenate([column[name] for column in columns]) for name in columns[0]})
-    changes = [change for _, changed in parts for change in changed]
-    return Result(spec, hindsight, summarise(table), seconds, agent.info(), table, changes)
+    changes = [change for _, changed, _ in parts for change in changed]
+    states = [state for _, _, state in parts if state is not None]
+    fractional = np.minimum(sum(states) / trace.slots, 1.0) if states else None
+    return Result(spec, hindsight, summarise(table), seconds, agent.info(), table, changes, fractional)
 
 
 def _chunks(
     network: Network, trace: Trace, spec: AgentSpec, agent: Any, progress: Progress
-) -> Iterator[tuple[SlotTable, list[tuple[int, IntArray]]]]:
-    """Play and serve the trace a chunk at a time, so that memory does not grow with its length."""
+) -> Iterator[tuple[SlotTable, list[tuple[int, IntArray]], FloatArray | None]]:
+    """Play and serve the trace a chunk at a time, so that memory does not grow with its length.
+
+    Yields the slots, the allocations that changed, and the sum (P,) of the fractional states.
+    """
     placed = np.zeros((1, network.P), dtype=np.int8)
     observation = observe(network, np.zeros(network.R), network.capacities, placed[0])
     for first in range(0, trace.slots, _CHUNK):
@@ -177,6 +183,7 @@ def _chunks(
         yield (
             slot_table(network, requests, capacities, submitted, loaded, states),
             [(t, submitted[b]) for b, t in enumerate(slots) if t == 0 or (submitted[b] != before[b]).any()],
+            None if states is None else states.sum(axis=0),
         )
         placed = submitted[-1:]
         progress(str(spec), slots[-1] + 1, trace.slots)

@@ -1,7 +1,8 @@
 """Record folders: what a run leaves behind, written so that a kill or a full disk loses nothing complete.
 
 Layout (design, command line): ``run.json``, ``requests.csv``, ``capacities.csv`` when they vary, plots, and per agent
-a folder with ``slots.csv``, ``allocations.csv`` and last, as the mark of completion, ``result.json``.
+a folder with ``slots.csv``, ``allocations.csv``, ``fractional.json`` (the average over time of the fractional state, as
+an allocation file) for an agent that has one, and last, as the mark of completion, ``result.json``.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from idn_gym.allocation_file import named_values
 from idn_gym.errors import IdnError
 from idn_gym.experiment import AgentSpec, Progress, Result, RunSpec, play, silent
 from idn_gym.metrics import SlotTable, summarise
 from idn_gym.network import Network
 from idn_gym.scenario_file import parse_json, read_text
 from idn_gym.trace import Trace, capacities_csv, number, requests_csv
-from idn_gym.typing import IntArray
+from idn_gym.typing import FloatArray, IntArray
 
 FORMAT = "idn-gym/run-1"
 _PACKAGES = ("idn-gym", "gymnasium", "numpy", "scipy", "numba", "networkx", "pydantic", "highspy")
@@ -104,9 +106,10 @@ def write_text(path: Path, text: str) -> None:
 def read_result(network: Network, folder: Path, agent: AgentSpec) -> Result:
     """Read back what a completed agent left; the summary is computed anew from ``slots.csv``."""
     kept = _read_json(folder / "result.json")
-    table = _read_slots(folder / "slots.csv")
+    table = read_slots(folder / "slots.csv")
     changes = _read_changes(network, folder / "allocations.csv")
-    return Result(agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, changes)
+    known = (agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, changes)
+    return Result(*known, read_fractional(network, folder / "fractional.json"))
 
 
 def _begin(
@@ -173,6 +176,9 @@ def _write_result(network: Network, folder: Path, result: Result) -> None:
     folder.mkdir(exist_ok=True)
     write_text(folder / "slots.csv", _slots_csv(result.table))
     write_text(folder / "allocations.csv", _changes_csv(network, result.changes))
+    if result.fractional is not None:
+        text = json.dumps(named_values(network, result.fractional), separators=(",", ":"))
+        write_text(folder / "fractional.json", text.replace("},", "},\n") + "\n")
     about = {**result.row(), "hindsight": result.hindsight, "info": result.info}
     write_text(folder / "result.json", json.dumps(about, indent=1) + "\n")
 
@@ -187,10 +193,20 @@ def _slots_csv(table: SlotTable) -> str:
     return text.getvalue()
 
 
-def _read_slots(path: Path) -> SlotTable:
+def read_slots(path: Path) -> SlotTable:
+    """Read a ``slots.csv``."""
     rows = list(csv.reader(io.StringIO(read_text(path, 2**31))))
     values = np.array(rows[1:], dtype=np.float64)
     return SlotTable(**{name: values[:, i] for i, name in enumerate(rows[0]) if name != "slot"})
+
+
+def read_fractional(network: Network, path: Path) -> FloatArray | None:
+    """(P,) the average state in a ``fractional.json``; None where there is no such file."""
+    if not path.exists():
+        return None
+    held = _read_json(path)
+    pairs = zip(network.placement_node.tolist(), network.placement_model.tolist(), strict=True)
+    return np.array([held[network.node_names[v]][network.model_names[m]] for v, m in pairs])
 
 
 def _changes_csv(network: Network, changes: list[tuple[int, IntArray]]) -> str:

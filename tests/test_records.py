@@ -20,8 +20,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from command_line import ENTRY, PATIENCE, Outcome, comparable, environment, idn_gym, in_process, install_agents, started
+from idn_agents.infida import Infida
 
 from idn_gym import gain, records
+from idn_gym.allocation_file import read_allocation
+from idn_gym.env import observe
 from idn_gym.errors import IdnError
 from idn_gym.experiment import AgentSpec, RunSpec
 from idn_gym.network import Network
@@ -170,7 +173,7 @@ class TestLayout:
             f"{folder.name}/{file}"
             for folder in record.agents.values()
             for file in ("slots.csv", "allocations.csv", "result.json")
-        }
+        } | {"infida/fractional.json"}
         assert set(files(record.folder)) == shared | own
         for name in PLOTS:
             assert (record.folder / name).read_bytes().startswith(PNG)
@@ -238,6 +241,20 @@ class TestContents:
         assert len(changes_of["random:refresh=3"]) > 1
         empty = record.agents["repository-only"] / "allocations.csv"
         assert empty.read_text() == "slot,node,model\n0,,\n"
+
+    def test_average_state(self, record: Record) -> None:
+        """That of the agent, slot by slot; an allocation file that `evaluate` takes."""
+        agent = Infida()
+        agent.reset(record.network, SEED)
+        states = []
+        held = np.zeros(record.network.P, dtype=np.int8)
+        observation = observe(record.network, np.zeros(record.network.R), record.network.capacities, held)
+        for requests, capacities in zip(record.requests(), record.capacities(), strict=True):
+            held = agent.act(observation)
+            states.append(agent.fractional.copy())
+            observation = observe(record.network, requests, capacities, held)
+        path = record.agents["infida"] / "fractional.json"
+        np.testing.assert_allclose(read_allocation(record.network, path), np.mean(states, axis=0), rtol=1e-12)
 
     def test_slots_follow_from_requests_and_allocations(self, record: Record) -> None:
         """Every figure by the slow reference, from the files of the record alone."""
@@ -345,6 +362,14 @@ class TestChanges:
             np.testing.assert_array_equal(left, right)
         for name, column in result.table.columns().items():
             np.testing.assert_array_equal(read.table.columns()[name], column)
+        assert read.fractional is None
+
+    def test_fractional_state_is_read_back(self, tmp_path: Path) -> None:
+        spec = RunSpec(load_scenario("tiny"), AgentSpec("infida"), slots=3)
+        network, _, (result,) = records.run([spec], tmp_path / "run")
+        read = records.read_result(network, tmp_path / "run" / "infida", AgentSpec("infida"))
+        assert result.fractional is not None
+        np.testing.assert_array_equal(read.fractional, result.fractional)
 
 
 class TestReproduction:
@@ -527,7 +552,7 @@ class TestEveryMoment:
     ORDER = (
         *("requests.csv", "capacities.csv", "run.json"),
         *("random/slots.csv", "random/allocations.csv", "random/result.json"),
-        *("infida/slots.csv", "infida/allocations.csv", "infida/result.json"),
+        *("infida/slots.csv", "infida/allocations.csv", "infida/fractional.json", "infida/result.json"),
     )
 
     @pytest.fixture(scope="class")
