@@ -25,30 +25,35 @@ def read_allocation(network: Network, path: Path) -> FloatArray:
         Naming the node and model that is unknown, cannot run there, is given twice, has a fraction outside [0, 1],
         or the node that is over its budget.
     """
-    values = read_values(path)
+    allocation = parse_allocation(network, read_values(path), str(path))
+    try:
+        check(network, allocation)
+    except IdnError as error:
+        raise IdnError(f"{path}: {error}") from None
+    return allocation
+
+
+def parse_allocation(network: Network, values: Any, source: str) -> FloatArray:
+    """`read_allocation` of values that have been read from `source`, whatever they make of the budgets."""
     if not isinstance(values, dict):
-        raise IdnError(f"{path}: an allocation maps each node to its models, not {type(values).__name__}")
+        raise IdnError(f"{source}: an allocation maps each node to its models, not {type(values).__name__}")
     nodes = {name: v for v, name in enumerate(network.node_names)}
     models = {name: m for m, name in enumerate(network.model_names)}
     allocation = np.zeros(network.P)
     for node, held in values.items():
         if node not in nodes:
-            raise IdnError(f"{path}: unknown node {node!r}; allowed: {_some(nodes)}")
-        for model, fraction in _pairs(path, node, held):
+            raise IdnError(f"{source}: unknown node {node!r}; allowed: {_some(nodes)}")
+        for model, fraction in _pairs(source, node, held):
             if model not in models:
-                raise IdnError(f"{path}: {node}: unknown model {model!r}; allowed: {_some(models)}")
+                raise IdnError(f"{source}: {node}: unknown model {model!r}; allowed: {_some(models)}")
             number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
             if not (number and 0.0 <= fraction <= 1.0):
-                raise IdnError(f"{path}: {node}.{model}: {fraction!r}; must be a number in [0, 1]")
+                raise IdnError(f"{source}: {node}.{model}: {fraction!r}; must be a number in [0, 1]")
             p = network.placement_index[nodes[node], models[model]]
             if p >= 0:
                 allocation[p] = fraction
             elif not network.is_permanent(nodes[node], models[model]):
-                raise IdnError(f"{path}: {model} cannot run at {node}: it has no profile for that processor")
-    try:
-        check(network, allocation)
-    except IdnError as error:
-        raise IdnError(f"{path}: {error}") from None
+                raise IdnError(f"{source}: {model} cannot run at {node}: it has no profile for that processor")
     return allocation
 
 
@@ -70,14 +75,14 @@ def named_values(network: Network, values: FloatArray) -> dict[str, dict[str, fl
     return held
 
 
-def _pairs(path: Path, node: str, held: Any) -> list[tuple[str, Any]]:
+def _pairs(source: str, node: str, held: Any) -> list[tuple[str, Any]]:
     if isinstance(held, dict):
         return list(held.items())
     if not isinstance(held, list) or not all(isinstance(model, str) for model in held):
-        raise IdnError(f"{path}: {node}: {str(held)[:60]!r}; must be a list of model names or {{model: fraction}}")
+        raise IdnError(f"{source}: {node}: {str(held)[:60]!r}; must be a list of model names or {{model: fraction}}")
     repeated = [model for model in held if held.count(model) > 1]
     if repeated:
-        raise IdnError(f"{path}: {node}: model {repeated[0]!r} twice")
+        raise IdnError(f"{source}: {node}: model {repeated[0]!r} twice")
     return [(model, 1.0) for model in held]
 
 

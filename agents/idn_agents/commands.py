@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from idn_gym.cli import AsJson, CapacityFile, Overrides, ScenarioName, Seed, Slots, TraceFile, print_json
+from idn_gym.errors import IdnError
 
 
 def optimum(
@@ -18,16 +21,20 @@ def optimum(
     seed: Seed = 0,
     gap: Annotated[float, typer.Option(min=0.0, max=1.0, help="stop within this relative gap")] = 0.001,
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds; there is always an allocation")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="file to write that idn-gym verify checks")] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Best static allocation in hindsight, with a proven bound."""
+    from idn_agents.certificate_file import write_certificate
     from idn_agents.optimum import solve
     from idn_gym.allocation_file import named
     from idn_gym.experiment import AgentSpec, RunSpec
     from idn_gym.scenario_file import load_scenario
     from idn_gym.tables import console
 
+    if certificate is not None and not certificate.parent.is_dir():
+        raise IdnError(f"{certificate}: no folder {certificate.parent} to write it to")
     spec = RunSpec(load_scenario(scenario, overrides or ()), AgentSpec("optimum"), seed, slots, trace, capacities)
     network, stream = spec.stream()
 
@@ -36,6 +43,8 @@ def optimum(
         print(f"{phase}: gain {gain:.6g} ms, bound {bound:.6g} ms, gap {share:.3%}", file=sys.stderr)
 
     solution = solve(network, stream, gap=gap, time_limit=time_limit, progress=progress)
+    if certificate is not None:
+        write_certificate(certificate, spec, network, stream, solution.allocation, solution.certificate)
     allocation = named(network, solution.allocation)
     if as_json:
         print_json({**solution.info(), "allocation": allocation})
@@ -45,5 +54,63 @@ def optimum(
     out.print(f"gain            {solution.gain:.9g} ms")
     out.print(f"bound           {solution.bound:.9g} ms (gap {solution.gap:.4%})")
     out.print(f"certified bound {solution.certified_bound:.9g} ms, recomputable without a solver")
+    out.print(f"fractional      {solution.fractional_gain:.9g} ms, at most {solution.fractional_bound:.9g} ms")
     for node, models in allocation.items():
         out.print(f"{node}: {', '.join(models)}", soft_wrap=True)
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="what idn-gym optimum --certificate wrote")],
+    scenario: Annotated[str | None, typer.Option(help="in place of the scenario that the file holds")] = None,
+    trace: TraceFile = None,
+    capacities: CapacityFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the claims of a certificate without a solver; exit status 1 if one of them is not proven."""
+    from idn_agents.certificate_file import read_certificate
+    from idn_agents.certificate_file import verify as verdict_on
+    from idn_gym.scenario_file import load_scenario
+    from idn_gym.tables import console
+
+    if overrides and scenario is None:
+        raise IdnError("--set: needs --scenario; the file's own scenario is as it is")
+    began = time.perf_counter()
+    content = read_certificate(file)
+    given = load_scenario(scenario, overrides or ()) if scenario else None
+    try:
+        spec = content.spec(given, trace, capacities)
+    except IdnError as error:
+        raise IdnError(f"{file}: {error}") from None
+    network, stream = spec.stream()
+    try:
+        verdict = verdict_on(network, stream, content)
+    except IdnError as error:
+        raise IdnError(f"{file}: {error}") from None
+    claimed, bound = content.gain, content.certified_bound
+    gap = (bound - claimed) / bound if bound > 0.0 else 0.0
+    about = f"{network.scenario.name}, {stream.slots} slots of {trace or f'seed {content.seed}'}"
+    if as_json:
+        print_json(
+            {
+                "ok": not verdict.faults,
+                "scenario": network.scenario.name,
+                "slots": stream.slots,
+                "seed": content.seed,
+                "gain": claimed,
+                "certified_bound": bound,
+                "gap": gap,
+                "proven": {"gain": verdict.gain, "certified_bound": verdict.certified_bound},
+                "faults": verdict.faults,
+                "seconds": time.perf_counter() - began,
+            }
+        )
+    elif not verdict.faults:
+        out = console()
+        out.print(f"{file}: proven for {about}", soft_wrap=True)
+        out.print(f"gain            {claimed:.9g} ms, at least")
+        out.print(f"certified bound {bound:.9g} ms (gap {gap:.4%})")
+    for fault in verdict.faults:
+        print(f"idn-gym: {file}: {fault}", file=sys.stderr)
+    if verdict.faults:
+        raise typer.Exit(1)

@@ -1,0 +1,329 @@
+"""Certificates: what `verify` accepts holds, to the last bit, against brute force in exact arithmetic."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import Outcome, in_process
+from idn_agents.certificate import Certificate, certified_bound, certified_gain, rounding
+from idn_agents.certificate_file import CertificateFile, read_certificate, verify, write_certificate
+from idn_agents.knapsack import knapsacks
+from idn_agents.optimum import Solution, solve
+from instances import random_network
+
+from idn_gym import allocation, kernels
+from idn_gym.errors import IdnError
+from idn_gym.experiment import AgentSpec, RunSpec
+from idn_gym.network import Network
+from idn_gym.scenario_file import load_scenario
+from idn_gym.trace import Trace
+from idn_gym.workload import draw
+
+INSTANCES = 200
+
+
+def exact_gain(network: Network, trace: Trace, held: np.ndarray) -> Fraction:
+    """Gain of an allocation in rational arithmetic, from the float64 figures of the network and the trace."""
+    total = Fraction(0)
+    for t in range(trace.slots):
+        requests = [Fraction(float(r)) for r in trace.requests[t]]
+        load: dict[int, Fraction] = {}
+        for rho, groups in enumerate(network.path_groups.tolist()):
+            for group in groups:
+                load[group] = load.get(group, Fraction(0)) + requests[rho]
+        for rho in range(network.R):
+            if not requests[rho]:
+                continue
+            left, last = Fraction(1), int(network.option_count[rho]) - 1
+            for k in range(last):
+                p = int(network.options[rho, k])
+                capacity = Fraction(float(trace.capacities_at(t)[p]))
+                share = min(Fraction(1), capacity / load[int(network.placement_group[p])])
+                served = min(left, share * Fraction(float(held[p])))
+                saved = Fraction(float(network.costs[rho, last])) - Fraction(float(network.costs[rho, k]))
+                total += requests[rho] * served * saved
+                left -= served
+    return total
+
+
+def feasible_allocations(network: Network) -> np.ndarray:
+    """(n, P) all integral allocations to which nothing can be added."""
+    per_node = []
+    for v in range(network.V):
+        here = np.arange(network.node_start[v], network.node_start[v + 1])
+        bits = np.array(list(itertools.product((0.0, 1.0), repeat=len(here)))).reshape(2 ** len(here), len(here))
+        fitting = bits[bits @ network.sizes[here] <= network.budgets[v] * (1 + 1e-9)]
+        full = [b for b in fitting if not any((c >= b).all() and (c > b).any() for c in fitting)]
+        per_node.append(full)
+    return np.array([np.concatenate(nodes) for nodes in itertools.product(*per_node)])
+
+
+def exact_optimum(network: Network, trace: Trace) -> Fraction:
+    """Gain of the best feasible allocation: those that floats cannot tell from the best are compared exactly."""
+    candidates = feasible_allocations(network)
+    gains = np.array([kernels.gain(network, trace.requests, trace.capacities, held).sum() for held in candidates])
+    near = candidates[gains >= gains.max() * (1 - 1e-9) - 1e-9]
+    return max(exact_gain(network, trace, held) for held in near[:64])
+
+
+@cache
+def instances() -> list[tuple[Network, Trace, Fraction, Solution]]:
+    """Small random networks and traces, some with capacities that vary, with their optimum and the solver's word."""
+    found = []
+    for seed in itertools.count():
+        network = random_network(seed, ties=seed % 2 == 0)
+        if not 0 < network.P <= 12:
+            continue
+        generator = np.random.default_rng(seed)
+        requests = generator.integers(0, 12, (3, network.R)) * generator.choice([1.0, 0.1, 1e6])
+        varying = network.capacities * generator.uniform(0.0, 1.5, (3, network.P))
+        trace = Trace(requests, varying if seed % 3 == 0 else network.capacities[None])
+        found.append((network, trace, exact_optimum(network, trace), solve(network, trace, gap=0.0)))
+        if len(found) == INSTANCES:
+            return found
+    raise AssertionError
+
+
+def written(path: Path, network: Network, trace: Trace, solution: Solution) -> CertificateFile:
+    """The certificate of a solution, as read back from its file; the stream is handed to `verify` apart."""
+    spec = RunSpec(network.scenario, AgentSpec("optimum"), 0, trace.slots)
+    write_certificate(path, spec, network, trace, solution.allocation, solution.certificate)
+    return read_certificate(path)
+
+
+def test_bounds_hold_exactly_and_are_often_tight() -> None:
+    tight = 0
+    for network, trace, best, solution in instances():
+        assert Fraction(solution.certified_bound) >= best
+        assert Fraction(certified_gain(network, trace, solution.allocation)) <= best
+        tight += bool(solution.certified_bound <= best * (1 + Fraction(1, 10**11)))
+    assert tight >= INSTANCES / 4  # else the allowance for rounding would not have been put to the test
+
+
+def test_genuine_certificates_are_all_accepted(tmp_path: Path) -> None:
+    for network, trace, best, solution in instances():
+        file = written(tmp_path / "c.json", network, trace, solution)
+        verdict = verify(network, trace, file)
+        assert verdict.faults == ()
+        assert Fraction(file.gain) <= exact_gain(network, trace, solution.allocation) <= best
+        assert Fraction(file.certified_bound) >= best
+        assert file.certified_bound == pytest.approx(solution.certified_bound, rel=1e-7, abs=1e-9)
+
+
+def perturbed(content: dict[str, Any], generator: np.random.Generator, best: float) -> dict[str, Any]:
+    """A certificate with something in it that is no longer what was written."""
+    content = json.loads(json.dumps(content))
+    cuts = content["cuts"]
+    for key, within in (("point", 0.3), ("weights", 0.3)):
+        for cut in cuts:
+            for inner in cut[key].values():
+                for name in inner:
+                    if generator.random() < 0.3:
+                        inner[name] = float(np.clip(inner[name] + generator.normal(0.0, within), 0.0, 1.0))
+    if cuts and generator.random() < 0.3:
+        del cuts[int(generator.integers(len(cuts)))]
+    # claims around the truth, down to the last bit of it
+    off = float(generator.choice([0.0, 1e-16, 2e-16, 1e-12, 1e-6, 0.1])) * generator.choice([-1.0, 1.0])
+    content["certified_bound"] = best * (1.0 + off)
+    if generator.random() < 0.5:
+        content["gain"] = best * (1.0 + off)
+    return content
+
+
+def test_perturbed_certificates_are_never_accepted_below_the_optimum(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    accepted = refused = 0
+    for network, trace, best, solution in instances():
+        content = written(tmp_path / "c.json", network, trace, solution).model_dump(exclude_none=True)
+        gain = exact_gain(network, trace, solution.allocation)
+        for _ in range(5):
+            file = CertificateFile.model_validate(perturbed(content, generator, float(best)))
+            if verify(network, trace, file).faults:
+                refused += 1
+                continue
+            accepted += 1
+            assert Fraction(file.certified_bound) >= best
+            assert Fraction(file.gain) <= gain
+    assert accepted >= 20
+    assert refused >= 20
+
+
+def test_any_points_and_weights_give_a_bound() -> None:
+    """Drawn at random, points over the budgets, weights that sum to anything: a poor bound, never a false one."""
+    generator = np.random.default_rng(1)
+    for network, trace, best, _ in instances()[::4]:
+        points = generator.random((3, network.P)) * generator.integers(0, 2, (3, network.P))
+        certificate = Certificate(points, generator.normal(0.3, 0.5, (3, network.R)))
+        assert Fraction(certified_bound(network, trace, certificate)) >= best
+
+
+def test_no_cut_at_all_leaves_what_the_types_can_save() -> None:
+    network = Network.compile(load_scenario("tiny"))
+    trace = draw(network, 5, 0)
+    empty = Certificate(np.zeros((0, network.P)), np.zeros((0, network.R)))
+    everything = network.fits.astype(np.float64)
+    expected = exact_gain(network, trace, everything)
+    bound = certified_bound(network, trace, empty)
+    assert Fraction(bound) >= expected
+    assert bound == pytest.approx(float(expected), rel=1e-11)
+
+
+def test_allowance_is_that_of_the_sum_of_so_many_roundings() -> None:
+    """Sums of one sign, term by term, against exact ones: within gamma_n, though not by orders of magnitude."""
+    generator = np.random.default_rng(2)
+    for n in (10, 1000, 100_000):
+        terms = generator.random(n) ** 8
+        computed = 0.0
+        for term in terms.tolist():
+            computed += term
+        exact = sum(map(Fraction, terms.tolist()))
+        assert abs(Fraction(computed) - exact) <= Fraction(rounding(n)) * exact
+    assert rounding(1000) == pytest.approx(1000 * 2.0**-53, rel=0.02)
+
+
+def test_knapsacks_are_exact_or_above() -> None:
+    """`Knapsack.maximum` against all subsets, at values that tie and differ in the last bit."""
+    generator = np.random.default_rng(3)
+    for network, _, _, _ in instances()[::5]:
+        for knapsack in knapsacks(network):
+            values = generator.integers(1, 4, len(knapsack.placements)) * (1.0 + 2e-16 * generator.integers(0, 3))
+            sizes = [Fraction(float(network.sizes[p])) for p in knapsack.placements]
+            room = Fraction(knapsack.budget) * (1 + Fraction(1, 10**9))
+            best = max(
+                sum((Fraction(float(v)) for v, b in zip(values, bits, strict=True) if b), Fraction(0))
+                for bits in itertools.product((0, 1), repeat=len(sizes))
+                if sum((s for s, b in zip(sizes, bits, strict=True) if b), Fraction(0)) <= room
+            )
+            found = knapsack.maximum(values)
+            assert Fraction(found) * (1 + Fraction(rounding(len(sizes)))) >= best
+            assert found == pytest.approx(float(best), rel=1e-12)
+
+
+# --- the command
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for ten slots of tiny."""
+    path = tmp_path_factory.mktemp("certificate") / "tiny.json"
+    outcome = in_process("optimum", "tiny", "--slots", 10, "--seed", 3, "--certificate", path, "--json")
+    assert outcome.status == 0, outcome.stderr
+    return path
+
+
+def changed(path: Path, to: Path, **values: Any) -> Path:
+    to.write_text(json.dumps(json.loads(path.read_text()) | values))
+    return to
+
+
+def refused(outcome: Outcome, *texts: str) -> None:
+    """Exit status 1 and a line that names the number, no document cut short."""
+    assert outcome.status == 1
+    assert "Traceback" not in outcome.stderr
+    for text in texts:
+        assert text in outcome.stderr
+
+
+def test_verify_needs_nothing_but_the_file(certificate: Path) -> None:
+    outcome = in_process("verify", certificate, "--json")
+    assert outcome.status == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
+    content = json.loads(certificate.read_text())
+    assert document["ok"] is True
+    assert document["faults"] == []
+    assert (document["scenario"], document["slots"], document["seed"]) == ("tiny", 10, 3)
+    assert document["gain"] == content["gain"] <= document["proven"]["gain"]
+    assert document["certified_bound"] == content["certified_bound"] >= document["proven"]["certified_bound"]
+    assert "proven for tiny, 10 slots of seed 3" in in_process("verify", certificate).stdout
+
+
+def test_verify_runs_no_solver(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "highspy", None)
+    assert in_process("verify", certificate).status == 0
+
+
+def test_false_claims_are_refused_with_the_number(certificate: Path, tmp_path: Path) -> None:
+    content = json.loads(certificate.read_text())
+    low, high = content["certified_bound"] * 0.99, content["gain"] * 1.01
+    outcome = in_process("verify", changed(certificate, tmp_path / "low.json", certified_bound=low))
+    refused(outcome, "certified_bound: claims", repr(low))
+    outcome = in_process("verify", changed(certificate, tmp_path / "high.json", gain=high), "--json")
+    refused(outcome, "gain: claims", repr(high))
+    assert json.loads(outcome.stdout)["ok"] is False
+    everything = {node: [model["name"] for model in content["scenario"]["models"]] for node in ("co", "bs0", "bs1")}
+    outcome = in_process("verify", changed(certificate, tmp_path / "big.json", allocation=everything))
+    refused(outcome, "holds", "budget")
+
+
+def test_weaker_claims_are_accepted(certificate: Path, tmp_path: Path) -> None:
+    """What still proves its claim is a certificate, whoever wrote it."""
+    content = json.loads(certificate.read_text())
+    weaker = {"certified_bound": content["certified_bound"] * 1.5, "gain": 0.0, "allocation": {}, "cuts": []}
+    weaker["certified_bound"] *= 10
+    assert in_process("verify", changed(certificate, tmp_path / "weak.json", **weaker)).status == 0
+
+
+def test_another_stream_is_another_claim(certificate: Path, tmp_path: Path) -> None:
+    refused(in_process("verify", changed(certificate, tmp_path / "longer.json", slots=20)), "certified_bound: claims")
+    requests = tmp_path / "requests.csv"
+    assert in_process("trace", "tiny", "--slots", 10, "--seed", 3, "--output", requests).status == 0
+    assert in_process("verify", certificate, "--trace", requests).status == 0
+    assert in_process("verify", certificate, "--scenario", "tiny").status == 0
+    richer = ("--scenario", "tiny", "--set", "nodes.co.budget=100")
+    refused(in_process("verify", certificate, *richer), "certified_bound: claims")
+
+
+def test_a_certificate_for_a_trace_asks_for_it(tmp_path: Path) -> None:
+    requests, file = tmp_path / "requests.csv", tmp_path / "c.json"
+    assert in_process("trace", "tiny", "--slots", 6, "--output", requests).status == 0
+    assert in_process("optimum", "tiny", "--trace", requests, "--certificate", file).status == 0
+    outcome = in_process("verify", file)
+    assert outcome.status == 2
+    assert "requests.csv; give it with --trace" in outcome.stderr
+    assert in_process("verify", file, "--trace", requests).status == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"format": "idn-gym/certificate-9"}, "format"),
+        ({"gain": "all"}, "gain"),
+        ({"certified_bound": -1.0}, "certified_bound"),
+        ({"slots": 0}, "slots"),
+        ({"extra": 1}, "extra"),
+        ({"cuts": [{"point": {"bs0": {"cars/small": 2.0}}, "weights": {}}]}, "cuts.0.point.bs0"),
+        ({"cuts": [{"point": {"nowhere": {}}, "weights": {}}]}, "unknown node 'nowhere'"),
+        ({"cuts": [{"point": {}, "weights": {"flying": {"bs0": 1.0}}}]}, "no request type for task 'flying'"),
+        ({"allocation": {"nowhere": []}}, "unknown node 'nowhere'"),
+        ({"scenario": {}}, "scenario"),
+    ],
+)
+def test_what_is_no_certificate_is_one_line(
+    certificate: Path, tmp_path: Path, values: dict[str, Any], says: str
+) -> None:
+    outcome = in_process("verify", changed(certificate, tmp_path / "wrong.json", **values))
+    assert outcome.status == 2
+    assert outcome.stdout == ""
+    assert says in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+
+
+def test_an_allocation_that_is_not_feasible_has_no_certified_gain() -> None:
+    network = Network.compile(load_scenario("tiny"))
+    with pytest.raises(IdnError, match="budget"):
+        certified_gain(network, draw(network, 2, 0), network.fits.astype(np.int8))
+    allocation.check(network, np.zeros(network.P), integral=True)
+
+
+def test_a_folder_that_is_not_there_is_told_before_the_search(tmp_path: Path) -> None:
+    outcome = in_process("optimum", "tiny", "--certificate", tmp_path / "no" / "c.json")
+    assert outcome.status == 2
+    assert "no folder" in outcome.stderr
+    assert "relax" not in outcome.stderr
