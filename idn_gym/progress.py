@@ -43,3 +43,14 @@ class PlayProgress:
         elif played == slots:
             seconds = time.perf_counter() - self._began[agent]
             print(f"{agent}: {slots} slots in {seconds:.1f} s", file=sys.stderr)
+
+
+class StreamProgress(PlayProgress):
+    """A context manager to pass as `progress` to `sweep.run`: one bar on a terminal, a line per stream elsewhere."""
+
+    def __call__(self, agent: str, played: int, slots: int) -> None:
+        """Note that a stream is done (what is said of it), and how many of how many are."""
+        if self._bars:
+            super().__call__("streams", played, slots)
+        else:
+            print(f"{played}/{slots} {agent}", file=sys.stderr)

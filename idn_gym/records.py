@@ -105,7 +105,7 @@ def write_text(path: Path, text: str) -> None:
 
 def read_result(network: Network, folder: Path, agent: AgentSpec) -> Result:
     """Read back what a completed agent left; the summary is computed anew from ``slots.csv``."""
-    kept = _read_json(folder / "result.json")
+    kept = read_json(folder / "result.json")
     table = read_slots(folder / "slots.csv")
     changes = _read_changes(network, folder / "allocations.csv")
     known = (agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, changes)
@@ -128,7 +128,7 @@ def _begin(
     if output.exists() and not output.is_dir():
         raise IdnError(f"{output}: is a file; --output takes a folder")
     if (output / "run.json").exists() and resume:
-        kept = _read_json(output / "run.json")
+        kept = read_json(output / "run.json")
         differing = [key for key in about if kept.get(key) != about[key]]
         files = ("requests.csv", "capacities.csv")
         differing += [name for name in files if not _holds(output / name, stream.get(name))]
@@ -147,7 +147,8 @@ def _begin(
     write_text(output / "run.json", json.dumps(about, indent=1) + "\n")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a record."""
     values = parse_json(read_text(path), str(path))
     if not isinstance(values, dict):
         raise IdnError(f"{path}: {str(values)[:60]}; not what a run writes")
@@ -204,7 +205,7 @@ def read_fractional(network: Network, path: Path) -> FloatArray | None:
     """(P,) the average state in a ``fractional.json``; None where there is no such file."""
     if not path.exists():
         return None
-    held = _read_json(path)
+    held = read_json(path)
     pairs = zip(network.placement_node.tolist(), network.placement_model.tolist(), strict=True)
     return np.array([held[network.node_names[v]][network.model_names[m]] for v, m in pairs])
 

@@ -21,14 +21,16 @@ NonNegative = Annotated[float, Field(ge=0.0, le=1e15)]
 Positive = Annotated[float, Field(gt=0.0, le=1e15)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 # Strict mode refuses a list where a tuple is meant; files only have lists, so that one check is off.
-_AsTuple = Strict(False)
+AsTuple = Strict(False)
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Part of a file: unknown keys and values of another type are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Profile(_Section):
+class Profile(Section):
     """How a model runs on one kind of processor: size in MB, delay in ms, throughput in requests/s."""
 
     size: Positive
@@ -36,7 +38,7 @@ class Profile(_Section):
     throughput: NonNegative
 
 
-class Model(_Section):
+class Model(Section):
     """A model (variant) of one task; accuracy in percentage points. It runs on the processors it has a profile for."""
 
     name: Name
@@ -45,7 +47,7 @@ class Model(_Section):
     profiles: Annotated[dict[Name, Profile], Field(min_length=1)]
 
 
-class Node(_Section):
+class Node(Section):
     """A compute node: budget in MB; `repository` lists the models it holds permanently, outside the budget."""
 
     name: Name
@@ -53,10 +55,10 @@ class Node(_Section):
     budget: NonNegative = 0.0
     tier: Annotated[int, Field(ge=0, le=1000)] | None = None
     entry: bool = False
-    repository: Annotated[tuple[Name, ...], _AsTuple, Field(min_length=1)] | None = None
+    repository: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = None
 
 
-class Link(_Section):
+class Link(Section):
     """An undirected link; latency is the round trip in ms."""
 
     source: Name
@@ -64,14 +66,14 @@ class Link(_Section):
     latency: NonNegative
 
 
-class Request(_Section):
+class Request(Section):
     """A request type: a task and the path from its entry node to a repository."""
 
     task: Name
-    path: Annotated[tuple[Name, ...], _AsTuple, Field(min_length=1)]
+    path: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]
 
 
-class Outages(_Section):
+class Outages(Section):
     """Nodes lose all but `remaining` of their capacity: `probability` to fail per slot, `duration` slots on average."""
 
     kind: Literal["outages"]
@@ -80,7 +82,7 @@ class Outages(_Section):
     remaining: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
-class ConstantCapacity(_Section):
+class ConstantCapacity(Section):
     """Every placement has its nominal capacity in every slot."""
 
     kind: Literal["constant"]
@@ -89,14 +91,14 @@ class ConstantCapacity(_Section):
 Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
 
 
-class Diurnal(_Section):
+class Diurnal(Section):
     """The rate swings around its mean: times 1 + amplitude x sin(2 pi slot / period)."""
 
     amplitude: Annotated[float, Field(ge=0.0, le=1.0)]
     period: Annotated[float, Field(gt=1.0, le=1e9)]  # slots
 
 
-class Flash(_Section):
+class Flash(Section):
     """Crowds: with `probability` one starts in a slot, at an entry node drawn evenly, whose rate it multiplies.
 
     It lasts `duration` slots on average (geometric), and adds to the total rate. A node has one crowd at a time.
@@ -107,7 +109,7 @@ class Flash(_Section):
     factor: Annotated[float, Field(ge=1.0, le=1e6)]
 
 
-class _Drawn(_Section):
+class _Drawn(Section):
     kind: Literal["zipf", "burst"]
     rate: NonNegative
     exponent: Annotated[float, Field(ge=0.0, le=100.0)] = 1.2
@@ -154,7 +156,7 @@ class Burst(_Drawn):
     per: Literal["type", "task"] | None = None
 
 
-class Adversary(_Section):
+class Adversary(Section):
     """All requests of a slot, `rate` x slot_seconds of them, go to the type that a greedy victim is worst prepared for.
 
     The victim is the last-batch greedy rule with this `keep`. Types it is equally ill prepared for are drawn by
@@ -167,7 +169,7 @@ class Adversary(_Section):
     keep: Annotated[float, Field(ge=0.0, le=1e6)] = 0.5
 
 
-class Replay(_Section):
+class Replay(Section):
     """A trace file, and a capacity file where capacities vary; paths are relative to the scenario file."""
 
     kind: Literal["trace"]
@@ -178,7 +180,7 @@ class Replay(_Section):
 Workload = Annotated[Zipf | Burst | Adversary | Replay, Field(discriminator="kind")]
 
 
-class Scenario(_Section):
+class Scenario(Section):
     """Everything needed, with a seed, to reproduce a run. Immutable; valid once it exists."""
 
     format: Literal["idn-gym/scenario-1"]
@@ -187,11 +189,11 @@ class Scenario(_Section):
     horizon: Count = 600
     replicas: Annotated[int, Field(ge=1, le=1000)] = 1
     accuracy_weight: NonNegative = 1.0
-    tasks: Annotated[tuple[Name, ...], _AsTuple, Field(min_length=1)]
-    models: Annotated[tuple[Model, ...], _AsTuple, Field(min_length=1)]
-    nodes: Annotated[tuple[Node, ...], _AsTuple, Field(min_length=1)]
-    links: Annotated[tuple[Link, ...], _AsTuple, Field(min_length=1)] | None = None
-    requests: Annotated[tuple[Request, ...], _AsTuple, Field(min_length=1)] | None = None
+    tasks: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]
+    models: Annotated[tuple[Model, ...], AsTuple, Field(min_length=1)]
+    nodes: Annotated[tuple[Node, ...], AsTuple, Field(min_length=1)]
+    links: Annotated[tuple[Link, ...], AsTuple, Field(min_length=1)] | None = None
+    requests: Annotated[tuple[Request, ...], AsTuple, Field(min_length=1)] | None = None
     workload: Workload | None = None
     provenance: dict[Name, str] = {}
 
@@ -201,7 +203,7 @@ class Scenario(_Section):
 
         found = faults(self)
         if found:
-            raise PydanticCustomError("rules", "{text}", {"text": _sentence(found), "faults": found})
+            raise PydanticCustomError("rules", "{text}", {"text": sentence(found), "faults": found})
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -233,10 +235,11 @@ def parse(data: Any, source: str) -> Scenario:
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
-        raise IdnError(f"{source}: {_sentence(_faults_of(error, data))}") from None
+        raise IdnError(f"{source}: {sentence(faults_of(error, data, Scenario))}") from None
 
 
-def _faults_of(error: ValidationError, data: dict[str, Any]) -> list[str]:
+def faults_of(error: ValidationError, data: dict[str, Any], file: type[Section]) -> list[str]:
+    """What pydantic found wrong with the data of a kind of file, each fault as key, value and what is allowed."""
     found: list[str] = []
     for item in error.errors(include_url=False):
         context = item.get("ctx", {})
@@ -246,7 +249,7 @@ def _faults_of(error: ValidationError, data: dict[str, Any]) -> list[str]:
         key = _dotted(item["loc"], data)
         match item["type"]:
             case "extra_forbidden":
-                found.append(f"{key}: unknown key; allowed: {', '.join(_section(item['loc']).model_fields)}")
+                found.append(f"{key}: unknown key; allowed: {', '.join(_section(item['loc'], file).model_fields)}")
             case "missing":
                 found.append(f"{key}: missing")
             case "sliding":
@@ -265,9 +268,9 @@ def _faults_of(error: ValidationError, data: dict[str, Any]) -> list[str]:
     return found
 
 
-def _section(location: tuple[int | str, ...]) -> type[_Section]:
+def _section(location: tuple[int | str, ...], file: type[Section]) -> type[Section]:
     """The section of the key that a location ends with."""
-    here: list[type[_Section]] = [Scenario]
+    here = [file]
     for step in location[:-1]:
         field = here[0].model_fields.get(str(step))
         if len(here) > 1:  # a union: the step is its tag, not a key
@@ -277,9 +280,9 @@ def _section(location: tuple[int | str, ...]) -> type[_Section]:
     return here[0]
 
 
-def _sections(annotation: Any) -> list[type[_Section]]:
+def _sections(annotation: Any) -> list[type[Section]]:
     """The sections that an annotation names, however deep."""
-    if isinstance(annotation, type) and issubclass(annotation, _Section):
+    if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [section for part in get_args(annotation) for section in _sections(part)]
 
@@ -302,7 +305,8 @@ def _dotted(location: tuple[int | str, ...], data: Any) -> str:
     return ".".join(part if part.isprintable() else _shown(part) for part in parts) if parts else "scenario"
 
 
-def _sentence(found: list[str]) -> str:
+def sentence(found: list[str]) -> str:
+    """The first fault, and how many more there are."""
     return found[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
 
 

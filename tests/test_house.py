@@ -23,7 +23,7 @@ from command_line import PATIENCE, environment
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"idn_gym": ROOT / "idn_gym", "idn_agents": ROOT / "agents" / "idn_agents"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = ("torch", "matplotlib", "stable_baselines3", "sb3_contrib", "highspy", "tensorboard")
+EXTRAS = ("torch", "matplotlib", "stable_baselines3", "sb3_contrib", "highspy", "tensorboard", "ray")
 
 DOORS = r"idn_gym\.batched(\..*)?|idn_gym\.sb3|idn_agents\.infida_batch"  # modules about an extra may import it at once
 
@@ -36,6 +36,7 @@ LAYERS = (
     ("env", "batched"),
     ("experiment",),
     ("records",),
+    ("sweep", "sweep_file"),
     ("cli",),
 )
 
@@ -214,7 +215,7 @@ class TestEntryPoints:
 
         agent = plugins.make_agent(name, {})
         assert isinstance(agent, Agent)
-        in_hindsight = name in ("infida-offline", "static-greedy", "optimum")
+        in_hindsight = name in ("infida-offline", "static-greedy", "optimum", "dynamic-optimum")
         assert getattr(agent, "hindsight", False) is in_hindsight
         assert callable(getattr(agent, "fit", None)) is in_hindsight
 
