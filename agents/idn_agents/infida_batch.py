@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from idn_gym import batched
 from idn_gym.errors import IdnError
 from idn_gym.kernels.threads import over_rows
 from idn_gym.network import Network
-from idn_gym.typing import IntArray
+from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 Tensor = torch.Tensor
+_CACHE = 2**24  # bytes of states, gradients and uniforms that a processor keeps at hand
 
 
 class InfidaBatch:
@@ -62,20 +63,13 @@ class InfidaBatch:
         self._device_generator = torch.Generator(self.device)
         self._device_generator.manual_seed(int(generator(seeds[0]).integers(2**63)))
         mass = state_mass(network, self._agents[0].residual)
-        self._steps = _Steps(
-            network,
-            [agent.rate for agent in self._agents],
-            [agent.scale for agent in self._agents],
-            self._tensor(mass).double() if self.device.type != "mps" else self._tensor(mass),
-            _Library(self._backend),
-            self._tensor,
-        )
         self._log_state = self._tensor(start(network, mass)).expand(rows, -1).contiguous()
         self.fractional = torch.exp(self._log_state)
-        self._gain = self._log_state.new_empty(rows)
-        self._gradient = torch.empty_like(self._log_state)
         self._allocation = torch.zeros(rows, network.P, dtype=torch.int8, device=self.device)
-        self._uniforms = torch.empty(rows, network.P, dtype=self._dtype, device=self.device)
+        self._parts = list(self._shares(network.P))
+        self._steps = [self._step_sizes(part, mass) for part in self._parts]
+        self._gain = self._log_state.new_empty(self._parts[0].stop)
+        self._gradient, self._uniforms = (self._log_state.new_empty(self._parts[0].stop, network.P) for _ in range(2))
         self._slot = 0
         self._next_refresh = np.zeros(rows, dtype=np.int64)  # what is due is known without asking the device
         self._period = np.array([agent.first_period for agent in self._agents])
@@ -83,49 +77,74 @@ class InfidaBatch:
 
     def act(self, observation: Mapping[str, Tensor]) -> Tensor:
         """(B, P) int8, feasible, for the coming slot; the first observation has zero requests."""
-        if self._slot > 0:
-            batched.gain_and_subgradient(
-                self._network,
-                self._of_dtype(observation["requests"]),
-                self._of_dtype(observation["capacities"]),
-                self.fractional,
-                out=(self._gain, self._gradient),
-                backend=self._backend,
-                check=False,
-            )
-            update(
-                self._network, self._log_state, self._gradient, self._steps, out=self._log_state, state=self.fractional
-            )
+        requests, capacities = (self._of_dtype(observation[key]) for key in ("requests", "capacities"))
         due = self._next_refresh == self._slot
-        if due.any():
-            self._round(due)
-            self._next_refresh[due] += self._period[due]
-            self._period[due] = np.minimum(self._period[due] + 1, self._longest[due])
+        for part, steps in zip(self._parts, self._steps, strict=True):
+            if self._slot > 0:
+                self._learn(part, steps, requests, capacities)
+            if due[part].any():
+                self._round(part, due[part])
+        self._next_refresh[due] += self._period[due]
+        self._period[due] = np.minimum(self._period[due] + 1, self._longest[due])
         self._slot += 1
-        return self._allocation.clone()
+        if self.device.type != "cpu":
+            return self._allocation.clone()
+        return torch.from_numpy(self._allocation.numpy().copy())  # PyTorch's threads would spin beside the kernels'
 
-    def _round(self, due: IntArray) -> None:
+    def _shares(self, width: int) -> Iterator[slice]:
+        """The rows, in parts that go through a whole slot while they are in the cache; all at once on a device."""
+        rows, kept = len(self._agents), 4 * width * self._log_state.element_size()
+        share = rows if self.device.type != "cpu" else max(1, _CACHE // kept)
+        return (slice(first, min(first + share, rows)) for first in range(0, rows, share))
+
+    def _step_sizes(self, part: slice, mass: FloatArray) -> _Steps:
+        agents = self._agents[part]
+        return _Steps(
+            self._network,
+            [agent.rate for agent in agents],
+            [agent.scale for agent in agents],
+            self._tensor(mass).double() if self.device.type != "mps" else self._tensor(mass),
+            _Library(self._backend),
+            self._tensor,
+        )
+
+    def _learn(self, part: slice, steps: _Steps, requests: Tensor, capacities: Tensor) -> None:
+        log_state, state = self._log_state[part], self.fractional[part]
+        gradient = self._gradient[: len(state)]
+        batched.gain_and_subgradient(
+            self._network,
+            requests[part] if len(requests) > 1 else requests,
+            capacities[part] if len(capacities) > 1 else capacities,
+            state,
+            out=(self._gain[: len(state)], gradient),
+            backend=self._backend,
+            check=False,
+        )
+        update(self._network, log_state, gradient, steps, out=log_state, state=state)
+
+    def _round(self, part: slice, due: BoolArray) -> None:
         residual: Any = self._agents[0].residual
         keywords: dict[str, Any] = {"residual": residual, "backend": self._backend, "check": False}
-        if due.all():
-            uniforms = self._draw(np.arange(len(due)))
-            batched.round_dependent(self._network, self.fractional, uniforms, out=self._allocation, **keywords)
-            return
         rows = np.flatnonzero(due)
+        uniforms = self._draw(part.start + rows)
+        state, allocation = self.fractional[part], self._allocation[part]
+        if due.all():
+            batched.round_dependent(self._network, state, uniforms, out=allocation, **keywords)
+            return
         where = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        rounded = batched.round_dependent(self._network, self.fractional[where], self._draw(rows), **keywords)
-        self._allocation[where] = rounded
+        allocation[where] = batched.round_dependent(self._network, state[where], uniforms, **keywords)
 
     def _draw(self, rows: IntArray) -> Tensor:
         """(n, P) uniforms in [0, 1), of which a rounding uses what it needs."""
+        uniforms = self._uniforms[: len(rows)]
         if not self._drawn_by_numpy:
-            return self._uniforms[: len(rows)].uniform_(generator=self._device_generator)
-        drawn = torch.empty(len(rows), self._network.P, dtype=self._dtype)
+            return uniforms.uniform_(generator=self._device_generator)
+        drawn = uniforms if self.device.type == "cpu" else torch.empty(uniforms.shape, dtype=self._dtype)
         array, generators = drawn.numpy(), [self._generators[row] for row in rows.tolist()]
 
         def work(first: int, stop: int) -> None:
             for i in range(first, stop):
-                generators[i].random(out=array[i], dtype=array.dtype)
+                _fill_uniform(generators[i], array[i])
 
         over_rows(len(rows), self._network.P, work)
         return drawn.to(self.device, non_blocking=True)
@@ -137,6 +156,15 @@ class InfidaBatch:
         """As rows of the states' dtype; one row, where it is the same row B times."""
         values = values[:1] if values.ndim == 2 and values.stride(0) == 0 else values
         return values.to(self.device, self._dtype)
+
+
+def _fill_uniform(generator: np.random.Generator, out: FloatArray) -> None:
+    """Uniforms in [0, 1); those in float32 are NumPy's own as well, in half the time."""
+    if out.dtype == np.float64:
+        generator.random(out=out)
+        return
+    bits = generator.bit_generator.random_raw((len(out) + 1) // 2).astype("<u8", copy=False).view("<u4")
+    np.multiply((bits[: len(out)] >> 8).astype(np.float32), np.float32(2.0**-24), out=out)
 
 
 class _Steps(StepSizes):

@@ -92,26 +92,36 @@ def _memory(tables, allocation, before, first, stop, in_use, loaded):
                     loaded[b] += tables.sizes[p]
 
 
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _in_use(sizes, placed):
+    total = 0.0
+    for i in range(len(sizes)):
+        total += sizes[i] * placed[i]
+    return total
+
+
 @_jit
 def _fill(sizes, priority, start, stop, room, candidates, packed):
     """Place the best of what still fits until nothing does; what has no room now never has again."""
     n = 0
-    for p in range(start, stop):
-        if packed[p] == 0 and priority[p] > -np.inf and sizes[p] <= room:
+    best = -1
+    for p in range(np.int64(start), np.int64(stop)):
+        if packed[p] == 0 and sizes[p] <= room and priority[p] > -np.inf:
             candidates[n] = p
             n += 1
-    while n > 0:
-        best = candidates[0]
-        for c in range(1, n):
-            if priority[candidates[c]] > priority[best]:
-                best = candidates[c]
-        packed[best] = 1
-        room -= sizes[best]
-        kept = 0
+            if best < 0 or priority[p] > priority[best]:
+                best = p
+    while best >= 0:
+        placed, best, kept = best, -1, 0
+        packed[placed] = 1
+        room -= sizes[placed]
         for c in range(n):
-            if candidates[c] != best and sizes[candidates[c]] <= room:
-                candidates[kept] = candidates[c]
+            p = candidates[c]
+            if p != placed and sizes[p] <= room:
+                candidates[kept] = p
                 kept += 1
+                if best < 0 or priority[p] > priority[best]:
+                    best = p
         n = kept
 
 
@@ -177,10 +187,7 @@ def _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, r
             if carried >= 0 and not drop and last_coin * size < held:
                 x[carried] = 1
             if drop:
-                room = budget[v] * (1.0 + BUDGET_SLACK)
-                for p in range(start, end):
-                    if x[p]:
-                        room -= sizes[p]
+                room = budget[v] * (1.0 + BUDGET_SLACK) - _in_use(sizes[start:end], x[start:end])
                 for p in range(start, end):
                     if sizes[p] <= room:
                         mb[p] = y[p] / sizes[p]

@@ -22,7 +22,7 @@ from idn_gym.typing import FloatArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 # stands for 1/0 where no request comes by: the share is then 1 wherever there is any capacity, and unused
-_NO_LOAD = 1e300
+_NO_LOAD = 1e30
 
 
 class Served(NamedTuple):
@@ -134,14 +134,14 @@ def _share(tables, capacities, load, p):
 def _gain_and_subgradient(tables, requests, capacities, allocation, covered, first, stop, gain, gradient):
     placements = allocation.shape[1]
     load = np.empty(tables.groups + 1)
-    share = np.empty(placements, dtype=allocation.dtype)
-    w, saved = np.empty(placements), np.empty(placements)
+    share, w, saved = np.empty_like(allocation[0]), np.empty_like(allocation[0]), np.empty_like(allocation[0])
     for b in range(first, stop):
         r, capacity, y, g = _row(requests, b), _row(capacities, b), _row(allocation, b), gradient[b]
         _reciprocal_load(tables, r, load)
         for p in range(placements):  # apart from the next loop, so that both become vector instructions
-            share[p] = _share(tables, capacity, load, p)
+            share[p] = load[tables.placement_group[p]]
         for p in range(placements):
+            share[p] = min(1.0, capacity[p] * share[p])
             w[p] = share[p] * y[p]
             saved[p] = 0.0
         total = 0.0
