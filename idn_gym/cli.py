@@ -199,7 +199,7 @@ def run(
 ) -> None:
     """Let agents face one and the same request stream, and compare them."""
     from idn_gym import tables
-    from idn_gym.experiment import AgentSpec, RunSpec, static_bound
+    from idn_gym.experiment import AgentSpec, RunSpec, bound_shares
     from idn_gym.progress import PlayProgress
     from idn_gym.records import run as run_specs
     from idn_gym.scenario_file import load_scenario
@@ -212,12 +212,12 @@ def run(
     with PlayProgress() as progress:
         _, stream, results = run_specs(specs, output, resume, _command(), progress, plots)
     if as_json:
-        rows = [result.row() for result in results]
+        rows = [{**result.row(), **bound_shares(result, results)} for result in results]
         print_json({"scenario": loaded.name, "slots": stream.slots, "seed": seed, "agents": rows})
         return
     title = f"{loaded.name}, {stream.slots} slots, seed {seed}, {int(stream.requests.sum()):,} requests"
     console = tables.console()
-    console.print(tables.results(results, title, static_bound(results)))
+    console.print(tables.results(results, title))
     if output is not None:
         console.print(f"records and plots in {output}", soft_wrap=True)
 

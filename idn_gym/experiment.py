@@ -126,9 +126,29 @@ class Result:
 
 
 def static_bound(results: Sequence[Result]) -> float | None:
-    """Total gain in ms that no static allocation exceeds on the stream of these runs, where an agent has proven one."""
-    bounds = [result.info["bound"] for result in results if "bound" in result.info]
-    return min(bounds) if bounds else None
+    """Certified gain in ms that no static allocation exceeds on the stream of these runs, where an agent proved one."""
+    return _least(results, "certified_bound")
+
+
+def dynamic_bound(results: Sequence[Result]) -> float | None:
+    """The same for allocations that change with the phases of the stream."""
+    return _least(results, "dynamic_bound")
+
+
+def bound_shares(result: Result, results: Sequence[Result]) -> dict[str, float]:
+    """The part of each proven bound that a run gained; keys `of_bound` and `of_dynamic_bound`, where there is one."""
+    bounds = {"of_bound": static_bound(results), "of_dynamic_bound": dynamic_bound(results)}
+    return {key: result.summary.gain / bound for key, bound in bounds.items() if bound}
+
+
+def best_static(results: Sequence[Result]) -> Result | None:
+    """The agent in hindsight that gained most with one allocation throughout, if there is one."""
+    static = [result for result in results if result.hindsight and len(result.changes) == 1]
+    return max(static, key=lambda result: result.summary.gain, default=None)
+
+
+def _least(results: Sequence[Result], key: str) -> float | None:
+    return min((result.info[key] for result in results if key in result.info), default=None)
 
 
 def play(network: Network, trace: Trace, spec: AgentSpec, seed: int, progress: Progress = silent) -> Result:

@@ -68,3 +68,8 @@ def running_ntag(gain: FloatArray, requests: FloatArray) -> FloatArray:
     busy = requests > 0
     each = np.divide(gain, requests, out=np.zeros_like(gain), where=busy)
     return np.cumsum(each) / np.maximum(np.cumsum(busy), 1)
+
+
+def regret(gain: FloatArray, comparator: FloatArray) -> FloatArray:
+    """(T,) gain in ms that a comparator is ahead by, summed over the slots so far. paper.md section 2, psi = 1."""
+    return np.cumsum(comparator - gain)

@@ -69,6 +69,26 @@ def gain_over_time(
     _lines(values, "gain per request (ms)", target, hindsight, None, shaded, title)
 
 
+def regret_over_time(
+    series: Mapping[str, Sequence[float] | FloatArray],
+    target: Target,
+    *,
+    comparator: str,
+    hindsight: Collection[str] = (),
+    title: str = "",
+) -> None:
+    """Plot how far each agent is behind the best static allocation in hindsight, summed over the slots so far.
+
+    Parameters
+    ----------
+    series : agent -> (T,) regret so far, per request of the whole run, in ms; below 0 the agent is ahead.
+    comparator : name of the one whose regret is 0; other parameters as `ntag_over_time`.
+    """
+    values = {agent: np.asarray(regrets, dtype=np.float64) for agent, regrets in series.items()}
+    label = f"regret so far against {comparator}, per request of the run (ms)"
+    _lines(values, label, target, hindsight, None, None, title)
+
+
 def _lines(
     series: Mapping[str, FloatArray],
     label: str,

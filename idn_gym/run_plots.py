@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from idn_gym import plots
-from idn_gym.experiment import Result, static_bound
+from idn_gym.experiment import Result, best_static, static_bound
 from idn_gym.figures import require_matplotlib
+from idn_gym.metrics import regret
 from idn_gym.network import Network
 from idn_gym.records import atomic
 from idn_gym.trace import Trace
@@ -20,7 +21,10 @@ require_matplotlib()  # a missing matplotlib is told before the agents play, not
 
 
 def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]) -> None:
-    """Write ``ntag.png``, ``latency-inaccuracy.png`` and ``allocation.png`` for the agents of a run."""
+    """Write ``ntag.png``, ``latency-inaccuracy.png`` and ``allocation.png`` for the agents of a run.
+
+    Where one of them is static in hindsight, also ``regret.png`` against the best such.
+    """
     title = f"{network.scenario.name}, {trace.slots} slots"
     total = trace.requests.sum(axis=1)
     each = np.divide(1.0, total, out=np.full_like(total, np.nan), where=total > 0)
@@ -37,6 +41,16 @@ def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]
     with atomic(output / "latency-inaccuracy.png") as file:
         rows = [{**result.row(), "agent": label[result]} for result in results]
         plots.latency_against_inaccuracy(rows, file, title=title)
+    comparator = best_static(results)
+    if comparator is not None and len(results) > 1 and total.any():
+        with atomic(output / "regret.png") as file:
+            plots.regret_over_time(
+                {label[result]: regret(result.table.gain, comparator.table.gain) / total.sum() for result in results},
+                file,
+                comparator=label[comparator],
+                hindsight=[label[result] for result in results if result.hindsight],
+                title=title,
+            )
     tiers: list[str] = []
     shares = {}
     for result in results:

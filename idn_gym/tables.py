@@ -9,10 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from idn_gym.experiment import Result
+from idn_gym.experiment import Result, bound_shares, dynamic_bound, static_bound
 from idn_gym.network import Network
 from idn_gym.scenario import Model, Scenario
 
+_SHARES = {"of_bound": "of bound", "of_dynamic_bound": "of dynamic"}  # key -> column
 SIZES = ("V", "M", "P", "R", "K")
 
 
@@ -96,32 +97,36 @@ def evaluation(document: dict[str, Any]) -> Table:
     return table
 
 
-def results(rows: Sequence[Result], title: str, bound: float | None) -> Table:
-    """The comparison of agents; with each one's share of the bound on the static optimum, where that was proven."""
+def results(rows: Sequence[Result], title: str) -> Table:
+    """The comparison of agents; with each one's share of the bounds in hindsight, where those were proven."""
+    bounds = {"of_bound": static_bound(rows), "of_dynamic_bound": dynamic_bound(rows)}
     columns = ["agent", "NTAG ms", "latency ms", "inaccuracy pp", "updates MB/slot", "seconds"]
     if any(result.summary.fractional_ntag is not None for result in rows):
         columns.insert(2, "fractional")
-    if bound:
-        columns.insert(2, "of bound")
+    columns[2:2] = [_SHARES[key] for key, bound in bounds.items() if bound]
     table = _table(title, *columns)
     for result in sorted(rows, key=lambda result: -result.summary.gain):
         summary = result.summary
         cells = {
             "agent": str(result.agent) + (" *" if result.hindsight else ""),
             "NTAG ms": f"{summary.ntag:.3f}",
-            "of bound": f"{summary.gain / bound:.2%}" if bound else "",
             "fractional": "" if summary.fractional_ntag is None else f"{summary.fractional_ntag:.3f}",
             "latency ms": f"{summary.latency_ms:.2f}",
             "inaccuracy pp": f"{summary.inaccuracy:.2f}",
             "updates MB/slot": f"{summary.model_update_mb:,.0f}",
             "seconds": f"{result.seconds:.2f}",
-        }
+        } | {_SHARES[key]: f"{share:.2%}" for key, share in bound_shares(result, rows).items()}
         table.add_row(*(cells[column] for column in columns))
-    table.caption = "* in hindsight: has seen the whole stream, and holds one allocation throughout"
-    if bound:
+    table.caption = "* in hindsight: has seen the whole stream"
+    if bounds["of_bound"]:
         table.caption += (
-            f"\nof bound: total gain over {bound:.6g} ms, which no static allocation exceeds; an online agent may"
+            f"\nof bound: total gain over {bounds['of_bound']:.6g} ms, which no static allocation exceeds, certified; "
+            "an online agent may"
         )
+    else:
+        table.caption += "\nwith --agent optimum: each one's share of a certified bound on static allocations"
+    if bounds["of_dynamic_bound"]:
+        table.caption += f"\nof dynamic: over {bounds['of_dynamic_bound']:.6g} ms, for allocations that change by phase"
     return table
 
 

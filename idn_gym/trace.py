@@ -39,6 +39,12 @@ class Trace:
         """(P,) capacities in force in a slot."""
         return self.capacities[slot if len(self.capacities) > 1 else 0]
 
+    def part(self, first: int, stop: int) -> Trace:
+        """The slots from `first` to before `stop`, as a trace of their own."""
+        return Trace(
+            self.requests[first:stop], self.capacities[first:stop] if len(self.capacities) > 1 else self.capacities
+        )
+
     def head(self, slots: int) -> Trace:
         """The first slots of the trace.
 
@@ -49,7 +55,7 @@ class Trace:
         """
         if slots > self.slots:
             raise IdnError(f"{slots} slots asked for; the trace has {self.slots}")
-        return Trace(self.requests[:slots], self.capacities[: slots if len(self.capacities) > 1 else 1])
+        return self.part(0, slots)
 
 
 def read_trace(network: Network, requests: Path, capacities: Path | None = None) -> Trace:

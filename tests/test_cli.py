@@ -440,7 +440,7 @@ class TestRun:
         assert (ran["scenario"], ran["slots"], ran["seed"]) == ("tiny", 5, 3)
         assert [row["agent"] for row in ran["agents"]] == list(self.AGENTS)
         assert all(set(row) >= ROW for row in ran["agents"])
-        assert all(set(row) <= ROW | {"fractional_ntag"} for row in ran["agents"])
+        assert all(set(row) <= ROW | {"fractional_ntag", "of_bound", "of_dynamic_bound"} for row in ran["agents"])
         fractional = {row["agent"] for row in ran["agents"] if "fractional_ntag" in row}
         assert fractional == {"infida:refresh=4,learning_rate=theory"}
         # progress is on stderr, and nothing else: no warning either

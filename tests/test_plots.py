@@ -29,6 +29,7 @@ PLOTS: dict[str, Callable[[plots.Target], None]] = {
     "points": lambda target: plots.latency_against_inaccuracy(ROWS, target, title="ten agents"),
     "one point": lambda target: plots.latency_against_inaccuracy(ROWS[:1], target),
     "tiers": lambda target: plots.allocation_per_tier(SHARES, ["tier 1", "tier 2"], target, title="six agents"),
+    "regret": lambda target: plots.regret_over_time(SERIES, target, comparator="agent-1", hindsight=["agent-1"]),
     "one panel": lambda target: plots.allocation_per_tier({"a": {"$_": [1.0]}}, ["tier 1"], target),
 }
 

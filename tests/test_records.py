@@ -36,7 +36,7 @@ SLOTS, SEED = 30, 5
 OUTAGES = "workload.capacity={kind: outages, probability: 0.3, duration: 2, remaining: 0.25}"
 COLUMNS = ["slot", "requests", "gain", "cost", "latency_ms", "inaccuracy", "model_update_mb"]
 SUMMARY = {"ntag", "gain", "latency_ms", "inaccuracy", "model_update_mb"}
-PLOTS = {"ntag.png", "latency-inaccuracy.png", "allocation.png"}
+PLOTS = {"ntag.png", "regret.png", "latency-inaccuracy.png", "allocation.png"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
