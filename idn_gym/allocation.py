@@ -6,7 +6,7 @@ the fast twins; `pack` is the one routine that turns a priority into a feasible 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -97,6 +97,12 @@ def project(network: Network, log_h: FloatArray, mass: FloatArray) -> FloatArray
     return log_y
 
 
+def refuse_residual(residual: str) -> None:
+    """Raise unless it is one of `Residual`."""
+    if residual not in get_args(Residual):
+        raise IdnError(f"residual: {residual!r}; allowed: {', '.join(map(repr, get_args(Residual)))}")
+
+
 def round_dependent(
     network: Network, allocation: FloatArray, uniforms: FloatArray, residual: Residual = "drop"
 ) -> IntArray:
@@ -113,8 +119,14 @@ def round_dependent(
         exceed the budget by less than the largest size. ``drop``: 0, then `pack` by y/s what still fits: always
         feasible. ``reserve``: as ``coin``, for a state that leaves the largest size of each node free.
 
+    Raises
+    ------
+    IdnError
+        If `residual` is none of these.
+
     Source: paper.md section 2, DepRound with knapsack weights.
     """
+    refuse_residual(residual)
     mb = network.sizes * np.asarray(allocation, dtype=np.float64)
     rounded = np.asarray(allocation) >= 1.0
     for v in range(network.V):

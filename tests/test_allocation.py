@@ -77,6 +77,8 @@ def test_kernel_memory() -> None:
     assert in_use.tolist() == [[5.0, 8.0, 0.0], [5.0, 8.0, 0.0]]
     assert loaded.tolist() == [9.0, 0.0]  # m0-0 and m1-0 are new; what leaves costs nothing
     assert kernels.memory(network, after, np.zeros_like(before))[1].tolist() == [13.0, 13.0]
+    with pytest.raises(IdnError, match=r"before: shape \(2, 3\); must be \(2, 4\)"):
+        kernels.memory(network, after, before[:, :3])
 
 
 def test_check_accepts_what_keeps_the_budgets() -> None:
@@ -356,6 +358,13 @@ def fractions(network: Network, generator: np.random.Generator, rows: int) -> np
     with np.errstate(divide="ignore", invalid="ignore"):
         shrink = np.where(used > network.budgets, network.budgets / used, 1.0)
     return y * shrink[:, network.placement_node]
+
+
+@pytest.mark.parametrize("rounding", [allocation.round_dependent, kernels.round_dependent])
+def test_rounding_refuses_another_residual(rounding: Any) -> None:
+    network = shelves(([1.0, 2.0], 2.0))
+    with pytest.raises(IdnError, match="residual: 'keep'; allowed: 'coin', 'drop', 'reserve'"):
+        rounding(network, np.zeros((1, 2)), np.zeros((1, 2)), "keep")
 
 
 @pytest.mark.parametrize("residual", RESIDUALS)

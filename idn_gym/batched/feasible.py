@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from idn_gym import kernels
-from idn_gym.allocation import Residual
+from idn_gym.allocation import Residual, refuse_residual
 from idn_gym.batched import arguments, portable, reference
 from idn_gym.batched.arguments import chosen, floating, per_node, refuse_out, refuse_values, tensor, wants_check
 from idn_gym.batched.tables import tables_of, triton_backend
@@ -155,8 +155,7 @@ def round_dependent(
     y = tensor("allocation", floating("allocation", allocation), allocation, network.P, lead=True)
     u = tensor("uniforms", uniforms, y, network.P, len(y), lead=True)
     nodes = per_node("budgets", budgets, network, y)
-    if residual not in ("coin", "drop", "reserve"):
-        raise IdnError(f"residual: {residual!r}; allowed: 'coin', 'drop', 'reserve'")
+    refuse_residual(residual)
     if out is not None:
         refuse_out("out", out, y.new_empty(0, dtype=torch.int8), tuple(y.shape))
     if wants_check(check, y.device):

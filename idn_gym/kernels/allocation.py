@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from idn_gym.allocation import Residual
+from idn_gym.allocation import Residual, refuse_residual
 from idn_gym.errors import IdnError
 from idn_gym.kernels.gain import _row
 from idn_gym.kernels.rows import node_rows, placement_rows
@@ -14,6 +14,7 @@ from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
+_sum = njit(cache=True, nogil=True, fastmath={"reassoc"})  # in any order, so that it becomes vector instructions
 
 
 def pack(
@@ -54,6 +55,7 @@ def round_dependent(
     budgets : (V,) or (B, V) MB, by default the network's.
     out : (B, P) int8 to fill; the other arrays are then read in their own dtype.
     """
+    refuse_residual(residual)
     dtype = np.float64 if out is None else None
     allocation = placement_rows(network, "allocation", allocation, dtype)
     uniforms = placement_rows(network, "uniforms", uniforms, dtype)
@@ -71,7 +73,16 @@ def round_dependent(
 
 
 def memory(network: Network, allocation: IntArray, before: IntArray) -> tuple[FloatArray, FloatArray]:
-    """(B, V) MB in use at each node and (B,) MB newly loaded since the allocation before, both (B, P) int8."""
+    """(B, V) MB in use at each node and (B,) MB newly loaded since the allocation before, both (B, P) int8.
+
+    Raises
+    ------
+    IdnError
+        If a shape differs.
+    """
+    for name, values in (("allocation", allocation), ("before", before)):
+        if values.shape != (len(allocation), network.P):
+            raise IdnError(f"{name}: shape {values.shape}; must be ({len(allocation)}, {network.P})")
     in_use, loaded = np.zeros((len(allocation), network.V)), np.zeros(len(allocation))
     tables = network.tables
 
@@ -82,17 +93,21 @@ def memory(network: Network, allocation: IntArray, before: IntArray) -> tuple[Fl
     return in_use, loaded
 
 
-@_jit
+@_sum
 def _memory(tables, allocation, before, first, stop, in_use, loaded):
     for b in range(first, stop):
-        for p in range(allocation.shape[1]):
-            if allocation[b, p]:
-                in_use[b, tables.placement_node[p]] += tables.sizes[p]
-                if not before[b, p]:
-                    loaded[b] += tables.sizes[p]
+        held, earlier = allocation[b], before[b]
+        for v in range(len(tables.node_start) - 1):
+            used, added = 0.0, 0.0
+            for p in range(tables.node_start[v], tables.node_start[v + 1]):
+                size = tables.sizes[p] * held[p]
+                used += size
+                added += size * (1 - earlier[p])
+            in_use[b, v] = used
+            loaded[b] += added
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
+@_sum
 def _in_use(sizes, placed):
     total = 0.0
     for i in range(len(sizes)):
