@@ -58,6 +58,16 @@ class Trace:
         return self.part(0, slots)
 
 
+def joined(traces: Sequence[Trace]) -> Trace:
+    """Traces one after the other as one."""
+    requests = np.concatenate([trace.requests for trace in traces])
+    first = traces[0].capacities
+    if all(len(trace.capacities) == 1 and (trace.capacities == first).all() for trace in traces):
+        return Trace(requests, first)
+    each = [np.broadcast_to(trace.capacities, (trace.slots, first.shape[1])) for trace in traces]
+    return Trace(requests, np.concatenate(each))
+
+
 def read_trace(network: Network, requests: Path, capacities: Path | None = None) -> Trace:
     """Read a request file (slot, task, source, requests) and, where capacities vary, a capacity file.
 

@@ -11,7 +11,7 @@ from idn_gym.errors import IdnError
 from idn_gym.network import Network
 from idn_gym.processes import Bursts, Crowds, Failures
 from idn_gym.scenario import Adversary, Burst, Outages, Replay, Zipf
-from idn_gym.trace import MOST_VALUES, Trace, read_trace
+from idn_gym.trace import MOST_VALUES, Trace, joined, read_trace
 from idn_gym.typing import FloatArray
 
 BLOCK = 64  # slots drawn at a time; part of the stream, since it orders the draws
@@ -33,8 +33,7 @@ def draw(network: Network, slots: int, seed: int) -> Trace:
         return replayed(network).head(slots)
     stream = Stream(network, np.random.default_rng(seed))
     blocks = [stream.next_block() for _ in range(-(-slots // BLOCK))]
-    capacities = [block.capacities for block in blocks] if len(blocks[0].capacities) > 1 else [blocks[0].capacities]
-    return Trace(np.concatenate([block.requests for block in blocks]), np.concatenate(capacities)).head(slots)
+    return joined(blocks).head(slots)
 
 
 def replayed(network: Network) -> Trace:

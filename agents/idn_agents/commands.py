@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +56,51 @@ def optimum(
     out.print(f"bound           {solution.bound:.9g} ms (gap {solution.gap:.4%})")
     out.print(f"certified bound {solution.certified_bound:.9g} ms, recomputable without a solver")
     out.print(f"fractional      {solution.fractional_gain:.9g} ms, at most {solution.fractional_bound:.9g} ms")
+    for node, models in allocation.items():
+        out.print(f"{node}: {', '.join(models)}", soft_wrap=True)
+
+
+def saa(
+    scenario: ScenarioName,
+    slots: Slots = None,
+    streams: Annotated[int, typer.Option(min=1, help="streams per sample")] = 4,
+    replications: Annotated[int, typer.Option(min=2, help="samples that the gap is estimated from")] = 10,
+    seed: Seed = 0,
+    gap: Annotated[float, typer.Option(min=0.0, max=1.0, help="stop each search within this relative gap")] = 0.005,
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for all searches together")] = None,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999999, help="of each interval")] = 0.95,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Best static allocation over a distribution of streams, and an interval on how far from optimal it is."""
+    from idn_agents.saa import estimate
+    from idn_gym.allocation_file import named
+    from idn_gym.network import Network
+    from idn_gym.scenario_file import load_scenario
+    from idn_gym.tables import console
+
+    network = Network.compile(load_scenario(scenario, overrides or ()))
+
+    def progress(done: int, replications: int, share: float) -> None:
+        print(f"replication {done} of {replications}: gap {share:.3%}", file=sys.stderr)
+
+    slots = slots or network.scenario.horizon
+    found = estimate(network, slots, streams, replications, seed, gap, time_limit, confidence, progress)
+    allocation = named(network, found.allocation)
+    if as_json:
+        figures = {key: value for key, value in asdict(found).items() if key != "allocation"}
+        print_json({**figures, "relative_limit": found.relative_limit, "allocation": allocation})
+        return
+    out, gained = console(), found.expected_gain
+    out.print(f"{network.scenario.name}, streams of {slots} slots: {replications} samples of {streams} streams")
+    out.print(
+        f"expected gain   {gained.mean:.6g} ms per stream, {confidence:.0%} in [{gained.low:.6g}, {gained.high:.6g}]"
+    )
+    out.print(f"expected bound  {found.expected_bound:.6g} ms, from certified bounds")
+    out.print(
+        f"gap             {found.gap:.6g} ms, below {found.gap_limit:.6g} ms ({found.relative_limit:.3%}) "
+        f"with confidence {confidence:.0%}"
+    )
     for node, models in allocation.items():
         out.print(f"{node}: {', '.join(models)}", soft_wrap=True)
 
