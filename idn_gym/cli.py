@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -28,7 +32,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdou
 Slots = Annotated[int | None, typer.Option(min=1, help="slots; default: the trace's, or the scenario's horizon")]
 Seed = Annotated[int, typer.Option(min=0, help="seed of the request stream and of the agents")]
 TraceFile = Annotated[Path | None, typer.Option("--trace", help="request file that replaces the workload")]
+Workers = Annotated[int | None, typer.Option(min=1, help="processes; default: one per core")]
+Address = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="run on this Ray cluster; auto, ray://HOST:PORT, or local")
+]
 CapacityFile = Annotated[Path | None, typer.Option("--capacities", help="capacity file that goes with the trace")]
+
+_ASIDE = ("--output", "--workers", "--address")  # options that say where and how fast, not what
+_NOTHING_TO_RESUME = "--resume: needs --output, the record folder to go on with"
 
 
 @app.command("list")
@@ -205,12 +216,12 @@ def run(
     from idn_gym.scenario_file import load_scenario
 
     if resume and output is None:
-        raise IdnError("--resume: needs --output, the record folder to go on with")
+        raise IdnError(_NOTHING_TO_RESUME)
     loaded = load_scenario(scenario, overrides or ())
     specs = [RunSpec(loaded, AgentSpec.parse(text), seed, slots, trace, capacities) for text in agent]
     plots = _plots() if output is not None else None
     with PlayProgress() as progress:
-        _, stream, results = run_specs(specs, output, resume, _command(), progress, plots)
+        _, stream, results = run_specs(specs, output, resume, typed_command(), progress, plots)
     if as_json:
         rows = [{**result.row(), **bound_shares(result, results)} for result in results]
         print_json({"scenario": loaded.name, "slots": stream.slots, "seed": seed, "agents": rows})
@@ -220,6 +231,33 @@ def run(
     console.print(tables.results(results, title))
     if output is not None:
         console.print(f"records and plots in {output}", soft_wrap=True)
+
+
+@app.command()
+def sweep(
+    grid: Annotated[Path, typer.Argument(help="sweep file: scenarios, agents, seeds, overrides; docs/sweeps.md")],
+    workers: Workers = None,
+    address: Address = None,
+    output: Annotated[Path | None, typer.Option(help="folder for the records and table.csv")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the interrupted sweep in --output")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run every combination of a sweep file, on several processes or a Ray cluster: records and one table."""
+    from idn_gym import sweep as sweeps
+    from idn_gym import tables
+    from idn_gym.progress import StreamProgress
+    from idn_gym.sweep_file import read_sweep
+
+    streams = read_sweep(grid)
+    with kept_or_temporary(output, resume) as folder, StreamProgress() as progress:
+        rows = sweeps.run(streams, folder, workers or cores(address), resume, address, typed_command(), progress)
+    if as_json:
+        print_json({"rows": rows})
+        return
+    console = tables.console()
+    console.print(tables.sweep(rows, f"{grid.name}: {len(streams)} streams, {len(rows)} runs"))
+    if output is not None:
+        console.print(f"records and table.csv in {output}", soft_wrap=True)
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -257,15 +295,34 @@ def _plots() -> Any:
     return plot_run
 
 
-def _command() -> list[str]:
-    """What was typed, without ``--output`` and ``--resume``: the same for a run and its resumption."""
-    typed, kept, skip = sys.argv[1:], [], False
-    for word in typed:
+@contextmanager
+def kept_or_temporary(output: Path | None, resume: bool) -> Iterator[Path]:
+    """The folder for records: the one asked for, or one that is deleted afterwards."""
+    if output is not None:
+        yield output
+        return
+    if resume:
+        raise IdnError(_NOTHING_TO_RESUME)
+    with TemporaryDirectory(prefix="idn-gym-") as folder:
+        yield Path(folder)
+
+
+def cores(address: str | None = None) -> int | None:
+    """Workers where nobody says how many: a process per core, or what a Ray cluster has room for."""
+    if address is not None and address != "local":
+        return None
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def typed_command() -> list[str]:
+    """What was typed, without what results do not depend on: the same for a run and its resumption."""
+    kept, skip = [], False
+    for word in sys.argv[1:]:
         if skip:
             skip = False
-        elif word == "--output":
+        elif word in _ASIDE:
             skip = True
-        elif word != "--resume" and not word.startswith("--output="):
+        elif word != "--resume" and word.partition("=")[0] not in _ASIDE:
             kept.append(word)
     return ["idn-gym", *kept]
 

@@ -172,7 +172,7 @@ def _rows(output: Path, stream: Stream) -> list[Row]:
     folder = output / stream.folder
     slots = records.read_json(folder / "run.json")["slots"]
     results = [records.read_json(folder / spec.agent.folder / "result.json") for spec in stream.runs]
-    bounds = [result["info"]["bound"] for result in results if "bound" in result["info"]]
+    bounds = [result["info"]["certified_bound"] for result in results if "certified_bound" in result["info"]]
     shared = {"static_bound": min(bounds)} if bounds else {}
     return [
         {

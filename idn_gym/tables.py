@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from idn_gym.experiment import Result, bound_shares, dynamic_bound, static_bound
+from idn_gym.intervals import mean_interval
+from idn_gym.metrics import Summary
 from idn_gym.network import Network
 from idn_gym.scenario import Model, Scenario
 
 _SHARES = {"of_bound": "of bound", "of_dynamic_bound": "of dynamic"}  # key -> column
 SIZES = ("V", "M", "P", "R", "K")
+_OF_A_RUN = {"agent", "seed", "slots", "seconds", "static_bound"} | {field.name for field in fields(Summary)}
 
 
 def console(stderr: bool = False) -> Console:
@@ -127,6 +131,27 @@ def results(rows: Sequence[Result], title: str) -> Table:
         table.caption += "\nwith --agent optimum: each one's share of a certified bound on static allocations"
     if bounds["of_dynamic_bound"]:
         table.caption += f"\nof dynamic: over {bounds['of_dynamic_bound']:.6g} ms, for allocations that change by phase"
+    return table
+
+
+def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table:
+    """The runs of a sweep, averaged over seeds: a row per agent and setting, with 95% intervals."""
+    labels = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _OF_A_RUN]
+    figures = {"NTAG ms": "ntag", "latency ms": "latency_ms", "inaccuracy pp": "inaccuracy"}
+    table = _table(title, *labels, "agent", "seeds", *figures, "updates MB/slot")
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(str([row["agent"], *(row.get(label) for label in labels)]), []).append(row)
+    for same in groups.values():
+        cells = [str(same[0].get(label, "")) for label in labels]
+        for key in figures.values():
+            interval = mean_interval([row[key] for row in same])
+            spread = f" ± {interval.high - interval.mean:.2f}" if len(same) > 1 else ""
+            cells.append(f"{interval.mean:.2f}{spread}")
+        updates = sum(row["model_update_mb"] for row in same) / len(same)
+        cells[len(labels) : len(labels)] = [same[0]["agent"], str(len(same))]
+        table.add_row(*cells, f"{updates:,.0f}")
+    table.caption = "± half the 95% interval of the mean over seeds"
     return table
 
 
