@@ -155,6 +155,17 @@ def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table:
     return table
 
 
+def checks(document: dict[str, Any]) -> Table:
+    """The claims of a figure and what came of them; see `idn_gym.reproduce`."""
+    table = _table(f"{document['figure']}: {document['title']}", "claim", "outcome", "evidence")
+    for column in table.columns:
+        column.justify, column.no_wrap, column.overflow = "left", False, "fold"
+    for check in document["checks"]:
+        table.add_row(check["claim"], check["outcome"], check["evidence"])
+    table.caption = f"{document['runs']} runs of {document['slots']} slots; 95% confidence, paired over seeds"
+    return table
+
+
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", caption_justify="left")
     for index, column in enumerate(columns):

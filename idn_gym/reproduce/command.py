@@ -1,0 +1,72 @@
+"""The command ``idn-gym reproduce``; found through the entry-point group ``idn_gym.commands``."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from idn_gym.cli import Address, AsJson, Workers, cores, kept_or_temporary, print_json, typed_command
+from idn_gym.errors import IdnError
+from idn_gym.reproduce import FIGURES
+
+
+class Budgets(StrEnum):
+    """How much is run."""
+
+    SMOKE = "smoke"
+    FULL = "full"
+
+
+def reproduce(
+    figures: Annotated[list[str], typer.Argument(metavar="FIGURE...", help=f"{', '.join(FIGURES)}, or all")],
+    budget: Annotated[
+        Budgets, typer.Option(help="smoke: minutes, too short to trust; full: as documented")
+    ] = Budgets.FULL,
+    check: Annotated[
+        bool, typer.Option("--check", help="exit with status 1 if a claim that is documented to hold does not")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="folder for the records, checks and pictures")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with what is in --output")] = False,
+    report: Annotated[Path | None, typer.Option(help="Markdown page to write, pictures and tables beside it")] = None,
+    workers: Workers = None,
+    address: Address = None,
+    as_json: AsJson = False,
+) -> None:
+    """Reproduce figures of the paper: run their sweeps, decide their claims, draw them."""
+    from idn_gym import tables
+    from idn_gym.progress import StreamProgress
+    from idn_gym.reproduce.report import write_report
+    from idn_gym.reproduce.reproduction import reproduce as reproduce_figure
+
+    names = list(FIGURES) if figures == ["all"] else figures
+    for name in names:
+        if name not in FIGURES or names.count(name) > 1:
+            raise IdnError(f"figure {name!r}; allowed: {', '.join(FIGURES)}, each once, or all alone")
+    found = []
+    pictures = output is not None or report is not None
+    used = workers or cores(address)
+    with kept_or_temporary(output, resume) as folder:
+        for name in names:
+            with StreamProgress() as progress:
+                found.append(
+                    reproduce_figure(
+                        name, budget.value, folder, used, resume, address, typed_command(), progress, pictures
+                    )
+                )
+        if report is not None:
+            write_report(report, found, folder, budget.value, used)
+    if as_json:
+        print_json({"budget": budget.value, "figures": [one.document() for one in found]})
+    else:
+        console = tables.console()
+        for one in found:
+            console.print(tables.checks(one.document()))
+    broken = [item for one in found for item in one.checks if item.broken]
+    if check and broken:
+        for item in broken:
+            print(f"idn-gym: documented to hold, and does not: {item.claim}: {item.verdict.evidence}", file=sys.stderr)
+        raise typer.Exit(1)

@@ -1,0 +1,93 @@
+"""What the pictures of the figures share: panels, lines with confidence bands, names of agents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from idn_gym.figures import FAINT, INK, PALETTE, new_figure, style
+from idn_gym.intervals import mean_interval
+from idn_gym.typing import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DPI = 110
+# one look per agent, the same in all figures: colour, line, marker
+LOOKS = {
+    "optimum": (INK, (0, (4, 1.6)), "*"),
+    "static-greedy": (PALETTE[3], (0, (4, 1.6)), "s"),
+    "infida-offline": (PALETTE[5], (0, (4, 1.6)), "P"),
+    "infida": (PALETTE[0], "solid", "o"),
+    "load-aware-greedy": (PALETTE[1], "solid", "^"),
+    "last-batch-greedy": (PALETTE[2], "solid", "v"),
+    "random": (PALETTE[7], "solid", "x"),
+}
+FRACTIONAL = ("infida, fractional state", (PALETTE[6], (0, (1, 1)), "D"))
+
+
+def panels(
+    columns: int, titles: Sequence[str], width: int = 480, height: int = 400, **shared: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure with titled panels side by side, and as many rows of them as it takes."""
+    rows = -(-len(titles) // columns)
+    figure = new_figure(width * columns, height * rows, _DPI, "constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, **shared)
+    axes = list(grid.flat)
+    for axis, title in zip(axes, titles, strict=False):
+        style(axis, "", "", title)
+        axis.grid(color=FAINT, linewidth=0.6)
+    for axis in axes[len(titles) :]:
+        axis.set_visible(False)
+    return figure, axes[: len(titles)]
+
+
+def line(
+    axes: Axes,
+    x: Sequence[float] | FloatArray,
+    values: FloatArray,
+    label: str,
+    look: tuple[Any, Any, str],
+    markers: bool = True,
+) -> None:
+    """The mean over seeds of (seeds, n) values as a line, with a band that is its 95% interval."""
+    colour, dashes, marker = look
+    intervals = [mean_interval(column) for column in values.T]
+    mean = [interval.mean for interval in intervals]
+    axes.plot(
+        x,
+        mean,
+        color=colour,
+        linestyle=dashes,
+        marker=marker if markers else None,
+        markersize=4.5,
+        linewidth=1.5,
+        label=label,
+    )
+    if len(values) > 1:
+        low, high = [i.low for i in intervals], [i.high for i in intervals]
+        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+
+
+def legend(figure: Figure, axes: Axes, note: str = "") -> None:
+    """One legend for all panels, below them; `note` says what a reader must know of the lines."""
+    handles, labels = axes.get_legend_handles_labels()
+    bands = "bands: 95% intervals of the mean over seeds"
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(len(labels), max(1, int(figure.get_figwidth() / 2.3))),
+        fontsize=8,
+        frameon=False,
+        title=f"{bands}; {note}" if note else bands,
+        title_fontsize=8,
+    )
+
+
+def running_mean(values: FloatArray) -> FloatArray:
+    """(seeds, T) mean of the slots so far."""
+    return np.cumsum(values, axis=1) / np.arange(1, values.shape[1] + 1)

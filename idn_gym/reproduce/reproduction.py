@@ -1,0 +1,80 @@
+"""Reproducing a figure: run its sweep, decide its claims, draw it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from idn_gym import records, sweep
+from idn_gym.reproduce import figure
+from idn_gym.reproduce.checks import Check
+from idn_gym.reproduce.runs import Budget, Runs
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of a figure."""
+
+    name: str
+    title: str
+    budget: Budget
+    runs: Runs
+    checks: tuple[Check, ...]
+    seconds: float | None  # of the sweep; None if part of it was there already
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values; the same for the same runs, seconds aside."""
+        checks = [
+            {
+                "claim": check.claim,
+                "source": check.source,
+                "outcome": check.verdict.outcome,
+                "evidence": check.verdict.evidence,
+                "documented": check.documented,
+            }
+            for check in self.checks
+        ]
+        about = {"figure": self.name, "title": self.title, "slots": self.budget.slots, "seeds": self.runs.seeds}
+        return {**about, "streams": len(self.runs.streams), "runs": len(self.runs.rows), "checks": checks}
+
+
+def reproduce(
+    name: str,
+    budget: str,
+    output: Path,
+    workers: int | None = 1,
+    resume: bool = False,
+    address: str | None = None,
+    command: Sequence[str] = (),
+    progress: sweep.Progress = sweep.silent,
+    pictures: bool = True,
+) -> Reproduction:
+    """Run a figure's sweep in a folder, and write its checks and picture there; arguments as `sweep.run`.
+
+    Leaves ``DIR/<name>/`` (the sweep), ``DIR/<name>.json`` (the checks) and ``DIR/<name>.png``.
+    """
+    module = figure(name)
+    if pictures:
+        from idn_gym.figures import require_matplotlib
+
+        require_matplotlib()  # told before the runs, not after
+    chosen: Budget = module.BUDGETS[budget]
+    streams = module.streams(chosen)
+    folder = output / name
+    fresh = not (folder / "sweep.json").exists()
+    began = time.perf_counter()
+    rows = sweep.run(streams, folder, workers, resume, address, command, progress)
+    seconds = time.perf_counter() - began if fresh else None
+    runs = Runs(folder, tuple(streams), tuple(rows))
+    found = Reproduction(name, module.TITLE, chosen, runs, tuple(module.claims(runs)), seconds)
+    records.write_text(output / f"{name}.json", json.dumps(found.document(), indent=1) + "\n")
+    if pictures:
+        from idn_gym.figures import save
+
+        with records.atomic(output / f"{name}.png") as file:
+            save(module.draw(runs), file)
+    return found

@@ -1,0 +1,200 @@
+"""Sensitivity: do the orderings survive what is not known of the set-up, and what does INFIDA need in order to win?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from idn_gym.figures import INK
+from idn_gym.intervals import Interval, mean_interval
+from idn_gym.reproduce.checks import Check, Outcome, Verdict, above, above_everywhere, at_most
+from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, panels
+from idn_gym.reproduce.runs import Budget, Runs, streams_of
+from idn_gym.reproduce.settings import BURSTY, PACKAGED, settings
+from idn_gym.sweep import Stream
+from idn_gym.typing import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = "Sensitivity: the orderings under other budgets, rates, alpha, slots, catalogs, popularity and burstiness"
+BOTH = ("topology-1-sliding", "topology-2-sliding")
+BUDGETS = {"smoke": Budget(120, scenarios=BOTH[1:]), "full": Budget(240, scenarios=BOTH)}
+RIVALS = ("static-greedy", "last-batch-greedy", "load-aware-greedy")
+AGENTS = ("random", *RIVALS, "infida")
+VARIANTS = (  # of step size, rounding and the reading of greedy; on the packaged and on the bursty setting
+    *(
+        "infida:scale=0.5",
+        "infida:scale=2",
+        "infida:learning_rate=theory",
+        "infida:refresh=8",
+        "infida:residual=reserve",
+    ),
+    *("load-aware-greedy:decay=0.5", "load-aware-greedy:counting=others", "last-batch-greedy:average=0.9"),
+)
+
+
+def streams(budget: Budget) -> list[Stream]:
+    """Every setting of every scenario; the variants of agents on two of them."""
+    return [
+        stream
+        for name in budget.scenarios
+        for setting, scenario in settings(name).items()
+        for stream in streams_of(
+            scenario, (*AGENTS, *VARIANTS) if setting in (PACKAGED, BURSTY) else AGENTS, budget, setting=setting
+        )
+    ]
+
+
+def claims(runs: Runs) -> list[Check]:
+    """What survives everywhere, and where INFIDA wins."""
+    return [check for name in runs.levels("scenario") for check in _claims(runs, name)]
+
+
+def _claims(runs: Runs, name: str) -> list[Check]:
+    levels = runs.levels("setting")
+
+    def ntag(agent: str, setting: str, column: str = "ntag") -> FloatArray:
+        return runs.values(column, agent, scenario=name, setting=setting)
+
+    def everywhere(high: str, low: str, column: str = "ntag", among: tuple[str, ...] = tuple(levels)) -> Verdict:
+        return above_everywhere({s: (ntag(high, s, column), ntag(low, s)) for s in among})
+
+    lag, lbg, state = "load-aware-greedy", "last-batch-greedy", "fractional_ntag"
+    steady = tuple(level for level in levels if "burst" not in level)
+    holds, fails = Outcome.HOLDS, Outcome.FAILS
+    return [
+        Check(
+            f"{name}: INFIDA earns more than random placement in every setting",
+            "expected",
+            everywhere("infida", "random"),
+            holds,
+        ),
+        Check(
+            f"{name}: INFIDA's fractional state earns more than load-aware greedy in every setting",
+            "paper",
+            everywhere("infida", lag, state),
+            holds,
+        ),
+        Check(
+            f"{name}: INFIDA earns more than load-aware greedy in every setting",
+            "paper",
+            everywhere("infida", lag),
+            fails,
+        ),
+        Check(
+            f"{name}: last-batch greedy earns more than INFIDA in every setting with steady counts",
+            "expected",
+            everywhere(lbg, "infida", among=steady),
+            holds,
+        ),
+        Check(
+            f"{name}: INFIDA earns more than load-aware greedy on bursty counts (shape 0.3)",
+            "expected",
+            above(ntag("infida", BURSTY), ntag(lag, BURSTY)),
+            holds,
+        ),
+        Check(
+            f"{name}: INFIDA earns more than last-batch greedy on bursty counts (shape 0.3)",
+            "expected",
+            above(ntag("infida", BURSTY), ntag(lbg, BURSTY)),
+            holds,
+        ),
+        Check(
+            f"{name}: on bursty counts (shape 0.3) it still does against load-aware greedy with decay 0.5",
+            "expected",
+            above(ntag("infida", BURSTY), ntag(f"{lag}:decay=0.5", BURSTY)),
+            fails,
+        ),
+        Check(
+            f"{name}: on bursty counts (shape 0.3) it still does against last-batch greedy on a moving average",
+            "expected",
+            above(ntag("infida", BURSTY), ntag(f"{lbg}:average=0.9", BURSTY)),
+            fails,
+        ),
+        Check(
+            f"{name}: a step half or twice as large moves INFIDA's NTAG by less than 5%",
+            "expected",
+            _steps(runs, name),
+            holds,
+        ),
+    ]
+
+
+def _steps(runs: Runs, name: str) -> Verdict:
+    base = runs.values("ntag", "infida", scenario=name, setting=PACKAGED)
+    moved = [runs.values("ntag", f"infida:scale={scale}", scenario=name, setting=PACKAGED) for scale in ("0.5", "2")]
+    return at_most(100.0 * np.max([np.abs(values / base - 1.0) for values in moved], axis=0), 5.0, "%")
+
+
+def draw(runs: Runs) -> Figure:
+    """A panel per scenario: how far INFIDA is ahead of each rival, setting by setting."""
+    names, levels = runs.levels("scenario"), runs.levels("setting")
+    figure, axes = panels(len(names), names, 560, 120 + 24 * len(levels), sharey=True)
+    place = np.arange(len(levels))
+    for axis, name in zip(axes, names, strict=True):
+        axis.axvline(0.0, color=INK, linewidth=0.9)
+        for n, rival in enumerate(RIVALS):
+            gaps = [_gap(runs, name, level, rival) for level in levels]
+            _dots(axis, gaps, place + 0.18 * (n - 1.5), f"infida over {rival}", LOOKS[rival])
+        state = [_gap(runs, name, level, "load-aware-greedy", "fractional_ntag") for level in levels]
+        _dots(axis, state, place + 0.27, "its state over load-aware-greedy", FRACTIONAL[1])
+        axis.set_xlabel("difference in NTAG (ms), right: INFIDA ahead", fontsize=9)
+    axes[0].set_yticks(place, levels)
+    axes[0].invert_yaxis()
+    legend(figure, axes[0], "whiskers: the same, paired over seeds")
+    return figure
+
+
+def table(runs: Runs) -> str:
+    """Markdown: NTAG per setting and agent with intervals, and who is ahead of whom."""
+    parts = []
+    for name in runs.levels("scenario"):
+        head = [
+            "setting",
+            "random",
+            *RIVALS,
+            "infida",
+            "its state",
+            *(f"infida vs {rival}" for rival in RIVALS),
+            "state vs load-aware",
+        ]
+        lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+        for level in runs.levels("setting"):
+            cells = [_plus_minus(runs.values("ntag", agent, scenario=name, setting=level)) for agent in AGENTS]
+            cells.append(_plus_minus(runs.values("fractional_ntag", "infida", scenario=name, setting=level)))
+            cells += [_sign(_gap(runs, name, level, rival)) for rival in RIVALS]
+            cells.append(_sign(_gap(runs, name, level, "load-aware-greedy", "fractional_ntag")))
+            lines.append(f"| {level} | {' | '.join(cells)} |")
+        parts.append(f"**{name}**\n\n" + "\n".join(lines))
+        lines = [f"| agent | {PACKAGED} | {BURSTY} |", "|---|---|---|"]
+        for agent in (*AGENTS[1:], *VARIANTS):
+            cells = [
+                _plus_minus(runs.values("ntag", agent, scenario=name, setting=level)) for level in (PACKAGED, BURSTY)
+            ]
+            lines.append(f"| `{agent}` | {' | '.join(cells)} |")
+        parts.append(f"Variants of the agents, **{name}**\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _gap(runs: Runs, name: str, setting: str, rival: str, column: str = "ntag") -> Interval:
+    labels = {"scenario": name, "setting": setting}
+    return mean_interval(runs.values(column, "infida", **labels) - runs.values("ntag", rival, **labels))
+
+
+def _dots(axis: Any, gaps: list[Interval], y: FloatArray, label: str, look: tuple[Any, Any, str]) -> None:
+    mean = np.array([gap.mean for gap in gaps])
+    half = np.array([gap.high - gap.mean for gap in gaps])
+    axis.errorbar(
+        mean, y, xerr=half, color=look[0], marker=look[2], markersize=4, linestyle="none", elinewidth=1, label=label
+    )
+
+
+def _plus_minus(values: FloatArray) -> str:
+    interval = mean_interval(values)
+    return f"{interval.mean:.2f} ± {interval.high - interval.mean:.2f}"
+
+
+def _sign(gap: Interval) -> str:
+    return "ahead" if gap.low > 0 else "behind" if gap.high < 0 else "open"
