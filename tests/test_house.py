@@ -31,7 +31,7 @@ DOORS = r"idn_gym\.batched(\..*)?|idn_gym\.sb3|idn_agents\.infida_batch"  # modu
 LAYERS = (
     ("scenario", "scenario_file", "topology", "catalog"),
     ("network",),
-    ("gain", "allocation"),
+    ("gain", "allocation", "coordination"),
     ("kernels",),
     ("env", "batched"),
     ("experiment",),

@@ -12,6 +12,7 @@ from idn_agents.bounds import theory_rate
 from idn_agents.infida import Infida, state_mass
 from idn_agents.node import Node, Route, Shelf, Uniforms
 from idn_agents.protocol import Channel
+from idn_gym.errors import IdnError
 from idn_gym.network import Network, Tables
 from idn_gym.typing import FloatArray, IntArray
 
@@ -47,6 +48,8 @@ class DistributedInfida(Infida):
         unheard: str = "last",
     ) -> None:
         super().__init__(learning_rate, scale, refresh, target, residual)
+        if self.rate == "adaptive":
+            raise IdnError("learning_rate: 'adaptive'; nodes keep one state each: not in the distributed form")
         self._loss = real("loss", loss, highest=1.0)
         self._delay = whole("delay", delay, lowest=0)
         self._unheard = one_of("unheard", unheard, ("last", "nothing"))

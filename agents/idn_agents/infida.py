@@ -13,12 +13,16 @@ import numpy as np
 
 from idn_agents.agent import generator, one_of, real, whole
 from idn_agents.bounds import theory_rate
+from idn_agents.hedge import AdaHedge
+from idn_agents.rounding import ROUNDINGS, Coordination, rounding_of
 from idn_gym import kernels
+from idn_gym.errors import IdnError
 from idn_gym.network import Network
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
-_RATES = ("scale-free", "theory", "anytime")
+_RATES = ("scale-free", "theory", "anytime", "adaptive")
+_ADAPTIVE = (("theory", 0.0), ("scale-free", 0.5), ("scale-free", 1.0), ("scale-free", 2.0))  # rates and scales
 
 
 class Infida:
@@ -29,6 +33,8 @@ class Infida:
     learning_rate : ``scale-free`` (default): per node, `scale` over the running mean of max_m g_m/s_m, so that no
         unit and no request rate matters. ``theory``: the constant of the regret bound under the library's capacity
         rule, for the scenario's horizon T. ``anytime``: that of slot t with t in place of T, for a horizon not known.
+        ``adaptive``: four states, at the rate of ``theory`` and at scale-free ones of scales 0.5, 1 and 2, which step
+        along one and the same subgradient; each node weighs its own by what they would have gained along it.
         Or a number, the eta of every node in MB per ms.
     scale : of the scale-free rate: 0.5 to 2 work about alike, 0.3 is slow, 10 unstable (`benchmarks/scale.py`).
     refresh : slots between roundings; the state moves in every slot. ``dynamic`` starts at 1 and waits one slot
@@ -36,6 +42,16 @@ class Infida:
     target : the period that a dynamic refresh ends at.
     residual : what becomes of the entry per node that rounding leaves fractional, ``drop`` or ``reserve``;
         see `idn_gym.allocation.round_dependent`. ``reserve`` keeps the guarantee, against a smaller budget.
+    rounding : ``dependent`` (default): each node by itself, at random. ``coordinated``: nodes in turn, each given what
+        the others hold. ``guarded``: the better of the two in the long run; see `idn_agents.rounding`. What follows
+        is about coordination.
+    order : of the nodes, ``down`` from the repositories (default) or ``up`` towards them.
+    point : what stands for a node whose turn is yet to come: its ``state`` (default), or what it has ``held`` so far.
+    window : last batches to look at, or ``adaptive`` (default): as many as forecast the next one best, up to 64.
+    bonus : slots' worth of service per MB that a load must earn back within the horizon, so that noise moves nothing;
+        by default 1.
+    update_weight : ms per MB loaded that a load must earn back too, as in the environment's reward; by default 0.
+    horizon : slots within which a load must pay; by default 64.
     """
 
     def __init__(
@@ -45,6 +61,13 @@ class Infida:
         refresh: int | str = 1,
         target: int = 32,
         residual: str = "drop",
+        rounding: str = "dependent",
+        order: str | None = None,
+        point: str | None = None,
+        window: str | int | None = None,
+        bonus: float | None = None,
+        update_weight: float | None = None,
+        horizon: int | None = None,
     ) -> None:
         named = isinstance(learning_rate, str)
         self.rate = one_of("learning_rate", learning_rate, _RATES) if named else real("learning_rate", learning_rate)
@@ -52,25 +75,31 @@ class Infida:
         self.first_period = 1 if refresh == "dynamic" else whole("refresh", refresh)
         self.longest_period = whole("target", target) if refresh == "dynamic" else self.first_period
         self.residual: Any = one_of("residual", residual, ("drop", "reserve"))
+        self.rounding = one_of("rounding", rounding, ROUNDINGS)
+        options = {"order": order, "point": point, "window": window, "bonus": bonus}
+        options |= {"update_weight": update_weight, "horizon": horizon}
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        if given and rounding == "dependent":
+            raise IdnError(f"{', '.join(given)}: only with rounding=coordinated or guarded")
+        self.coordination = Coordination(**given)
 
     def reset(self, network: Network, seed: int) -> None:
-        self._network, self._generator = network, generator(seed)
+        self._network = network
         mass = state_mass(network, self.residual)
-        self._log_state = start(network, mass)
-        self._state = np.exp(self._log_state)
-        self._steps = StepSizes(network, self.rate, self.scale, mass)
+        rates, scales = zip(*(_ADAPTIVE if self.rate == "adaptive" else ((self.rate, self.scale),)), strict=True)
+        self._log_states = np.repeat(start(network, mass), len(rates), axis=0)
+        self._hedge = AdaHedge(len(rates), network.V)
+        self._steps = StepSizes(network, rates, scales, mass)
+        self._rounding = rounding_of(self.rounding, network, seed, self.residual, self.coordination)
+        self._states = np.exp(self._log_states)
+        self._state = self._states[:1].copy()
         self._slot, self._next_refresh, self._period = 0, 0, self.first_period
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         if self._slot > 0:
-            _, gradient = kernels.gain_and_subgradient(
-                self._network, observation["requests"], observation["capacities"], self._state
-            )
-            self._log_state = update(self._network, self._log_state, gradient, self._steps)
-            self._state = np.exp(self._log_state)
+            self._see(observation["requests"].astype(np.float64), observation["capacities"].astype(np.float64))
         if self._slot == self._next_refresh:
-            uniforms = self._generator.random((1, self._network.P))
-            self._allocation = kernels.round_dependent(self._network, self._state, uniforms, self.residual)[0]
+            self._allocation = self._rounding.round(self._state)
             self._next_refresh += self._period
             self._period = min(self._period + 1, self.longest_period)
         self._slot += 1
@@ -82,7 +111,20 @@ class Infida:
         return self._state[0]
 
     def info(self) -> dict[str, Any]:
-        return {}
+        return self._rounding.info()
+
+    def _see(self, requests: FloatArray, capacities: FloatArray) -> None:
+        """Take in the batch of the last slot, and step along the subgradient of its gain."""
+        self._rounding.see(requests, capacities)
+        _, gradient = kernels.gain_and_subgradient(self._network, requests, capacities, self._state)
+        if self.rate != "adaptive":
+            self._log_states = update(self._network, self._log_states, gradient, self._steps)
+            self._state = np.exp(self._log_states)
+            return
+        self._hedge.see(kernels.node_products(self._network, self._states, gradient[0]))
+        gradients = np.repeat(gradient, len(self._states), axis=0)
+        update(self._network, self._log_states, gradients, self._steps, out=self._log_states, state=self._states)
+        self._state = kernels.mix(self._network, self._states, self._hedge.weights)
 
 
 class InfidaOffline:

@@ -5,13 +5,16 @@ not checked here: shapes are, values are the caller's business.
 """
 
 from idn_gym.kernels.allocation import memory, pack, round_dependent
+from idn_gym.kernels.coordinate import coordinate, visitors
 from idn_gym.kernels.gain import Served, gain, gain_and_subgradient, loads, serve
 from idn_gym.kernels.greedy import fill_by_gain
 from idn_gym.kernels.marginal import cut_slopes, marginal_gains, type_cuts, type_gains
 from idn_gym.kernels.mirror import mirror_step, node_maximum, project
+from idn_gym.kernels.mixture import mix, node_products
 
 __all__ = [
     "Served",
+    "coordinate",
     "cut_slopes",
     "fill_by_gain",
     "gain",
@@ -20,11 +23,14 @@ __all__ = [
     "marginal_gains",
     "memory",
     "mirror_step",
+    "mix",
     "node_maximum",
+    "node_products",
     "pack",
     "project",
     "round_dependent",
     "serve",
     "type_cuts",
     "type_gains",
+    "visitors",
 ]

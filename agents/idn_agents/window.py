@@ -1,0 +1,66 @@
+"""The last batches, and how many of them say most about the next."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from idn_gym.network import Network
+from idn_gym.typing import FloatArray
+
+LENGTHS = (1, 2, 4, 8, 16, 32, 64)  # slots
+_SURPRISE = 4.0  # times the usual error of the forecast
+
+
+class Window:
+    """Keeps the last batches; of the lengths on offer, the best is that whose mean forecast the past batches best.
+
+    Squared errors are added up with a discount of one in 64, so that a stream that changes its nature is followed.
+    While popularity stands still and counts are bursty this is 64; where it moves and counts are steady, 1 or 2.
+
+    Parameters
+    ----------
+    length : slots, if it is not to be chosen.
+    """
+
+    def __init__(self, network: Network, length: int | None = None) -> None:
+        self._lengths = np.array(LENGTHS if length is None else (length,))
+        kept = int(self._lengths[-1])
+        self._requests = np.zeros((kept, network.R))
+        self._capacities = np.zeros((kept, network.P))
+        self._sums = np.zeros((len(self._lengths), network.R))
+        self._errors = np.zeros(len(self._lengths))
+        self._usual = 0.0
+        self._seen, self._steady = 0, 0  # batches; and of these the last of the same capacities
+        self.surprised = False
+
+    def see(self, requests: FloatArray, capacities: FloatArray) -> None:
+        """See a batch (R,) and the capacities (P,) in force."""
+        kept, before = len(self._requests), self.length
+        if self._seen > 0:
+            means = self._sums / np.minimum(self._lengths, self._seen)[:, None]
+            errors = ((means - requests) ** 2).sum(axis=1)
+            error = float(errors[self._lengths >= before][0])
+            self.surprised = error > _SURPRISE * self._usual
+            self._usual = error if self._seen == 1 else 0.9 * self._usual + 0.1 * error
+            self._errors = self._errors * (1.0 - 1.0 / LENGTHS[-1]) + errors
+        at = self._seen % kept
+        for i, length in enumerate(self._lengths.tolist()):
+            if self._seen >= length:
+                self._sums[i] -= self._requests[(self._seen - length) % kept]
+            self._sums[i] += requests
+        same = self._seen > 0 and np.array_equal(self._capacities[at - 1], capacities)
+        self._steady = self._steady + 1 if same else 1
+        self._requests[at], self._capacities[at] = requests, capacities
+        self._seen += 1
+
+    @property
+    def length(self) -> int:
+        """Number of batches to look at, as far as they are there; of equals the longest."""
+        last = len(self._lengths) - 1 - int(np.argmin(self._errors[::-1]))
+        return min(int(self._lengths[last]), self._seen)
+
+    def batches(self) -> tuple[FloatArray, FloatArray]:
+        """Requests (W, R) and capacities (W or 1, P) of that many last batches."""
+        at = (self._seen - 1 - np.arange(self.length)) % len(self._requests)
+        capacities = self._capacities[at[:1] if self._steady >= self.length else at]
+        return self._requests[at], capacities
