@@ -122,7 +122,7 @@ class Coordinated:
     """
 
     def __init__(self, network: Network, seed: int, residual: Any, options: Coordination) -> None:
-        self._network, self._options = network, options
+        self._network, self.options = network, options
         self._first = Dependent(network, seed, residual)
         self._visitors = kernels.visitors(network)
         order = np.argsort(network.tiers, kind="stable")
@@ -157,7 +157,7 @@ class Coordinated:
 
     def _search(self, state: FloatArray, held: IntArray) -> IntArray | None:
         """What is worth loading, if anything."""
-        network, options = self._network, self._options
+        network, options = self._network, self.options
         requests, capacities = self._window.batches()
         self.searches, self._batches = self.searches + 1, self._batches + len(requests)
         load = kernels.loads(network, requests)
@@ -184,7 +184,8 @@ class Guarded:
 
     Once a slot is served, what each of them would have gained is known: `AdaHedge` weighs them, and one coin, thrown
     at the start, picks by the weights. So the expected gain is that of the weights in each slot, and what is held
-    changes hands only as the weights move. Each of them goes on as if it were alone.
+    changes hands only as the weights move. Each of them goes on as if it were alone. With an update weight, gains are
+    net of what each loads.
     """
 
     def __init__(self, coordinated: Coordinated, dependent: Dependent, network: Network, seed: int) -> None:
@@ -193,19 +194,24 @@ class Guarded:
         self._names = ["coordinated", dependent.residual, *(["keep"] if self._keep else [])]
         self._hedge = AdaHedge(len(self._names))
         self._coin = np.random.default_rng([3, seed]).random()
+        self._update_weight = coordinated.options.update_weight
+        self._loaded = np.zeros(len(self._names))  # MB, for the proposals of this slot
         self._proposals = np.zeros((len(self._names), network.P), dtype=np.int8)
         self._weight, self._slots = np.zeros(len(self._names)), 0
 
     def see(self, requests: FloatArray, capacities: FloatArray) -> None:
         """Learn what each proposal gained."""
         gains = kernels.serve(self._network, requests, capacities, self._proposals).gain
-        self._hedge.see(gains[:, None])
+        self._hedge.see((gains - self._update_weight * self._loaded)[:, None])
+        self._loaded[:] = 0.0
         self._coordinated.see(requests, capacities)
 
     def round(self, state: FloatArray) -> IntArray:
         """(P,) int8."""
-        self._proposals[0] = self._coordinated.round(state)
-        self._proposals[1:] = self._dependent.both(state, self._keep)
+        proposals = np.stack([self._coordinated.round(state), *self._dependent.both(state, self._keep)])
+        if self._update_weight > 0.0:
+            self._loaded = kernels.memory(self._network, proposals, self._proposals)[1]
+        self._proposals = proposals
         weights = self._hedge.weights[:, 0]
         self._weight, self._slots = self._weight + weights, self._slots + 1
         picked = min(int(np.searchsorted(np.cumsum(weights), self._coin, side="right")), len(weights) - 1)

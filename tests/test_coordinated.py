@@ -1,0 +1,375 @@
+"""Coordinated rounding: the filling, the guard, the window, the rates, and what is proven of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from idn_agents.bounds import PSI, regret_bound
+from idn_agents.coordinated import CoordinatedInfida
+from idn_agents.hedge import AdaHedge
+from idn_agents.infida import Infida
+from idn_agents.rounding import Dependent, kept
+from idn_agents.window import Window
+from instances import random_network
+
+from idn_gym import allocation, coordination, gain, kernels
+from idn_gym.env import observe
+from idn_gym.errors import IdnError
+from idn_gym.experiment import AgentSpec, play
+from idn_gym.network import Network
+from idn_gym.scenario import parse
+from idn_gym.scenario_file import load_scenario
+from idn_gym.trace import Trace
+from idn_gym.workload import draw
+
+PROFILE = {"size": 1.0, "delay": 1.0, "throughput": 1000.0}
+# two tasks with one model of 1 MB each; room for one model at bs and at co; bs - co is 2 ms, co - cloud 40 ms
+TWO = {
+    "format": "idn-gym/scenario-1",
+    "name": "two",
+    "slot_seconds": 1.0,
+    "accuracy_weight": 0.0,
+    "tasks": ["a", "b"],
+    "models": [{"name": f"{i}/m", "task": i, "accuracy": 50.0, "profiles": {"gpu": PROFILE}} for i in "ab"],
+    "nodes": [
+        {"name": "cloud", "processor": "gpu", "budget": 0.0, "repository": ["a/m", "b/m"]},
+        {"name": "co", "processor": "gpu", "budget": 1.0},
+        {"name": "bs", "processor": "gpu", "budget": 1.0, "entry": True},
+    ],
+    "links": [
+        {"source": "bs", "target": "co", "latency": 2.0},
+        {"source": "co", "target": "cloud", "latency": 40.0},
+    ],
+}
+CO, BS = 1, 2
+
+
+@pytest.fixture(scope="module")
+def two() -> Network:
+    return Network.compile(parse(TWO, "two"))
+
+
+@pytest.fixture(scope="module")
+def adversary() -> Network:
+    return Network.compile(load_scenario("adversary", ["workload.exponent=0", "horizon=512"]))
+
+
+def placed(network: Network, *names: str) -> np.ndarray:
+    """(P,) int8 of names such as ``co:a``."""
+    found = np.zeros(network.P, dtype=np.int8)
+    for name in names:
+        node, _, task = name.partition(":")
+        v, m = network.node_names.index(node), network.model_names.index(f"{task}/m")
+        found[network.placement_index[v, m]] = 1
+    return found
+
+
+def filled(network: Network, nodes: list[int], point: np.ndarray, held: np.ndarray, charge: float = 0.0) -> list[int]:
+    """What coordination makes of 10 requests for a and 6 for b; the reference, checked against the kernel."""
+    requests, capacities = np.array([[10.0, 6.0]]), network.capacities[None]
+    found = coordination.coordinate(network, requests, capacities, nodes, point, held, charge)
+    fast = point.astype(np.float64)
+    load = kernels.loads(network, requests)
+    kernels.coordinate(network, kernels.visitors(network), requests, capacities, load, nodes, fast, held, charge)
+    assert fast.tolist() == found.tolist()
+    return found.tolist()
+
+
+# --- filling nodes
+
+
+def test_a_node_takes_what_the_others_leave(two: Network) -> None:
+    """By hand: a request saves 40 ms at co and 42 at bs; what the other node has already saves only 2 more.
+
+    With bs empty, co takes a (400 against 240); then bs takes b, since 6 x 42 exceeds 10 x 2. With bs known to hold a,
+    co takes b, and bs a: 6 x 40 + 10 x 42 = 660 against 10 x 40 + 6 x 42 = 652.
+    """
+    nothing = np.zeros(two.P, dtype=np.int8)
+    assert filled(two, [CO, BS], nothing, nothing) == placed(two, "co:a", "bs:b").tolist()
+    assert filled(two, [CO, BS], placed(two, "bs:a"), nothing) == placed(two, "co:b", "bs:a").tolist()
+    assert filled(two, [BS, CO], nothing, nothing) == placed(two, "co:b", "bs:a").tolist()
+    # a fraction y of a at bs leaves 400 (1 - y) + ... for a at co: 240 are more once y > 0.4
+    for fraction, taken in ((0.39, "a"), (0.41, "b")):
+        assert (
+            filled(two, [CO], fraction * placed(two, "bs:a"), nothing)
+            == (fraction * placed(two, "bs:a") + placed(two, f"co:{taken}")).tolist()
+        )
+
+
+def test_a_load_has_to_earn_its_charge(two: Network) -> None:
+    """Holding co:b, a at co is worth 160 ms per MB and slot more."""
+    nothing, held = np.zeros(two.P, dtype=np.int8), placed(two, "co:b")
+    assert filled(two, [CO], nothing, held, 159.0) == placed(two, "co:a").tolist()
+    assert filled(two, [CO], nothing, held, 161.0) == held.tolist()
+    assert filled(two, [CO], nothing, nothing, 401.0) == nothing.tolist(), "nothing is worth so much"
+    everything = placed(two, "bs:a", "bs:b")
+    assert filled(two, [CO], everything, held, 0.0) == (everything + held).tolist(), "what gains nothing stays"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_kernel_is_the_reference(seed: int) -> None:
+    network, rng = random_network(seed), np.random.default_rng(seed)
+    requests = rng.integers(0, 20, (3, network.R)).astype(np.float64)
+    capacities = rng.uniform(0.0, 2.0, (3, network.P)) * network.capacities
+    point = rng.random(network.P) * (rng.random(network.P) < 0.7)
+    held = (rng.random(network.P) < 0.3).astype(np.int8)
+    nodes, charge = rng.permutation(network.V), 5.0 * rng.random()
+    expected = coordination.coordinate(network, requests, capacities, nodes, point, held, charge)
+    load = kernels.loads(network, requests)
+    kernels.coordinate(network, kernels.visitors(network), requests, capacities, load, nodes, point, held, charge)
+    np.testing.assert_array_equal(point, expected)
+    allocation.check(network, expected, integral=True)
+
+
+def test_mixture_kernels() -> None:
+    network, rng = random_network(3), np.random.default_rng(3)
+    states, gradient = rng.random((3, network.P)), rng.random(network.P)
+    weights = rng.random((3, network.V))
+    weights /= weights.sum(axis=0)
+    of_node = np.arange(network.V)[:, None] == network.placement_node
+    np.testing.assert_allclose(kernels.node_products(network, states, gradient), states * gradient @ of_node.T)
+    mixed = (weights[:, network.placement_node] * states).sum(axis=0)
+    np.testing.assert_allclose(kernels.mix(network, states, weights)[0], mixed)
+
+
+# --- the window
+
+
+def test_window_is_long_where_counts_are_bursty_and_short_where_popularity_moves(two: Network) -> None:
+    rng = np.random.default_rng(0)
+    bursty, moving = Window(two), Window(two)
+    for slot in range(300):
+        bursty.see(rng.gamma(0.3, 100.0, 2), two.capacities)
+        moving.see(rng.poisson([[1000.0, 10.0], [10.0, 1000.0]][slot // 20 % 2]).astype(np.float64), two.capacities)
+    assert bursty.length >= 32
+    assert moving.length <= 2
+
+
+def test_window_holds_the_last_batches(two: Network) -> None:
+    window = Window(two, 3)
+    for slot in range(5):
+        window.see(np.array([slot, 0.0]), two.capacities * (1.0 + (slot == 2)))
+        requests, capacities = window.batches()
+        assert sorted(requests[:, 0].tolist()) == list(range(max(0, slot - 2), slot + 1))
+        assert len(capacities) == (1 if slot < 2 else len(requests)), "one row serves while capacities stand still"
+    window.see(np.zeros(2), two.capacities)
+    assert len(window.batches()[1]) == 1
+
+
+# --- the guard
+
+
+def test_adahedge_by_hand() -> None:
+    """Equal weights lose 1/2 where the leader loses nothing; the rate is then ln 2 / (1/2), so weights are 1 : 1/4."""
+    hedge = AdaHedge(2, 3)
+    assert hedge.weights.tolist() == [[0.5] * 3] * 2
+    hedge.see(np.array([[5.0, 5e9, 7.0], [4.0, 4e9, 7.0]]))
+    np.testing.assert_allclose(hedge.weights[:, 0], [0.8, 0.2])
+    np.testing.assert_allclose(hedge.weights[:, 1], [0.8, 0.2])  # whatever the unit
+    np.testing.assert_allclose(hedge.weights[:, 2], [0.5, 0.5])  # nothing to choose
+
+
+@pytest.mark.parametrize("kind", ["noise", "alternating", "a shift", "one is better", "growing"])
+def test_adahedge_keeps_its_bound(kind: str) -> None:
+    rng, slots, experts = np.random.default_rng(1), 2000, 3
+    t = np.arange(slots)[:, None]
+    gains = {
+        "noise": rng.random((slots, experts)),
+        "alternating": ((t + np.arange(experts)) % experts == 0).astype(np.float64),
+        "a shift": np.where(t < slots // 2, [[1.0, 0.0, 0.5]], [[0.0, 1.0, 0.5]]),
+        "one is better": rng.random((slots, experts)) + np.array([0.5, 0.0, 0.0]),
+        "growing": rng.random((slots, experts)) * (1.0 + t),
+    }[kind]
+    hedge, total = AdaHedge(experts), 0.0
+    for row in gains:
+        total += float(hedge.weights[:, 0] @ row)
+        hedge.see(row[:, None])
+    widest = float(np.ptp(gains, axis=1).max())
+    logarithm = math.log(experts)
+    constant = widest * (4 / 3 * logarithm + 2)
+    regret = gains.sum(axis=0).max() - total
+    assert regret <= widest * math.sqrt(slots * logarithm) + constant
+    if kind == "one is better":
+        assert regret <= 10 * constant, "a constant, however long"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_drop_and_keep_hold_all_of_the_exact_rounding_between_them(seed: int) -> None:
+    """So G(drop) + G(keep) >= G(coin), draw by draw, by submodularity: the step that makes the guarantee feasible."""
+    network, rng = random_network(seed), np.random.default_rng(seed)
+    state = np.exp(kernels.project(network, rng.normal(0.0, 1.0, (1, network.P)), network.spendable))
+    requests = rng.integers(1, 20, network.R).astype(np.float64)
+    for _ in range(20):
+        uniforms = rng.random((1, network.P))
+        exact, dropped = (kernels.round_dependent(network, state, uniforms, how)[0] for how in ("coin", "drop"))
+        keep = kept(network, state[0], dropped, exact)
+        allocation.check(network, keep, integral=True)
+        allocation.check(network, dropped, integral=True)
+        assert (np.maximum(dropped, keep) >= exact).all()
+        gains = [gain.allocation_gain(network, requests, network.capacities, x) for x in (dropped, keep, exact)]
+        assert gains[0] + gains[1] >= gains[2] * (1.0 - 1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_exact_rounding_keeps_a_share_of_the_state(seed: int) -> None:
+    """E[G(coin)] >= (1 - 1/e) G(y): within 5 standard errors of 4000 draws."""
+    network, rng = random_network(seed), np.random.default_rng(seed)
+    state = np.exp(kernels.project(network, rng.normal(0.0, 1.0, (1, network.P)), network.spendable))
+    requests = rng.integers(1, 20, network.R).astype(np.float64)
+    uniforms = rng.random((4000, network.P))
+    drawn = kernels.round_dependent(network, np.repeat(state, 4000, axis=0), uniforms, "coin")
+    gains = kernels.gain(network, requests[None], network.capacities[None], drawn)
+    least = PSI * gain.allocation_gain(network, requests, network.capacities, np.minimum(1.0, state[0]))
+    assert gains.mean() >= least - 5.0 * gains.std() / math.sqrt(len(gains)) - 1e-9
+
+
+def test_the_guard_follows_the_very_allocations_of_infida() -> None:
+    network = Network.compile(load_scenario("tiny"))
+    trace = draw(network, 12, 0)
+    agent, alone = Infida(rounding="guarded"), Infida()
+    agent.reset(network, 5)
+    alone.reset(network, 5)
+    observation = observe(network, np.zeros(network.R), network.capacities, np.zeros(network.P, dtype=np.int8))
+    for requests in trace.requests:
+        held, expected = agent.act(observation), alone.act(observation)
+        assert agent._rounding._proposals[1].tolist() == expected.tolist()  # type: ignore[attr-defined]
+        observation = observe(network, requests, network.capacities, held)
+
+
+def made_against(network: Network, victim: Infida, slots: int, seed: int) -> Trace:
+    """Each batch asks for one task that the victim, simulated, does not hold."""
+    victim.reset(network, seed)
+    rng, requests = np.random.default_rng(seed), np.zeros((slots, network.R))
+    observation = observe(network, requests[0], network.capacities, np.zeros(network.P, dtype=np.int8))
+    for slot in range(slots):
+        held = victim.act(observation)
+        missing = np.flatnonzero(held == 0)  # at the base station; placements are in the order of the tasks there
+        requests[slot, int(rng.choice(missing))] = 600.0
+        observation = observe(network, requests[slot], network.capacities, held)
+    return Trace(requests, network.capacities[None])
+
+
+@pytest.mark.parametrize("window", [1, "adaptive"])
+def test_a_stream_made_for_coordination_leaves_it_nothing_and_the_guard_its_share(
+    adversary: Network, window: int | str
+) -> None:
+    options: dict[str, Any] = {"window": window}
+    trace = made_against(adversary, CoordinatedInfida(rounding="coordinated", **options), 512, 3)
+    unit = 600.0 * float(adversary.costs[0, -1] - adversary.costs[0, 0])
+
+    def gained(name: str, **parameters: Any) -> float:
+        return play(adversary, trace, AgentSpec(name, parameters), 3).summary.gain / unit
+
+    assert gained("infida-coordinated", rounding="coordinated", **options) == 0.0
+    # in expectation over the coin at least the dependent's share, less the bound of AdaHedge for three in 512 slots
+    bound = math.sqrt(512 * math.log(3)) + 4 / 3 * math.log(3) + 2
+    dependent = gained("infida", learning_rate="adaptive")
+    assert dependent > 512 / 4 - 3 * math.sqrt(512)
+    assert gained("infida-coordinated", **options) >= dependent - bound
+
+
+# --- rates
+
+
+def test_adaptive_state_keeps_the_bound_on_the_adversary(adversary: Network) -> None:
+    """The bound of the theory rate, plus AdaHedge's for four states; one base station, so one game."""
+    trace = draw(adversary, 512, 0)
+    result = play(adversary, trace, AgentSpec("infida-coordinated"), 0)
+    assert result.table.fractional_gain is not None
+    # one model of each task fits, so the best fixed state is the one task asked for most, or any mixture that ties
+    unit = float(adversary.costs[0, -1] - adversary.costs[0, 0])
+    best = trace.requests.sum(axis=0).max() * unit
+    regret = best - float(result.table.fractional_gain.sum())
+    widest = 600.0 * unit
+    hedge = widest * (math.sqrt(512 * math.log(4)) + 4 / 3 * math.log(4) + 2)
+    assert regret <= regret_bound(adversary, 512) + hedge
+    assert regret <= regret_bound(adversary, 512), "in practice below the sharper bound alone"
+
+
+def test_adaptive_states_are_feasible(two: Network) -> None:
+    agent = Infida(learning_rate="adaptive")
+    agent.reset(two, 0)
+    rng = np.random.default_rng(0)
+    held = np.zeros(two.P, dtype=np.int8)
+    for _ in range(50):
+        held = agent.act(observe(two, rng.poisson(20.0, two.R).astype(np.float64), two.capacities, held))
+        allocation.check(two, agent.fractional)
+        np.testing.assert_allclose(allocation.memory_in_use(two, agent.fractional), two.spendable, rtol=1e-9)
+
+
+# --- loading
+
+
+def test_a_stream_that_stands_still_is_settled_soon() -> None:
+    network = Network.compile(load_scenario("topology-2-fixed"))
+    batch = draw(network, 1, 0).requests
+    trace = Trace(np.repeat(batch, 200, axis=0), network.capacities[None])
+    changes = play(network, trace, AgentSpec("infida-coordinated"), 0).changes
+    assert changes[-1][0] < 100
+
+
+def test_loads_that_cannot_pay_are_not_made() -> None:
+    """At 1e9 ms per MB nothing is loaded after the first slot, which asks nothing."""
+    network = Network.compile(load_scenario("tiny"))
+    spec = AgentSpec("infida-coordinated", {"rounding": "coordinated", "update_weight": 1e9})
+    result = play(network, draw(network, 20, 0), spec, 0)
+    assert [slot for slot, _ in result.changes] == [0]
+
+
+def test_more_expensive_updates_are_fewer() -> None:
+    network = Network.compile(load_scenario("topology-2-bursty"))
+    trace = draw(network, 150, 0)
+    loaded = [
+        play(network, trace, AgentSpec("infida-coordinated", {"update_weight": weight}), 0).summary.model_update_mb
+        for weight in (0.0, 1e3, 1e5)
+    ]
+    assert loaded == sorted(loaded, reverse=True)
+    assert loaded[-1] < loaded[0] / 2
+
+
+# --- what is said and refused
+
+
+def test_a_run_says_how_it_searched_and_what_the_guard_weighed() -> None:
+    network = Network.compile(load_scenario("tiny"))
+    info = play(network, draw(network, 20, 0), AgentSpec("infida-coordinated"), 0).info
+    assert set(info) == {"searches", "mean_window", "weights"}
+    assert set(info["weights"]) == {"coordinated", "drop", "keep"}
+    assert sum(info["weights"].values()) == pytest.approx(1.0)
+    reserve = AgentSpec("infida-coordinated", {"residual": "reserve"})
+    assert set(play(network, draw(network, 20, 0), reserve, 0).info["weights"]) == {"coordinated", "reserve"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("infida:rounding=random", "rounding: 'random'; allowed: dependent, coordinated, guarded"),
+        ("infida:window=8", "window: only with rounding=coordinated or guarded"),
+        ("infida-coordinated:rounding=dependent,bonus=1", "bonus: only with rounding"),
+        ("infida-coordinated:window=0", "window: 0; must be a whole number >= 1"),
+        ("infida-coordinated:window=long", "window: 'long'; must be 'adaptive' or a whole number"),
+        ("infida-coordinated:order=sideways", "order: 'sideways'; allowed: down, up"),
+        ("infida-coordinated:point=half", "point: 'half'; allowed: state, held"),
+        ("infida-coordinated:horizon=0", "horizon: 0"),
+        ("infida-coordinated:update_weight=-1", "update_weight: -1"),
+        ("infida-coordinated:bonus=x", "bonus: 'x'"),
+        ("infida-distributed:learning_rate=adaptive", "learning_rate: 'adaptive'"),
+    ],
+)
+def test_bad_input(text: str, words: str) -> None:
+    with pytest.raises(IdnError) as caught:
+        AgentSpec.parse(text).make()
+    assert words in str(caught.value)
+
+
+def test_dependent_draws_as_before(two: Network) -> None:
+    """The stream of draws of `infida` is part of its recorded results."""
+    dependent, rng = Dependent(two, 4, "drop"), np.random.default_rng([1, 4])
+    state = np.full((1, two.P), 0.5)
+    for _ in itertools.repeat(None, 3):
+        expected = kernels.round_dependent(two, state, rng.random((1, two.P)), "drop")[0]
+        assert dependent.round(state).tolist() == expected.tolist()
