@@ -17,21 +17,21 @@ _HEAD = """# Reproduction: the paper's figures, their claims, and what came of t
 
 <!-- Written by: {command} -->
 
-**No numeric value of the paper's figures is known to this project.** Its budgets and several constants are not published
-in what we have; what stands in for them is marked `unverified` or `chosen` in every scenario (`idn-gym show`,
+**No numeric value of the paper's figures is known to this project.** Its budgets and several constants are not
+published in what we have; what stands in for them is marked `unverified` or `chosen` in every scenario (`idn-gym show`,
 [calibration](calibration.md)). So this page reproduces what each figure *shows*: its claims are written down as checks,
 and each is reported as it came out. A claim of source `paper` is one that the authors make of INFIDA (near-optimal,
 better than greedy heuristics, vanishing average regret), in our words and on our scenarios; `expected` is what we take
 the figure to be there to show.
 
-- **How a check is decided**: all policies of a seed face one request stream, and values are paired over seeds; Student's
-  t, 95%, shared out (Bonferroni) where a claim has several parts. *Holds* or *does not hold*: the interval lies on one
-  side. Else *not decided*.
+- **How a check is decided**: all policies of a seed face one request stream, and values are paired over seeds;
+  Student's t, 95%, shared out (Bonferroni) where a claim has several parts. *Holds* or *does not hold*: the interval
+  lies on one side. Else *not decided*.
 - **Again**: `{command}`. The same command gives the same numbers, on any number of workers or a Ray cluster. `--check`
-  exits with status 1 if a claim that this page says holds does not. `--budget smoke` takes minutes, and is too short to
-  trust.
-- **This page**: {versions}; {workers} workers on a machine of {cores} cores; {slots}. Times are wall-clock, of a machine
-  that other jobs may have shared; agents' seconds are the sum over runs, from reset to last slot.
+  exits with status 1 if a claim that this page says holds does not. `--budget smoke` takes minutes, and is too short
+  to trust.
+- **This page**: {versions}; {workers} workers on a machine of {cores} cores; {slots}. Times are wall-clock, of a
+  machine that other jobs may have shared; agents' seconds are the sum over runs, from reset to last slot.
 """
 
 
