@@ -23,8 +23,11 @@ RUNS: list[dict[str, Any]] = [
     {"learning_rate": 1e-3},
     {"refresh": 4},
     {"refresh": "dynamic", "target": 3},
+    {"rounding": "coordinated"},
+    {"rounding": "guarded", "window": 2},
+    {"rounding": "guarded", "refresh": 3, "update_weight": 0.1},
 ]
-SEEDS = [3, 4, 5, 6, 7, 8, 9]
+SEEDS = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
 
 
 @pytest.mark.parametrize("residual", ["drop", "reserve"])
@@ -75,6 +78,8 @@ def test_bad_input() -> None:
         InfidaBatch([])
     with pytest.raises(IdnError, match="runs: residual differs"):
         InfidaBatch([{}, {"residual": "reserve"}])
+    with pytest.raises(IdnError, match="runs: learning_rate 'adaptive'"):
+        InfidaBatch([{"learning_rate": "adaptive"}])
     with pytest.raises(IdnError, match="draws: 'dice'; allowed"):
         InfidaBatch([{}], draws="dice")
     with pytest.raises(IdnError, match="refresh: 0"):

@@ -10,6 +10,7 @@ import torch
 
 from idn_agents.agent import generator
 from idn_agents.infida import Infida, StepSizes, start, state_mass, update
+from idn_agents.rounding import rounding_of
 from idn_gym import batched
 from idn_gym.errors import IdnError
 from idn_gym.kernels.threads import over_rows
@@ -25,7 +26,8 @@ class InfidaBatch:
 
     Parameters
     ----------
-    runs : the parameters of each agent, as `Infida` takes them; all of one `residual`.
+    runs : the parameters of each agent, as `Infida` takes them; all of one `residual`, no rate ``adaptive``. What is
+        not rounded ``dependent`` is rounded on the CPU, row by row, with the numbers that `Infida` draws.
     device, dtype : of the states; float64 on the CPU and float32 elsewhere by default.
     draws : ``numpy``: each agent rounds with the numbers that `Infida` draws from its seed, if in float64;
         ``device``: all draw from one `torch.Generator` on the device. By default ``numpy`` on the CPU alone.
@@ -45,6 +47,8 @@ class InfidaBatch:
             raise IdnError("runs: empty; must hold the parameters of at least one agent")
         if len({agent.residual for agent in self._agents}) > 1:
             raise IdnError("runs: residual differs; must be the same for all")
+        if any(agent.rate == "adaptive" for agent in self._agents):
+            raise IdnError("runs: learning_rate 'adaptive'; rows of a batch keep one state each")
         if draws not in (None, "numpy", "device"):
             raise IdnError(f"draws: {draws!r}; allowed: 'numpy', 'device'")
         self.device = torch.empty(0, device=device).device
@@ -60,6 +64,12 @@ class InfidaBatch:
             raise IdnError(f"seeds: {len(seeds)} of them; must be {rows}, one per agent")
         self._network = network
         self._generators = [generator(seed) for seed in seeds]
+        self._roundings = {
+            row: rounding_of(agent.rounding, network, seeds[row], agent.residual, agent.coordination)
+            for row, agent in enumerate(self._agents)
+            if agent.rounding != "dependent"
+        }
+        self._alone = np.array([row in self._roundings for row in range(rows)])
         self._device_generator = torch.Generator(self.device)
         self._device_generator.manual_seed(int(generator(seeds[0]).integers(2**63)))
         mass = state_mass(network, self._agents[0].residual)
@@ -82,8 +92,10 @@ class InfidaBatch:
         for part, steps in zip(self._parts, self._steps, strict=True):
             if self._slot > 0:
                 self._learn(part, steps, requests, capacities)
-            if due[part].any():
-                self._round(part, due[part])
+            if (due & ~self._alone)[part].any():
+                self._round(part, (due & ~self._alone)[part])
+        if self._roundings:
+            self._round_alone(due, requests, capacities)
         self._next_refresh[due] += self._period[due]
         self._period[due] = np.minimum(self._period[due] + 1, self._longest[due])
         self._slot += 1
@@ -133,6 +145,23 @@ class InfidaBatch:
             return
         where = torch.from_numpy(rows).to(self.device, non_blocking=True)
         allocation[where] = batched.round_dependent(self._network, state[where], uniforms, **keywords)
+
+    def _round_alone(self, due: BoolArray, requests: Tensor, capacities: Tensor) -> None:
+        seen = [values.to("cpu", torch.float64).expand(len(due), -1).numpy() for values in (requests, capacities)]
+        states = self.fractional.to("cpu", torch.float64).numpy()
+        rows = list(self._roundings)
+        rounded = torch.empty(len(rows), self._network.P, dtype=torch.int8)
+
+        def work(first: int, stop: int) -> None:
+            for i, row in enumerate(rows[first:stop], first):
+                if self._slot > 0:
+                    self._roundings[row].see(seen[0][row], seen[1][row])
+                if due[row]:
+                    rounded[i] = torch.from_numpy(self._roundings[row].round(states[row : row + 1]))
+
+        over_rows(len(rows), self._network.P, work)
+        now = [i for i, row in enumerate(rows) if due[row]]
+        self._allocation[[rows[i] for i in now]] = rounded[now].to(self.device)
 
     def _draw(self, rows: IntArray) -> Tensor:
         """(n, P) uniforms in [0, 1), of which a rounding uses what it needs."""

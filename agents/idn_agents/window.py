@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import islice
+
 import numpy as np
 
 from idn_gym.network import Network
@@ -26,11 +29,11 @@ class Window:
         self._lengths = np.array(LENGTHS if length is None else (length,))
         kept = int(self._lengths[-1])
         self._requests = np.zeros((kept, network.R))
-        self._capacities = np.zeros((kept, network.P))
+        self._capacities: deque[FloatArray] = deque(maxlen=kept)  # one array stands for as long as they stand still
         self._sums = np.zeros((len(self._lengths), network.R))
         self._errors = np.zeros(len(self._lengths))
         self._usual = 0.0
-        self._seen, self._steady = 0, 0  # batches; and of these the last of the same capacities
+        self._seen = 0
         self.surprised = False
 
     def see(self, requests: FloatArray, capacities: FloatArray) -> None:
@@ -48,9 +51,9 @@ class Window:
             if self._seen >= length:
                 self._sums[i] -= self._requests[(self._seen - length) % kept]
             self._sums[i] += requests
-        same = self._seen > 0 and np.array_equal(self._capacities[at - 1], capacities)
-        self._steady = self._steady + 1 if same else 1
-        self._requests[at], self._capacities[at] = requests, capacities
+        self._requests[at] = requests
+        same = self._seen > 0 and np.array_equal(self._capacities[-1], capacities)
+        self._capacities.append(self._capacities[-1] if same else np.array(capacities))
         self._seen += 1
 
     @property
@@ -62,5 +65,6 @@ class Window:
     def batches(self) -> tuple[FloatArray, FloatArray]:
         """Requests (W, R) and capacities (W or 1, P) of that many last batches."""
         at = (self._seen - 1 - np.arange(self.length)) % len(self._requests)
-        capacities = self._capacities[at[:1] if self._steady >= self.length else at]
-        return self._requests[at], capacities
+        capacities = list(islice(reversed(self._capacities), self.length))
+        steady = all(row is capacities[0] for row in capacities)
+        return self._requests[at], np.stack(capacities[:1] if steady else capacities)
