@@ -149,7 +149,24 @@ def _speed(rows: Rows) -> None:
     print(table(["slots/s", *(f"`{agent}`" for agent in agents)], lines))
 
 
-SHOWN = {"rivals": _rivals, "rates": _rates, "variants": _variants, "adversaries": _adversaries, "speed": _speed}
+def _messages(rows: Rows) -> None:
+    lines = []
+    for row in rows:
+        cells = [f"{messages:.0f} ({size / 1e3:.0f})" for messages, size in row["sent"].values()]
+        total = sum(size for _, size in row["sent"].values())
+        lines.append([row["case"], f"{row['searches_per_slot']:.3f}", *cells, f"{total / 1e3:.0f}"])
+    print("Messages (kB) per slot\n")
+    print(table(["", "searches per slot", *rows[0]["sent"], "kB in all"], lines))
+
+
+SHOWN = {
+    "rivals": _rivals,
+    "rates": _rates,
+    "variants": _variants,
+    "adversaries": _adversaries,
+    "messages": _messages,
+    "speed": _speed,
+}
 
 
 def draw_picture(document: dict[str, Any], path: Path) -> None:
