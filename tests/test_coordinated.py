@@ -312,6 +312,19 @@ def test_a_stream_that_stands_still_is_settled_soon() -> None:
     assert changes[-1][0] < 100
 
 
+def test_a_shift_is_answered_two_slots_later() -> None:
+    """The first batch after it could be a burst; the second says that it is not."""
+    network = Network.compile(load_scenario("topology-2-fixed"))
+    batch = draw(network, 1, 0).requests
+    trace = Trace(
+        np.concatenate([np.repeat(batch, 100, axis=0), np.repeat(batch[:, ::-1], 20, axis=0)]), network.capacities[None]
+    )
+    result = play(network, trace, AgentSpec("infida-coordinated"), 0)
+    assert next(slot for slot, _ in result.changes if slot >= 100) == 102
+    settled = result.table.gain[[99, 100, 119]]
+    assert settled[1] < 0.9 * settled[0] < settled[2]
+
+
 def test_loads_that_cannot_pay_are_not_made() -> None:
     """At 1e9 ms per MB nothing is loaded after the first slot, which asks nothing."""
     network = Network.compile(load_scenario("tiny"))
