@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Stream:
     labels: dict[str, Any]  # what tells it from others, as columns of the table: JSON values
     runs: tuple[RunSpec, ...]  # differ in their agent alone
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """Name of its record folder: a slug of the labels, and a short hash of what is run."""
         run = self.runs[0]

@@ -100,10 +100,9 @@ def draw(runs: Runs) -> Figure:
             [mean_interval(runs.values(column, agent, accuracy_weight=alpha)) for alpha in ALPHAS]
             for column in ("inaccuracy", "latency_ms")
         ]
-        (x, y), (dx, dy) = (
-            [[i.mean for i in axis_points] for axis_points in points],
-            [[i.high - i.mean for i in axis_points] for axis_points in points],
-        )
+        x, y = ([interval.mean for interval in along] for along in points)
+        # random placement scatters so much that its whiskers would hide the others
+        dx, dy = ([i.high - i.mean if plain != "random" else np.nan for i in along] for along in points)
         axis.errorbar(
             x,
             y,

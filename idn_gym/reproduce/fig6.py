@@ -107,6 +107,7 @@ def draw(runs: Runs) -> Figure:
     for agent, (label, look) in looks.items():
         line(axes[0], time, running_mean(runs.per_slot("model_update_mb", agent)) / 1000.0, label, look, markers=False)
         line(axes[1], time, running_mean(runs.gain_per_request(agent)), label, look, markers=False)
+    axes[1].set_ylim(bottom=25.0)
     axes[0].set_yscale("log")
     axes[0].set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
     axes[0].yaxis.set_minor_formatter("")

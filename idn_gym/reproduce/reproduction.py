@@ -44,7 +44,7 @@ class Reproduction:
 
 def reproduce(
     name: str,
-    budget: str,
+    budget: str | Budget,
     output: Path,
     workers: int | None = 1,
     resume: bool = False,
@@ -55,14 +55,14 @@ def reproduce(
 ) -> Reproduction:
     """Run a figure's sweep in a folder, and write its checks and picture there; arguments as `sweep.run`.
 
-    Leaves ``DIR/<name>/`` (the sweep), ``DIR/<name>.json`` (the checks) and ``DIR/<name>.png``.
+    The budget is ``smoke``, ``full`` or one's own. Leaves ``DIR/<name>/`` (the sweep), ``DIR/<name>.json`` (the checks) and ``DIR/<name>.png``.
     """
     module = figure(name)
     if pictures:
         from idn_gym.figures import require_matplotlib
 
         require_matplotlib()  # told before the runs, not after
-    chosen: Budget = module.BUDGETS[budget]
+    chosen: Budget = module.BUDGETS[budget] if isinstance(budget, str) else budget
     streams = module.streams(chosen)
     folder = output / name
     fresh = not (folder / "sweep.json").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -19,8 +20,9 @@ Change = Callable[[Values], None]
 def settings(name: str) -> dict[str, Scenario]:
     """A packaged scenario as it is, and in every setting of the study, by the setting's name."""
     found = {}
+    packaged = load_scenario(name).to_dict()
     for setting, change in _changes():
-        values = load_scenario(name).to_dict()
+        values = deepcopy(packaged)
         change(values)
         found[setting] = parse(values, f"{name}, {setting}")
     return found
