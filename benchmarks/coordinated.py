@@ -95,7 +95,7 @@ VARIANTS = (
     "update_weight=10000",
     "residual=reserve",
 )
-HORIZONS = (256, 1024, 4096, 16384)
+HORIZONS = (256, 1024, 4096)
 
 
 def scenario_of(case: tuple[str, list[str]], more: Iterable[str] = ()) -> Network:
