@@ -86,3 +86,21 @@ def test_bad_input() -> None:
         InfidaBatch([{"refresh": 0}])
     with pytest.raises(IdnError, match="seeds: 1 of them; must be 2"):
         InfidaBatch([{}, {}]).reset(network, [0])
+
+
+@pytest.mark.parametrize("rounding", ["dependent", "coordinated"])
+def test_nothing_moves_between_refreshes(rounding: str) -> None:
+    network = Network.compile(load_scenario("tiny"))
+    batch = InfidaBatch([{"refresh": 3, "rounding": rounding}] * 2)
+    batch.reset(network, [0, 1])
+    rng = np.random.default_rng(0)
+    capacities = torch.from_numpy(network.capacities).expand(2, -1)
+    seen = [
+        batch.act(
+            {"requests": torch.from_numpy(rng.poisson(50.0, (2, network.R)) * (slot > 0.0)), "capacities": capacities}
+        )
+        for slot in range(6)
+    ]
+    for slot in (1, 2, 4, 5):
+        assert torch.equal(seen[slot], seen[slot - 1])
+    assert not torch.equal(seen[3], seen[2])

@@ -161,7 +161,8 @@ class InfidaBatch:
 
         over_rows(len(rows), self._network.P, work)
         now = [i for i, row in enumerate(rows) if due[row]]
-        self._allocation[[rows[i] for i in now]] = rounded[now].to(self.device)
+        if now:
+            self._allocation[[rows[i] for i in now]] = rounded[now].to(self.device)
 
     def _draw(self, rows: IntArray) -> Tensor:
         """(n, P) uniforms in [0, 1), of which a rounding uses what it needs."""
