@@ -94,7 +94,7 @@ def test_nothing_moves_between_refreshes(rounding: str) -> None:
     batch = InfidaBatch([{"refresh": 3, "rounding": rounding}] * 2)
     batch.reset(network, [0, 1])
     rng = np.random.default_rng(0)
-    capacities = torch.from_numpy(network.capacities).expand(2, -1)
+    capacities = torch.tensor(network.capacities).expand(2, -1)
     seen = [
         batch.act(
             {"requests": torch.from_numpy(rng.poisson(50.0, (2, network.R)) * (slot > 0.0)), "capacities": capacities}
