@@ -131,7 +131,8 @@ class TestFigures:
         done = short[name]
         output = done.runs.folder.parent
         assert (output / f"{name}.png").read_bytes().startswith(PNG)
-        assert json.loads((output / f"{name}.json").read_text()) == done.document()
+        kept = json.loads((output / f"{name}.json").read_text())
+        assert kept == {**done.document(), "seconds": done.seconds}
         assert {check.verdict.outcome for check in done.checks} == {OPEN}, "too few seeds"
         assert len({check.claim for check in done.checks}) == len(done.checks)
         assert {check.source for check in done.checks} <= {"paper", "expected"}
@@ -297,7 +298,11 @@ class TestCommand:
         again = in_process(*command, "--resume", "--report", page)
         assert again.status == 0, again.stderr
         assert "**does not hold** (documented: holds)" in page.read_text()
-        assert "| resumed |" in page.read_text()
+        [line] = [line for line in text.splitlines() if line.startswith("| [fig2]")]
+        assert line in page.read_text(), "what is complete keeps its time"
+        (tmp_path / "out" / "fig2" / "table.csv").unlink()
+        assert in_process(*command, "--resume", "--report", page).status == 0
+        assert "| resumed |" in page.read_text(), "what was interrupted has none"
 
     def test_another_budget_in_the_same_folder(self, stub: SimpleNamespace, tmp_path: Path) -> None:
         command = ("reproduce", "fig2", "--workers", 1, "--output", tmp_path / "out")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Fractional allocation per tier and variant, several alpha (Topology I, fixed popularity)"
-BUDGETS = {"smoke": Budget(90), "full": Budget(360, 10)}
+BUDGETS = {"smoke": Budget(90), "full": Budget(360)}
 ALPHAS = (0.5, 1.0, 2.0, 4.0, 6.0)
 
 

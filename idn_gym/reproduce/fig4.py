@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TITLE = "NTAG of all policies, sliding popularity, Topology I and II, with the certified bound"
 BOTH = ("topology-1-sliding", "topology-2-sliding")
-BUDGETS = {"smoke": Budget(120, scenarios=BOTH), "full": Budget(480, 10, BOTH)}
+BUDGETS = {"smoke": Budget(120, scenarios=BOTH), "full": Budget(480, 5, BOTH)}
 OPTIMUM = "optimum:gap=0.005,time_limit=null"  # a limit on time would make results differ from run to run
 AGENTS = (OPTIMUM, "static-greedy", "infida-offline", "last-batch-greedy", "load-aware-greedy", "infida", "random")
 PSI = 1.0 - 1.0 / np.e

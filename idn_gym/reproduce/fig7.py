@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TITLE = "NTAG against the request rate (Topology I, fixed and sliding popularity)"
 BOTH = ("topology-1-fixed", "topology-1-sliding")
-BUDGETS = {"smoke": Budget(90, scenarios=BOTH), "full": Budget(240, 10, BOTH)}
+BUDGETS = {"smoke": Budget(90, scenarios=BOTH), "full": Budget(240, 5, BOTH)}
 RATES = (1875.0, 3750.0, 7500.0, 15000.0, 30000.0)  # requests/s: doubling, around the packaged 7500
 AGENTS = ("static-greedy", "last-batch-greedy", "load-aware-greedy", "infida", "random")
 

@@ -24,7 +24,7 @@ class Reproduction:
     budget: Budget
     runs: Runs
     checks: tuple[Check, ...]
-    seconds: float | None  # of the sweep; None if part of it was there already
+    seconds: float | None  # wall-clock, of the sweep; None if it was interrupted and resumed
 
     def document(self) -> dict[str, Any]:
         """As JSON values; the same for the same runs, seconds aside."""
@@ -65,13 +65,16 @@ def reproduce(
     chosen: Budget = module.BUDGETS[budget] if isinstance(budget, str) else budget
     streams = module.streams(chosen)
     folder = output / name
-    fresh = not (folder / "sweep.json").exists()
+    record = output / f"{name}.json"
+    begun, complete = ((folder / file).exists() for file in ("sweep.json", "table.csv"))
     began = time.perf_counter()
     rows = sweep.run(streams, folder, workers, resume, address, command, progress)
-    seconds = time.perf_counter() - began if fresh else None
+    seconds = None if begun else time.perf_counter() - began
+    if complete and record.exists():
+        seconds = records.read_json(record)["seconds"]
     runs = Runs(folder, tuple(streams), tuple(rows))
     found = Reproduction(name, module.TITLE, chosen, runs, tuple(module.claims(runs)), seconds)
-    records.write_text(output / f"{name}.json", json.dumps(found.document(), indent=1) + "\n")
+    records.write_text(record, json.dumps({**found.document(), "seconds": seconds}, indent=1) + "\n")
     if pictures:
         from idn_gym.figures import save
 
