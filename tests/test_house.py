@@ -38,6 +38,7 @@ LAYERS = (
     ("records",),
     ("sweep", "sweep_file"),
     ("cli",),
+    ("reproduce",),
 )
 
 

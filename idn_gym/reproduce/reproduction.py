@@ -55,7 +55,8 @@ def reproduce(
 ) -> Reproduction:
     """Run a figure's sweep in a folder, and write its checks and picture there; arguments as `sweep.run`.
 
-    The budget is ``smoke``, ``full`` or one's own. Leaves ``DIR/<name>/`` (the sweep), ``DIR/<name>.json`` (the checks) and ``DIR/<name>.png``.
+    The budget is ``smoke``, ``full`` or one's own. Leaves ``DIR/<name>/`` (the sweep), ``DIR/<name>.json`` (the checks)
+    and ``DIR/<name>.png``.
     """
     module = figure(name)
     if pictures:

@@ -167,7 +167,7 @@ def table(runs: Runs) -> str:
             cells += [_sign(_gap(runs, name, level, rival)) for rival in RIVALS]
             cells.append(_sign(_gap(runs, name, level, "load-aware-greedy", "fractional_ntag")))
             lines.append(f"| {level} | {' | '.join(cells)} |")
-        parts.append(f"**{name}**\n\n" + "\n".join(lines))
+        parts += [f"**{name}**: NTAG in ms, mean and 95% interval\n\n" + "\n".join(lines), _wins(runs, name)]
         lines = [f"| agent | {PACKAGED} | {BURSTY} |", "|---|---|---|"]
         for agent in (*AGENTS[1:], *VARIANTS):
             cells = [
@@ -176,6 +176,15 @@ def table(runs: Runs) -> str:
             lines.append(f"| `{agent}` | {' | '.join(cells)} |")
         parts.append(f"Variants of the agents, **{name}**\n\n" + "\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _wins(runs: Runs, name: str) -> str:
+    """Markdown: the settings in which INFIDA's integral allocation is ahead of each rival."""
+    lines = [f"Where `infida` wins on {name}, with 95% confidence in each setting by itself:", ""]
+    for rival in RIVALS:
+        won = [level for level in runs.levels("setting") if _sign(_gap(runs, name, level, rival)) == "ahead"]
+        lines.append(f"- over `{rival}`: {'; '.join(won) or 'nowhere'}")
+    return "\n".join(lines)
 
 
 def _gap(runs: Runs, name: str, setting: str, rival: str, column: str = "ntag") -> Interval:
