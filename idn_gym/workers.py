@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing import connection
 from typing import Any
 
@@ -46,14 +47,15 @@ def on_processes(work: Work, pieces: Sequence[tuple[Any, ...]], workers: int) ->
             while waiting and len(busy) < workers:
                 worker = idle.pop() if idle else _Worker(work)
                 index, piece = waiting.popleft()
-                worker.connection.send(piece)
+                with suppress(BrokenPipeError):  # it has ended, which shows when it is waited for
+                    worker.connection.send(piece)
                 busy[worker.connection] = worker, index
             for ready in connection.wait(list(busy)):
                 worker, index = busy.pop(ready)
                 try:
                     fault = worker.connection.recv()
                     idle.append(worker)
-                except EOFError:
+                except (EOFError, ConnectionResetError):
                     fault = worker.end()
                 yield index, fault
     finally:
