@@ -10,13 +10,13 @@ from idn_gym.figures import sequence
 from idn_gym.reproduce import fig2
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, at_most, falling, rising
 from idn_gym.reproduce.drawing import legend, line, panels
-from idn_gym.reproduce.runs import Runs, last_part
+from idn_gym.reproduce.runs import Budget, Runs, last_part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Latency and inaccuracy over time, several alpha (Topology I, fixed popularity)"
-BUDGETS = fig2.BUDGETS
+BUDGETS = {"smoke": Budget(90), "full": Budget(360, 10)}
 ALPHAS = fig2.ALPHAS
 streams = fig2.streams
 _SMOOTH = 10  # slots of a moving average, since every slot is rounded anew
