@@ -1,10 +1,11 @@
 """How fast the gap of the static optimum closes: cutting planes, and one monolithic MILP where that can be built.
 
-    python benchmarks/optimum.py [--output FILE.json] [--time-limit 60] [--scenario topology-1-sliding]
+    python benchmarks/optimum.py [--output FILE.json] [--plot FILE.png] [--factor 1.0]
 
 Each row is one run in a process of its own, on one thread; just-in-time compiling is done before the clock starts. The
+clock counts the process's CPU time, so that others on the machine do not matter; time limits are by the wall's. The
 monolithic MILP serves every request of every slot at least cost, so it grows with the slots: it is only tried on the
-few. Both use the same HiGHS, time limit and relative gap.
+few, with the same HiGHS and relative gap and three times the time. `--factor` shortens the time limits, for a look.
 """
 
 from __future__ import annotations
@@ -14,18 +15,24 @@ import json
 import multiprocessing
 import os
 import platform
+import resource
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import highspy
 import numpy as np
+from idn_agents.certificate_file import read_certificate, verify, write_certificate
 from idn_agents.optimum import solve
 from scipy import sparse
 
 from idn_gym import gain
+from idn_gym.experiment import AgentSpec, RunSpec
+from idn_gym.figures import PALETTE, label_ends, new_axes, new_figure, save
 from idn_gym.network import Network
 from idn_gym.records import versions
 from idn_gym.scenario_file import load_scenario
@@ -33,8 +40,7 @@ from idn_gym.trace import Trace
 from idn_gym.workload import draw
 
 SEED = 0
-FEW, MANY = 10, 600
-MARKS = (2, 5, 10, 20, 30, 60)  # seconds at which the table reads the gap
+MARKS = (2, 5, 10, 30, 60, 180)  # CPU seconds at which the table reads the gap
 Series = list[tuple[float, float, float]]  # seconds, gain and bound in ms
 
 
@@ -42,11 +48,19 @@ def cutting_planes(network: Network, trace: Trace, gap: float, time_limit: float
     """Gain and bound over time of `solve`."""
     solve(network, trace.head(1), gap=1e-4, time_limit=5.0)  # compiles
     series: Series = []
-    began = time.perf_counter()
+    began = time.process_time()
     solution = solve(
-        network, trace, gap, time_limit, lambda g, b, _: series.append((time.perf_counter() - began, g, b))
+        network, trace, gap, time_limit, lambda g, b, _: series.append((time.process_time() - began, g, b))
     )
-    return {**solution.info(), "series": series}
+    cpu = time.process_time() - began
+    spec = RunSpec(network.scenario, AgentSpec("optimum"), SEED, trace.slots)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "certificate.json"
+        write_certificate(file, spec, network, trace, solution.allocation, solution.certificate)
+        began = time.process_time()
+        assert not verify(network, trace, read_certificate(file)).faults
+        checked = {"certificate_kb": file.stat().st_size / 1e3, "verify_seconds": time.process_time() - began}
+    return {**solution.info(), **checked, "cpu_seconds": cpu, "series": series}
 
 
 def monolithic(network: Network, trace: Trace, gap: float, time_limit: float) -> dict[str, Any]:
@@ -54,7 +68,7 @@ def monolithic(network: Network, trace: Trace, gap: float, time_limit: float) ->
 
     It maximises sum r (repository's cost - cost) w with w <= a y per option and sum w <= 1 per slot and type.
     """
-    began = time.perf_counter()
+    began = time.process_time()
     real = network.options < network.P
     slots, types, ranks = np.nonzero((trace.requests > 0)[:, :, None] & real)
     placement = network.options[types, ranks]
@@ -92,57 +106,112 @@ def monolithic(network: Network, trace: Trace, gap: float, time_limit: float) ->
     model.addRows(len(upper), lower, upper, matrix.nnz, starts, matrix.indices.astype(np.int32), matrix.data)
     model.setOptionValue("threads", 1)
     model.setOptionValue("mip_rel_gap", gap)
-    model.setOptionValue("time_limit", time_limit - (time.perf_counter() - began))
+    model.setOptionValue("time_limit", time_limit - (time.process_time() - began))
     series: Series = []
 
     def note(event: Any) -> None:
         state = (max(event.data_out.mip_primal_bound, 0.0) / scale, event.data_out.mip_dual_bound / scale)
         if np.isfinite(state).all() and (not series or state != series[-1][1:]):
-            series.append((time.perf_counter() - began, *state))
+            series.append((time.process_time() - began, *state))
 
     model.cbMipInterrupt += note
     model.run()
     info = model.getInfo()
     best, bound = max(info.objective_function_value, 0.0) / scale, info.mip_dual_bound / scale
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     series.append((seconds, best, bound))
     closed = model.getModelStatus() == highspy.HighsModelStatus.kOptimal
-    found = {"gain": best, "bound": bound, "gap": (bound - best) / bound, "seconds": seconds}
+    found = {"gain": best, "bound": bound, "gap": 1.0 - best / bound, "cpu_seconds": seconds}
     return {**found, "status": "optimal" if closed else "time limit", "series": series}
 
 
 METHODS = {"cutting planes": cutting_planes, "monolithic MILP": monolithic}
 
 
-def measured(method: str, scenario: str, slots: int, gap: float, time_limit: float) -> dict[str, Any]:
-    """One row: the method's result on the first slots of the stream."""
-    network = Network.compile(load_scenario(scenario))
-    result = METHODS[method](network, draw(network, slots, SEED), gap, time_limit)
-    return {"method": method, "scenario": scenario, "slots": slots, **result}
+@dataclass(frozen=True)
+class Case:
+    """One row: a method on the first slots of a stream, until a gap or a time limit."""
+
+    method: str
+    slots: int
+    gap: float
+    time_limit: float
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """For the table and the plot."""
+        return f"{self.method}, {self.slots} slots{', ' if self.overrides else ''}{', '.join(self.overrides)}"
+
+
+SCENARIO = "topology-1-sliding"
+CASES = (
+    Case("cutting planes", 10, 0.001, 60.0),
+    Case("monolithic MILP", 10, 0.001, 180.0),
+    Case("cutting planes", 600, 0.003, 300.0),
+    Case("cutting planes", 60, 0.01, 600.0, ("replicas=3",)),
+)
+
+
+def measured(case: Case, factor: float) -> dict[str, Any]:
+    """A row as JSON values, with the peak memory of the process that it ran in."""
+    network = Network.compile(load_scenario(SCENARIO, case.overrides))
+    result = METHODS[case.method](network, draw(network, case.slots, SEED), case.gap, factor * case.time_limit)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return {"case": case.name, "asked": case.gap, **result, "peak_mb": memory}
 
 
 def gap_at(series: Series, seconds: float) -> float:
     """Relative gap that was proven after so many seconds."""
-    gaps = [(bound - gain) / bound for when, gain, bound in series if when <= seconds]
+    gaps = [1.0 - gain / bound for when, gain, bound in series if when <= seconds]
     return min(gaps, default=1.0)
 
 
 def line(row: dict[str, Any]) -> str:
     """A row of the table."""
     gaps = [f"{gap_at(row['series'], mark):.2%}" for mark in MARKS]
-    certified = row.get("certified_bound")
-    last = "-" if certified is None else f"{(certified - row['gain']) / certified:.2%}"
-    cells = [row["method"], str(row["slots"]), *gaps, last, f"{row['seconds']:.1f}", row["status"]]
-    return f"| {' | '.join(cells)} |"
+    bounds = [row.get(key) for key in ("fractional_bound", "certified_bound")]
+    gaps += ["-" if bound is None else f"{(bound - row['gain']) / bound:.2%}" for bound in bounds]
+    file = f"{row['certificate_kb']:.0f} kB, {row['verify_seconds']:.1f} s" if "certificate_kb" in row else "-"
+    cells = [row["case"], f"{row['asked']:.1%}", *gaps, f"{row['cpu_seconds']:.1f}", f"{row['peak_mb']:.0f}", file]
+    return f"| {' | '.join([*cells, row['status']])} |"
+
+
+def plot(rows: list[dict[str, Any]], file: Path) -> None:
+    """The gap over time, both logarithmic, as PNG."""
+    axes = new_axes(
+        figure := new_figure(1000, 560, 160),
+        (0.075, 0.11, 0.62, 0.8),
+        "seconds of one core",
+        "proven gap (%)",
+        f"{SCENARIO}, seed {SEED}",
+    )
+    ends = []
+    latest = max(row["series"][-1][0] for row in rows)
+    for colour, row in zip(PALETTE, rows, strict=False):
+        seconds, gains, bounds = np.array(row["series"]).T
+        gaps = np.minimum.accumulate(100.0 * (1.0 - gains / bounds))
+        axes.step([*seconds, latest], [*gaps, gaps[-1]], where="post", color=colour, linewidth=1.6)
+        ends.append((f"{row['case']}  {gaps[-1]:.3g} %", float(np.log10(gaps[-1])), colour))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(0.2, latest)
+    axes.set_ylim(0.05, 100.0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    twin = axes.twinx()  # labels are placed on a linear axis: that of the logarithms
+    twin.set_ylim(np.log10(0.05), 2.0)
+    twin.set_axis_off()
+    label_ends(twin, ends)
+    save(figure, str(file))
 
 
 def main() -> None:
-    """Run, print the table, and write JSON if asked."""
+    """Run, print the table, and write JSON and the plot if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scenario", default="topology-1-sliding")
-    parser.add_argument("--gap", type=float, default=0.001)
-    parser.add_argument("--time-limit", type=float, default=60.0)
+    parser.add_argument("--factor", type=float, default=1.0)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     os.environ["NUMBA_NUM_THREADS"] = "1"
     about = {
@@ -150,19 +219,24 @@ def main() -> None:
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": versions(),
+        "scenario": SCENARIO,
         "seed": SEED,
     }
     print(", ".join(f"{key}: {value}" for key, value in about.items()) + "\n")
-    print(f"| method | slots | {' | '.join(f'gap at {mark} s' for mark in MARKS)} | certified | seconds | status |")
-    print("|---" * (len(MARKS) + 5) + "|")
+    marks = [f"gap at {mark} s" for mark in MARKS]
+    columns = ["case", "asked", *marks, "plain LP", "certified", "CPU s", "peak MB", "certificate, verify", "status"]
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     rows = []
-    for method, slots in (("cutting planes", FEW), ("monolithic MILP", FEW), ("cutting planes", MANY)):
+    for case in CASES:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-            row = alone.submit(measured, method, options.scenario, slots, options.gap, options.time_limit).result()
+            row = alone.submit(measured, case, options.factor).result()
         rows.append(row)
         print(line(row), flush=True)
     if options.output:
         options.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+    if options.plot:
+        plot(rows, options.plot)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import Outcome, in_process
-from idn_agents.certificate import Certificate, certified_bound, certified_gain, rounding
+from idn_agents.certificate import Certificate, certified_bound, certified_gain, operations, rounding
 from idn_agents.certificate_file import CertificateFile, read_certificate, verify, write_certificate
 from idn_agents.knapsack import knapsacks
 from idn_agents.optimum import Solution, solve
@@ -171,8 +171,8 @@ def test_no_cut_at_all_leaves_what_the_types_can_save() -> None:
     everything = network.fits.astype(np.float64)
     expected = exact_gain(network, trace, everything)
     bound = certified_bound(network, trace, empty)
-    assert Fraction(bound) >= expected
-    assert bound == pytest.approx(float(expected), rel=1e-11)
+    allowance = Fraction(rounding(operations(network, trace, 0)))  # there, even where this machine's sums are exact
+    assert expected * (1 + allowance / 2) <= Fraction(bound) <= expected * (1 + 2 * allowance)
 
 
 def test_allowance_is_that_of_the_sum_of_so_many_roundings() -> None:

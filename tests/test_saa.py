@@ -8,15 +8,17 @@ import json
 import numpy as np
 import pytest
 from command_line import in_process
+from idn_agents.optimum import solve
 from idn_agents.saa import Estimate, estimate
-from scipy.stats import poisson
+from scipy.stats import poisson, t
 
-from idn_gym import gain
+from idn_gym import gain, kernels
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
 from idn_gym.scenario import parse
 from idn_gym.scenario_file import load_scenario
 from idn_gym.trace import Trace, joined
+from idn_gym.workload import draw
 
 SLOTS = 3
 
@@ -107,6 +109,23 @@ def test_bounds_are_above_the_optimum_on_average(estimates: list[Estimate], trut
     assert bounds.mean() + 3 * bounds.std() / np.sqrt(len(bounds)) >= max(truth.values())
     assert all(0.0 <= found.gap <= found.gap_limit for found in estimates)
     assert np.mean([found.gap for found in estimates]) > 0.0
+
+
+def test_the_limit_by_hand(network: Network) -> None:
+    """Seeds count up: two streams for the candidate, then two for each of three replications."""
+    found = estimate(network, SLOTS, streams=2, replications=3, seed=5, gap=0.0, confidence=0.9)
+    ahead, gains = [], []
+    for first in (7, 9, 11):
+        trace = joined([draw(network, SLOTS, first), draw(network, SLOTS, first + 1)])
+        each = kernels.gain(network, trace.requests, trace.capacities, found.allocation).reshape(2, SLOTS).sum(axis=1)
+        gains += each.tolist()
+        ahead.append(solve(network, trace, gap=0.0).certified_bound / 2 - each.mean())
+    assert found.gap == pytest.approx(np.mean(ahead), rel=1e-9)
+    expected = np.mean(ahead) + t.ppf(0.9, 2) * np.std(ahead, ddof=1) / np.sqrt(3)
+    assert found.gap_limit == pytest.approx(expected, rel=1e-9)
+    assert found.expected_gain.mean == pytest.approx(np.mean(gains), rel=1e-12)
+    half = t.ppf(0.95, 5) * np.std(gains, ddof=1) / np.sqrt(6)
+    assert found.expected_gain.high - found.expected_gain.mean == pytest.approx(half, rel=1e-9)
 
 
 def test_more_streams_find_the_optimum_and_narrow_the_gap(network: Network, truth: dict[bytes, float]) -> None:
