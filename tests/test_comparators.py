@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from pathlib import Path
@@ -38,7 +39,18 @@ def sliding() -> tuple[Network, Trace]:
 @pytest.fixture(scope="module")
 def results(sliding: tuple[Network, Trace]) -> list[Result]:
     """Every registered agent on that stream."""
-    return [play(*sliding, AgentSpec(name), 1) for name in plugins.names(plugins.AGENTS)]
+    return [play(*sliding, AgentSpec(name), 1) for name in ready_agents()]
+
+
+def ready_agents() -> list[str]:
+    """Registered agents that play as they are; one that is trained first has nothing to play yet."""
+    found = []
+    for name in plugins.names(plugins.AGENTS):
+        with contextlib.suppress(IdnError):
+            plugins.make_agent(name, {})
+            found.append(name)
+    assert {"infida", "static-greedy", "load-aware-greedy", "optimum", "dynamic-optimum"} <= set(found)
+    return found
 
 
 def by_name(results: list[Result], name: str) -> Result:
@@ -152,7 +164,7 @@ def test_no_allocation_of_any_agent_exceeds_the_bounds(seed: int) -> None:
     assert [gain for gain, _ in told] == sorted(gain for gain, _ in told)
     assert [bound for _, bound in told] == sorted((bound for _, bound in told), reverse=True)
     rough = solve(network, trace, gap=0.5)
-    for name in plugins.names(plugins.AGENTS):
+    for name in ready_agents():
         for _, held in play(network, trace, AgentSpec(name), seed).changes:
             gain = float(kernels.gain(network, trace.requests, trace.capacities, held).sum())
             for bound in (solution.bound, solution.certified_bound, rough.bound, solution.fractional_bound):
