@@ -338,5 +338,5 @@ class TestPage:
         text = (DOCS / "reproduction.md").read_text()
         section = text.partition(f"## {name}\n")[2].partition("\n## ")[0]
         listed = dict(re.findall(r"^\| (.+?) \| (?:paper|expected) \| \*\*(.+?)\*\*", section, flags=re.MULTILINE))
-        for check in short[name].checks:  # a short budget has some of the scenarios
-            assert listed[check.claim] == check.documented.value
+        for check in short[name].checks:  # a short budget has some of the scenarios, and leaves open what takes time
+            assert listed[check.claim] == check.documented.value or check.documented is OPEN
