@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TITLE = "Sensitivity: the orderings under other budgets, rates, alpha, slots, catalogs, popularity and burstiness"
 BOTH = ("topology-1-sliding", "topology-2-sliding")
-BUDGETS = {"smoke": Budget(120, scenarios=BOTH[1:]), "full": Budget(240, scenarios=BOTH)}
+BUDGETS = {"smoke": Budget(120, scenarios=BOTH[1:]), "full": Budget(180, scenarios=BOTH)}
 RIVALS = ("static-greedy", "last-batch-greedy", "load-aware-greedy")
 AGENTS = ("random", *RIVALS, "infida")
 VARIANTS = (  # of step size, rounding and the reading of greedy; on the packaged and on the bursty setting
