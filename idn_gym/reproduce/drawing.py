@@ -72,10 +72,10 @@ def line(
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
 
 
-def legend(figure: Figure, axes: Axes, note: str = "") -> None:
-    """One legend for all panels, below them; `note` says what a reader must know of the lines."""
+def legend(figure: Figure, axes: Axes, note: str = "", intervals: str = "bands") -> None:
+    """One legend for all panels, below them: how intervals are drawn, and what else a reader must know."""
     handles, labels = axes.get_legend_handles_labels()
-    bands = "bands: 95% intervals of the mean over seeds"
+    about = f"{intervals}: 95% intervals of the mean over seeds"
     figure.legend(
         handles,
         labels,
@@ -83,7 +83,7 @@ def legend(figure: Figure, axes: Axes, note: str = "") -> None:
         ncols=min(len(labels), max(1, int(figure.get_figwidth() / 2.3))),
         fontsize=8,
         frameon=False,
-        title=f"{bands}; {note}" if note else bands,
+        title=f"{about}; {note}" if note else about,
         title_fontsize=8,
     )
 

@@ -143,7 +143,7 @@ def draw(runs: Runs) -> Figure:
         axis.set_xlabel("difference in NTAG (ms), right: INFIDA ahead", fontsize=9)
     axes[0].set_yticks(place, levels)
     axes[0].invert_yaxis()
-    legend(figure, axes[0], "whiskers: the same, paired over seeds")
+    legend(figure, axes[0], "paired over seeds", "whiskers")
     return figure
 
 
