@@ -111,7 +111,8 @@ def rivals_of(case: str, slots: int, seed: int, greedies: list[str]) -> list[dic
     rows = []
     for agent in [*AGENTS, *greedies, *bounded]:
         result = play(network, trace, AgentSpec.parse(agent), seed)
-        rows.append({"case": case, "seed": seed, **result.row(), "agent": agent, "info": result.info})
+        about = {"info": result.info} if agent == AGENTS[0] else {}
+        rows.append({"case": case, "seed": seed, **result.row(), "agent": agent, **about})
         if agent == OPTIMUM:
             bound = result.info["certified_bound"]
             rows = [row | {"share_of_bound": row["gain"] / bound} for row in rows]

@@ -28,6 +28,8 @@ def mean_of(values: Sequence[float]) -> tuple[float, float]:
 def cell(values: Sequence[float], digits: int = 2, signed: bool = False) -> str:
     """Mean ± half width."""
     middle, half = mean_of(values)
+    if math.isnan(half):
+        return f"{middle:{'+' if signed else ''}.{digits}f}"
     return f"{middle:{'+' if signed else ''}.{digits}f} ± {half:.{digits}f}"
 
 
@@ -60,18 +62,21 @@ def print_tables(document: dict[str, Any]) -> None:
     for part, show in SHOWN.items():
         if part in document:
             stored = document[part]
-            print(f"\n## {part}\n\n`{stored['command']}`, {stored['date']}, {stored['seconds']:.0f} s\n")
+            took = f", {stored['seconds']:.0f} s" if "seconds" in stored else ""
+            print(f"\n## {part}\n\n`{stored['command']}`, {stored['date']}{took}\n")
             show(stored["rows"])
 
 
 def _rivals(rows: Rows) -> None:
+    names = {agent: f"`{agent}`" for agent in COLUMNS} | {WITHOUT: "without the state"}
+
     def figures(title: str, key: str, scale: float, digits: int, agents: Sequence[str]) -> None:
         lines = []
         for case in cases_of(rows):
             cells = [list(by_seed(rows, case, agent, key).values()) for agent in agents]
             if any(cells):
                 lines.append([case, *(cell([scale * v for v in values], digits) if values else "" for values in cells)])
-        print(f"**{title}**\n\n{table(['', *(f'`{agent}`' for agent in agents)], lines)}\n")
+        print(f"**{title}**\n\n{table(['', *(names[agent] for agent in agents)], lines)}\n")
 
     figures("NTAG, ms", "ntag", 1.0, 2, COLUMNS)
     print("**NTAG, difference of `infida-coordinated` to each, ms, paired**\n")
@@ -83,9 +88,9 @@ def _rivals(rows: Rows) -> None:
             theirs = by_seed(rows, case, agent)
             cells.append(cell([ours[seed] - theirs[seed] for seed in ours], 2, signed=True))
         lines.append([case, *cells])
-    print(table(["", *(f"`{agent}`" for agent in COLUMNS[1:])], lines))
+    print(table(["", *(names[agent] for agent in COLUMNS[1:])], lines))
     print()
-    figures("Total gain, % of the certified static bound", "share_of_bound", 100.0, 2, (*COLUMNS, "optimum"))
+    figures("Total gain, % of the certified static bound", "share_of_bound", 100.0, 2, COLUMNS)
     figures("GB loaded per slot", "model_update_mb", 1e-3, 2, COLUMNS)
     figures("NTAG of the state, ms", "fractional_ntag", 1.0, 2, (OURS, "infida"))
     print("**Parameters of the greedies that did best on seed 0**\n")
@@ -93,7 +98,8 @@ def _rivals(rows: Rows) -> None:
         several = {
             row["agent"] for row in rows if row["case"] == case and row["seed"] == 1 and "greedy:" in row["agent"]
         }
-        print(f"- {case}: {', '.join(sorted(several))}")
+        if several:
+            print(f"- {case}: {', '.join(f'`{agent}`' for agent in sorted(several))}")
 
 
 def _rates(rows: Rows) -> None:
