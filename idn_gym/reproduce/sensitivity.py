@@ -33,6 +33,10 @@ VARIANTS = (  # of step size, rounding and the reading of greedy; on the package
     ),
     *("load-aware-greedy:decay=0.5", "load-aware-greedy:counting=others", "last-batch-greedy:average=0.9"),
 )
+_DOCUMENTED = {  # claim by claim: holds, fails (does not hold), open (not decided)
+    BOTH[0]: "holds holds fails fails holds fails fails fails holds",
+    BOTH[1]: "open holds fails holds holds holds holds fails open",
+}
 
 
 def streams(budget: Budget) -> list[Stream]:
@@ -63,62 +67,44 @@ def _claims(runs: Runs, name: str) -> list[Check]:
 
     lag, lbg, state = "load-aware-greedy", "last-batch-greedy", "fractional_ntag"
     steady = tuple(level for level in levels if "burst" not in level)
-    holds, fails = Outcome.HOLDS, Outcome.FAILS
-    return [
-        Check(
-            f"{name}: INFIDA earns more than random placement in every setting",
-            "expected",
-            everywhere("infida", "random"),
-            holds,
-        ),
-        Check(
-            f"{name}: INFIDA's fractional state earns more than load-aware greedy in every setting",
+    bursty = {agent: ntag(agent, BURSTY) for agent in ("infida", lag, lbg, f"{lag}:decay=0.5", f"{lbg}:average=0.9")}
+
+    def on_bursty(rival: str) -> Verdict:
+        return above(bursty["infida"], bursty[rival])
+
+    found = [
+        ("INFIDA earns more than random placement in every setting", "expected", everywhere("infida", "random")),
+        (
+            "INFIDA's fractional state earns more than load-aware greedy in every setting",
             "paper",
             everywhere("infida", lag, state),
-            holds,
         ),
-        Check(
-            f"{name}: INFIDA earns more than load-aware greedy in every setting",
-            "paper",
-            everywhere("infida", lag),
-            fails,
-        ),
-        Check(
-            f"{name}: last-batch greedy earns more than INFIDA in every setting with steady counts",
+        ("INFIDA earns more than load-aware greedy in every setting", "paper", everywhere("infida", lag)),
+        (
+            "last-batch greedy earns more than INFIDA in every setting with steady counts",
             "expected",
             everywhere(lbg, "infida", among=steady),
-            holds,
         ),
-        Check(
-            f"{name}: INFIDA earns more than load-aware greedy on bursty counts (shape 0.3)",
+        ("on bursty counts (shape 0.3) INFIDA earns more than load-aware greedy", "expected", on_bursty(lag)),
+        ("on bursty counts (shape 0.3) INFIDA earns more than last-batch greedy", "expected", on_bursty(lbg)),
+        (
+            "on bursty counts (shape 0.3) INFIDA earns more than load-aware greedy with decay 0.5",
             "expected",
-            above(ntag("infida", BURSTY), ntag(lag, BURSTY)),
-            holds,
+            on_bursty(f"{lag}:decay=0.5"),
         ),
-        Check(
-            f"{name}: INFIDA earns more than last-batch greedy on bursty counts (shape 0.3)",
+        (
+            "on bursty counts (shape 0.3) INFIDA earns more than last-batch greedy on a moving average (0.9)",
             "expected",
-            above(ntag("infida", BURSTY), ntag(lbg, BURSTY)),
-            holds,
+            on_bursty(f"{lbg}:average=0.9"),
         ),
-        Check(
-            f"{name}: on bursty counts (shape 0.3) it still does against load-aware greedy with decay 0.5",
-            "expected",
-            above(ntag("infida", BURSTY), ntag(f"{lag}:decay=0.5", BURSTY)),
-            fails,
-        ),
-        Check(
-            f"{name}: on bursty counts (shape 0.3) it still does against last-batch greedy on a moving average",
-            "expected",
-            above(ntag("infida", BURSTY), ntag(f"{lbg}:average=0.9", BURSTY)),
-            fails,
-        ),
-        Check(
-            f"{name}: a step half or twice as large moves INFIDA's NTAG by less than 5%",
-            "expected",
-            _steps(runs, name),
-            holds,
-        ),
+        ("a step half or twice as large moves INFIDA's NTAG by less than 5%", "expected", _steps(runs, name)),
+    ]
+    documented = [Outcome[word.upper()] for word in _DOCUMENTED[name].split()]
+    if runs.slots < BUDGETS["full"].slots:  # a shorter run has not learnt enough to be ahead of last-batch greedy
+        documented[5] = Outcome.OPEN
+    return [
+        Check(f"{name}: {text}", source, verdict, outcome)
+        for (text, source, verdict), outcome in zip(found, documented, strict=True)
     ]
 
 
