@@ -15,6 +15,8 @@ from idn_gym import kernels
 from idn_gym.env import IDNEnv
 from idn_gym.errors import IdnError
 from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.scenario import Scenario
+from idn_gym.scenario_file import from_values
 from idn_gym.streams import Rows, Streams
 from idn_gym.trace import LARGEST
 from idn_gym.typing import BoolArray, FloatArray
@@ -334,7 +336,11 @@ def _variants(
         key = repr(sorted(variant.items()))
         if not variant or key in found:
             continue
-        found[key] = IDNEnv(scenario, overrides={**base, **variant}).network
+        if isinstance(scenario, Scenario):
+            changed = IDNEnv(from_values(scenario.to_dict(), scenario.name, variant))
+        else:
+            changed = IDNEnv(scenario, overrides={**base, **variant})
+        found[key] = changed.network
         for name in ("sizes", "placement_group", "options", "costs", "inaccuracies", "path_groups"):
             if not np.array_equal(getattr(found[key], name), getattr(network, name)):
                 raise IdnError(f"variants[{i}]: changes {name}; may change rates, budgets and capacities only")

@@ -38,6 +38,7 @@ AGENTS = [
     "load-aware-greedy:decay=0.5",
     "last-batch-greedy",
     "last-batch-greedy:keep=0,average=0.9",
+    "ppo",
     "random:refresh=2",
     "repository-only",
 ]

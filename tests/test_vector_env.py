@@ -327,3 +327,17 @@ def test_bad_actions_of_tensors() -> None:
         env.step(good.to("meta"))
     with pytest.raises(IdnError, match=r"actions\[0\]: node \w+ would hold"):
         env.step(good + 1)
+
+
+def test_variants_change_a_scenario_object_as_they_change_its_name() -> None:
+    variants = [{"workload.rate": 1.0}, {"workload.rate": 500.0}]
+    by_name, by_object = (
+        gym.make_vec("IDN/Scenario-v0", num_envs=2, scenario=scenario, variants=variants)
+        for scenario in ("tiny", load_scenario("tiny"))
+    )
+    for env in (by_name, by_object):
+        env.reset(seed=3)
+    actions = np.zeros(by_name.action_space.shape, dtype=np.int8)
+    first, second = (env.step(actions)[0]["requests"] for env in (by_name, by_object))
+    np.testing.assert_array_equal(first, second)
+    assert first[0].sum() < first[1].sum()

@@ -1,0 +1,63 @@
+"""The agent that a learnt policy is: ``--agent ppo:path=FOLDER``, or ``--agent ppo`` for the one that is shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from idn_gym.errors import IdnError
+from idn_gym.network import Network
+from idn_gym.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Learnt:
+    """Fills every node in descending order of the policy's scores, without noise: the same stream, the same actions.
+
+    Parameters
+    ----------
+    path : folder that ``idn-gym train`` wrote, or its ``policy.json``; without, the shipped policy.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        if path is not None and not isinstance(path, str):
+            raise IdnError(f"path: {path!r}; must be the folder of a trained policy")
+        try:
+            from idn_agents.learning import checkpoint
+        except ImportError as error:
+            raise IdnError(f"learnt policies need PyTorch; pip install 'idn-gym[torch]' ({error})") from None
+        self._path = checkpoint.SHIPPED if path is None else Path(path)
+        self._policy = checkpoint.load_policy(self._path)
+        self._refuse = checkpoint.refuse_other_network
+
+    def reset(self, network: Network, seed: int) -> None:
+        self._refuse(self._policy, network, str(self._path))
+        self._network = network
+        self._view = self._policy.view(network, 1)
+
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
+        import torch
+
+        from idn_gym import batched
+
+        tensors = {key: torch.from_numpy(np.ascontiguousarray(value))[None] for key, value in observation.items()}
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # there is too little to do: threads would wait for one another
+        try:
+            with torch.no_grad():
+                allocation = batched.pack(self._network, self.scores(tensors))
+        finally:
+            torch.set_num_threads(threads)
+        return allocation[0].numpy()
+
+    def scores(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
+        """(1, P) scores of the coming slot, once the policy has seen the last one."""
+        found: torch.Tensor = self._policy(self._view.see(observation), self._view)
+        return found
+
+    def info(self) -> dict[str, Any]:
+        return {"policy": self._policy.kind, "parameters": sum(p.numel() for p in self._policy.parameters())}

@@ -1,0 +1,129 @@
+"""``idn-gym train``: learn a policy for a scenario; found through the entry-point group ``idn_gym.commands``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from idn_gym.cli import AsJson, Overrides, ScenarioName, print_json, typed_command
+from idn_gym.errors import IdnError
+
+ALGORITHMS = ("ppo-torch", "ppo", "a2c", "sac", "maskable-ppo")
+_TORCH_ALONE = ("policy", "also", "rates")
+
+
+def train(
+    scenario: ScenarioName,
+    output: Annotated[Path, typer.Option(help="folder for the checkpoint, the curve and the configuration")],
+    algo: Annotated[str, typer.Option(help=f"one of {', '.join(ALGORITHMS)}")] = "ppo-torch",
+    steps: Annotated[int, typer.Option(min=1, help="slots in all, over all environments")] = 100_000,
+    seed: Annotated[int, typer.Option(min=0, help="seed of weights, streams and exploration")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the interrupted training in --output")] = False,
+    policy: Annotated[str | None, typer.Option(help="placement (any network) or flat (this one); ppo-torch")] = None,
+    also: Annotated[list[str] | None, typer.Option(metavar="SCENARIO", help="train on this one too; ppo-torch")] = None,
+    rates: Annotated[float | None, typer.Option(min=1.0, help="curriculum: up to rate x/÷ this; ppo-torch")] = None,
+    envs: Annotated[int | None, typer.Option(min=1, help="environments side by side")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="slots of an episode")] = None,
+    hidden: Annotated[int | None, typer.Option(min=1, max=4096, help="width of the hidden layers")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="of the optimiser")] = None,
+    discount: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="of later rewards; default: by price")
+    ] = None,
+    update_weight: Annotated[float, typer.Option(min=0.0, help="ms per request lost per MB loaded")] = 0.0,
+    device: Annotated[str, typer.Option(help="PyTorch device")] = "cpu",
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="write the curve for TensorBoard too")] = False,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a policy: `idn-gym run SCENARIO --agent ppo:path=OUTPUT` evaluates it."""
+    if algo not in ALGORITHMS:
+        raise IdnError(f"--algo: {algo!r}; allowed: {', '.join(ALGORITHMS)}")
+    given: dict[str, Any] = {"envs": envs, "slots": slots, "learning_rate": learning_rate, "discount": discount}
+    given = {key: value for key, value in given.items() if value is not None}
+    for key, value in {**given, "update_weight": update_weight, "rates": rates or 1.0}.items():
+        if not math.isfinite(value):
+            raise IdnError(f"--{key.replace('_', '-')}: {value}; must be a finite number")
+    given |= {"steps": steps, "update_weight": update_weight}
+    alone = {"policy": policy, "also": also, "rates": rates}
+    if algo != "ppo-torch":
+        for key in _TORCH_ALONE:
+            if alone[key]:
+                raise IdnError(f"--{key}: goes with --algo ppo-torch, not {algo}")
+    trainer, about = _trainer(
+        algo, [scenario, *(also or ())], overrides or (), seed, device, policy or "placement", hidden, rates, given
+    )
+    rows = _run(trainer, about, output, resume, tensorboard)
+    if as_json:
+        print_json({"output": str(output), "algo": algo, "steps": rows[-1]["steps"], "curve": rows})
+        return
+    print(f"{rows[-1]['gain_per_request']:.3f} ms saved per request in the last part of training")
+    print(f"checkpoint, curve and configuration in {output}; idn-gym run {scenario} --agent ppo:path={output}")
+
+
+def _trainer(
+    algo: str,
+    names: list[str],
+    overrides: Any,
+    seed: int,
+    device: str,
+    policy: str,
+    hidden: int | None,
+    rates: float | None,
+    given: dict[str, Any],
+) -> tuple[Any, dict[str, Any]]:
+    """What trains, and all that its result depends on."""
+    from idn_gym.scenario_file import load_scenario
+
+    scenarios = [load_scenario(name, overrides) for name in names]
+    about: dict[str, Any] = {"algo": algo, "seed": seed, "device": device}
+    try:
+        import torch
+
+        torch.empty(0, device=device)
+    except ImportError as error:
+        raise IdnError(f"training needs PyTorch; pip install 'idn-gym[torch]' ({error})") from None
+    except (RuntimeError, AssertionError) as error:
+        raise IdnError(f"--device: {device!r}: {str(error).splitlines()[0]}") from None
+    if algo == "ppo-torch":
+        from idn_agents.ppo import PPO, Trainer, make_policy
+
+        options = PPO(**given, rates=rates or 1.0)
+        network = make_policy(policy, scenarios, hidden, seed)
+        about |= {"policy": network.config(), "options": asdict(options)}
+        trainer: Any = Trainer(scenarios, network, options, seed, device)
+    else:
+        try:
+            from idn_agents.learning.sb3_training import SB3, SB3Trainer
+        except ImportError as error:
+            raise IdnError(f"--algo {algo}: needs Stable-Baselines3; pip install 'idn-gym[rl]' ({error})") from None
+        sb3 = SB3(algo, **given, **({"hidden": hidden} if hidden else {}))
+        about |= {"options": asdict(sb3)}
+        trainer = SB3Trainer(scenarios[0], sb3, seed, device)
+    return trainer, about | {"scenarios": [loaded.to_dict() for loaded in scenarios]}
+
+
+def _run(trainer: Any, about: dict[str, Any], output: Path, resume: bool, tensorboard: bool) -> list[dict[str, float]]:
+    """Train to the end, and leave the folder complete; the curve."""
+    from idn_agents.learning.folder import TrainingFolder
+    from idn_gym.progress import PlayProgress
+
+    folder = TrainingFolder(output, about, resume, typed_command(), tensorboard)
+    steps, algo = trainer.options.steps, about["algo"]
+    if folder.state is not None:
+        try:
+            trainer.restore(folder.state)
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise IdnError(f"{output}/state.pt: not what this training wrote: {str(error).splitlines()[0]}") from None
+    if folder.done:
+        return folder.rows
+    with PlayProgress() as progress:
+        progress(algo, min(int(folder.rows[-1]["steps"]), steps - 1) if folder.rows else 0, steps)
+        for row in trainer.chapters():
+            folder.append(row, trainer.state())
+            progress(algo, min(int(row["steps"]), steps), steps)
+    folder.finish(trainer.policy)
+    return folder.rows

@@ -1,0 +1,131 @@
+"""Environment steps per second of training, learning included: PPO on the batched environment, and SB3's.
+
+    python benchmarks/training_speed.py [--output benchmarks/results/training_speed.json]
+
+The same network (a multilayer perceptron of 64 and 64 on the flat observation, for the actor and for the critic),
+scenario, rollout of 2,048 steps and number of passes over it; one thread, each in a process of its own, in turn. SB3 is
+measured three ways: as its documentation has it (scalar environments in a ``DummyVecEnv``, minibatches of 64), on this
+library's vector environment, and there with the large minibatches of the other. CPU seconds, since wall-clock time
+depends on who else is working.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+STEPS, ENVS, EPOCHS, LARGE = 2048, 64, 2, 512
+KINDS = ("ppo-torch", "sb3, DummyVecEnv", "sb3, vector environment", "sb3, vector environment, large minibatches")
+
+
+def ours(scenario: str, rounds: int) -> float:
+    """CPU seconds per step."""
+    from idn_agents.ppo import PPO, Trainer, make_policy
+
+    from idn_gym.scenario_file import load_scenario
+
+    slots = STEPS // ENVS
+    options = PPO(
+        steps=STEPS * (rounds + 1), envs=ENVS, slots=slots, rollout=slots, epochs=EPOCHS, minibatches=STEPS // LARGE
+    )
+    loaded = load_scenario(scenario)
+    chapters = Trainer([loaded], make_policy("flat", [loaded], 64, 0), options).chapters()
+    next(chapters)  # compiles
+    began = time.process_time()
+    for _ in chapters:
+        pass
+    return (time.process_time() - began) / (STEPS * rounds)
+
+
+def theirs(scenario: str, rounds: int, kind: str) -> float:
+    """CPU seconds per step of SB3."""
+    import gymnasium
+    from idn_agents.learning.policy import FlatView
+    from idn_agents.learning.sb3_training import LearnerVecEnv
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    from idn_gym.sb3 import SB3VecEnv
+    from idn_gym.wrappers import ScoreAction
+
+    arguments: dict[str, Any] = {"scenario": scenario, "horizon": STEPS // ENVS, "reward": "gain_per_request"}
+    env: Any
+    if "Dummy" in kind:
+
+        def make() -> Any:
+            inner = ScoreAction(gymnasium.make("IDN/Scenario-v0", disable_env_checker=True, **arguments))
+            return gymnasium.wrappers.FlattenObservation(inner)
+
+        env = DummyVecEnv([make] * 8)
+    else:
+        env = LearnerVecEnv(
+            SB3VecEnv(gymnasium.make_vec("IDN/Scenario-v0", num_envs=ENVS, autoreset_mode="SameStep", **arguments))
+        )
+        assert env.observation_space.shape == (FlatView.width(env.venv.env.network),)
+    model = PPO(
+        "MlpPolicy",
+        env,
+        n_steps=STEPS // env.num_envs,
+        batch_size=LARGE if "large" in kind else 64,
+        n_epochs=EPOCHS,
+        policy_kwargs={"net_arch": [64, 64]},
+        seed=0,
+        device="cpu",
+    )
+    model.learn(STEPS)  # compiles
+    began = time.process_time()
+    model.learn(STEPS * rounds)
+    return (time.process_time() - began) / (STEPS * rounds)
+
+
+def measure(scenario: str, kind: str, rounds: int) -> float:
+    """Steps per CPU second, in a process of its own."""
+    command = [sys.executable, __file__, "--one", kind, "--scenario", scenario, "--rounds", str(rounds)]
+    threads = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    import os
+
+    done = subprocess.run(command, env={**os.environ, **threads}, capture_output=True, text=True, check=True)
+    return 1.0 / float(done.stdout)
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--one", choices=KINDS)
+    parser.add_argument("--scenario")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    if options.one:
+        import torch
+
+        torch.set_num_threads(1)
+        found = ours(options.scenario, options.rounds) if options.one == KINDS[0] else None
+        print(found or theirs(options.scenario, options.rounds, options.one))
+        return
+    rows = []
+    print("| scenario | trainer | steps per CPU second, median | lowest to highest | ours by theirs |")
+    print("|---|---|---|---|---|")
+    for scenario in ("tiny", "topology-2-sliding"):
+        ratio = 1.0
+        for kind in KINDS:
+            speeds = [measure(scenario, kind, options.rounds) for _ in range(options.repeats)]
+            median = statistics.median(speeds)
+            ratio = median if kind == KINDS[0] else ratio
+            rows.append({"scenario": scenario, "trainer": kind, "steps_per_cpu_second": speeds})
+            spread = f"{min(speeds):,.0f} to {max(speeds):,.0f}"
+            print(f"| {scenario} | {kind} | {median:,.0f} | {spread} | {ratio / median:.1f} |", flush=True)
+    if options.output:
+        about = {"command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "rows": rows}
+        options.output.write_text(json.dumps(about, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

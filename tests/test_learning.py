@@ -1,0 +1,393 @@
+"""Learners: features by what they are invariant to, action probabilities by counting, training by repeating it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from idn_agents.learning import checkpoint  # noqa: E402
+from idn_agents.learning.checkpoint import load_policy, refuse_other_network, save_policy  # noqa: E402
+from idn_agents.learning.features import NAMES, Features  # noqa: E402
+from idn_agents.learning.orders import Filling, Orders  # noqa: E402
+from idn_agents.learning.policy import FlatPolicy, FlatView, PlacementPolicy  # noqa: E402
+from idn_agents.ppo import PPO, Trainer, advantages, make_policy  # noqa: E402
+
+from idn_gym import batched  # noqa: E402
+from idn_gym.env import observe  # noqa: E402
+from idn_gym.errors import IdnError  # noqa: E402
+from idn_gym.experiment import AgentSpec, play  # noqa: E402
+from idn_gym.network import Network  # noqa: E402
+from idn_gym.scenario import Scenario, parse  # noqa: E402
+from idn_gym.scenario_file import load_scenario  # noqa: E402
+from idn_gym.workload import draw  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Network:
+    return Network.compile(load_scenario("tiny"))
+
+
+def tensors(network: Network, requests: np.ndarray, held: np.ndarray, rows: int = 1) -> dict[str, Any]:
+    observation = observe(network, requests, network.capacities, held)
+    return {key: torch.from_numpy(value)[None].expand(rows, -1).contiguous() for key, value in observation.items()}
+
+
+def relabelled(scenario: Scenario, rng: np.random.Generator) -> Scenario:
+    """The same system, written down in another order: nodes, models, tasks, links."""
+    values = scenario.to_dict()
+    values["requests"] = [
+        {"task": task, "path": path} for task, path in named_types(Network.compile(scenario))
+    ]  # explicit, so that the order of nodes does not decide between routes
+    for key in ("nodes", "models", "tasks", "links", "requests"):
+        values[key] = [values[key][i] for i in rng.permutation(len(values[key]))]
+    return parse(values, "relabelled")
+
+
+def named_types(network: Network) -> list[tuple[str, list[str]]]:
+    return [
+        (network.scenario.tasks[network.type_task[rho]], [network.node_names[v] for v in network.paths[rho] if v >= 0])
+        for rho in range(network.R)
+    ]
+
+
+# --- what a policy sees, and what it makes of it
+
+
+@pytest.mark.parametrize("name", ["tiny", "topology-2-bursty"])
+def test_relabelling_a_network_relabels_features_and_scores_and_nothing_else(name: str) -> None:
+    scenario = load_scenario(name)
+    first, rng = Network.compile(scenario), np.random.default_rng(5)
+    second = Network.compile(relabelled(scenario, rng))
+    of_type = {pair[0] + ">".join(pair[1]): rho for rho, pair in enumerate(named_types(first))}
+    types = [of_type[task + ">".join(path)] for task, path in named_types(second)]
+    nodes = [first.node_names.index(name) for name in second.node_names]
+    models = [first.model_names.index(name) for name in second.model_names]
+    placements = first.placement_index[np.array(nodes)[second.placement_node], np.array(models)[second.placement_model]]
+    assert sorted(placements) == list(range(first.P))
+    assert list(placements) != list(range(first.P)), "the order is another"
+    torch.manual_seed(3)
+    policy = PlacementPolicy(8)
+    views = [policy.view(network, 1) for network in (first, second)]
+    trace = draw(first, 4, 2)
+    held = np.zeros(first.P)
+    for t in range(4):
+        seen = [
+            views[0].see(tensors(first, trace.requests[t], held)),
+            views[1].see(tensors(second, trace.requests[t][types], held[placements])),
+        ]
+        torch.testing.assert_close(seen[1], seen[0][:, placements], rtol=1e-3, atol=1e-4)
+        with torch.no_grad():
+            scores = [policy(x, view) for x, view in zip(seen, views, strict=True)]
+        torch.testing.assert_close(scores[1], scores[0][:, placements], rtol=1e-2, atol=1e-2)
+        held = batched.pack(first, scores[0])[0].numpy().astype(np.float64)
+
+
+def test_features_know_no_units(tiny: Network) -> None:
+    """Requests with capacities, and sizes with budgets, in other units."""
+    values = load_scenario("tiny").to_dict()
+    for model in values["models"]:
+        for profile in model["profiles"].values():
+            profile["throughput"] *= 1000.0
+            profile["size"] *= 7.0
+    for node in values["nodes"]:
+        node["budget"] *= 7.0
+    other = Network.compile(parse(values, "tiny"))
+    seen = [Features(network, 1) for network in (tiny, other)]
+    held = np.zeros(tiny.P)
+    held[2] = 1.0
+    for requests in ([8.0, 8.0, 4.0, 4.0], [1.0, 9.0, 2.0, 5.0], [3.0, 3.0, 3.0, 3.0]):
+        found = [
+            features.see(tensors(network, np.array(requests) * unit, held))
+            for features, network, unit in zip(seen, (tiny, other), (1.0, 1000.0), strict=True)
+        ]
+        torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-4)
+
+
+def test_features_are_finite_before_and_after_the_first_batch_and_lie_in_range(tiny: Network) -> None:
+    features = Features(tiny, 2)
+    for requests in (np.zeros(tiny.R), np.array([5.0, 0.0, 0.0, 0.0]), np.zeros(tiny.R), np.full(tiny.R, 1e6)):
+        found = features.see(tensors(tiny, requests, np.zeros(tiny.P), rows=2))
+        assert found.shape == (2, tiny.P, len(NAMES))
+        assert bool(torch.isfinite(found).all())
+        assert float(found.min()) >= -1e-6
+    relative = found[:, :, [NAMES.index(name) for name in NAMES if name != "stakes"]]
+    assert float(relative.max()) <= 1.0 + 1e-5
+
+
+def test_forecast_is_the_last_batch_where_popularity_jumps_and_the_average_where_counts_burst(tiny: Network) -> None:
+    def staleness(batches: np.ndarray) -> float:
+        features = Features(tiny, 1)
+        for batch in batches:
+            found = features.see(tensors(tiny, batch, np.zeros(tiny.P)))
+        return float(found[0, 0, NAMES.index("staleness")])
+
+    rng = np.random.default_rng(0)
+    steps = np.repeat(rng.uniform(1.0, 100.0, (6, tiny.R)), 10, axis=0)  # every tenth slot another level
+    assert staleness(steps) == pytest.approx(1.0), "the last batch forecasts best"
+    assert staleness(rng.gamma(0.3, 100.0, (60, tiny.R))) < 0.8, "an average forecasts better"
+
+
+def test_what_is_forgotten_starts_anew(tiny: Network) -> None:
+    batches = np.random.default_rng(1).uniform(0.0, 9.0, (5, tiny.R))
+    old, new = Features(tiny, 2), Features(tiny, 1)
+    for batch in batches[:3]:
+        old.see(tensors(tiny, batch, np.zeros(tiny.P), rows=2))
+    old.forget(torch.tensor([True, False]))
+    for batch in batches[3:]:
+        of_old = old.see(tensors(tiny, batch, np.zeros(tiny.P), rows=2))
+        of_new = new.see(tensors(tiny, batch, np.zeros(tiny.P)))
+    torch.testing.assert_close(of_old[:1], of_new)
+    assert not torch.allclose(of_old[1:], of_new), "the other goes on"
+
+
+# --- probabilities of fillings
+
+
+def test_probability_of_a_filling_by_hand() -> None:
+    """Three models of 1, 1 and 2 MB at a node of 2 MB: the large one alone, or the small ones in either order."""
+    values = load_scenario("tiny").to_dict()
+    values["nodes"] = [{**node, "budget": 2.0 if node["name"] == "bs0" else 0.0} for node in values["nodes"]]
+    network = Network.compile(parse(values, "tiny"))
+    at = np.flatnonzero(network.fits)
+    sizes = network.sizes[at]
+    orders = Orders(network)
+    generator = torch.Generator().manual_seed(1)
+    scores = torch.zeros(1, network.P)
+    scores[0, at] = torch.linspace(-1.0, 1.0, len(at))
+    weight = {int(p): math.exp(float(scores[0, p])) for p in at}
+
+    def enumerate_from(left: list[int], room: float) -> list[tuple[tuple[int, ...], float]]:
+        """Every order in which the node can be filled, with its probability."""
+        fitting = [p for p in left if network.sizes[p] <= room]
+        if not fitting:
+            return [((), 1.0)]
+        total = sum(weight[p] for p in fitting)
+        return [
+            ((p, *rest), weight[p] / total * probability)
+            for p in fitting
+            for rest, probability in enumerate_from([q for q in fitting if q != p], room - float(network.sizes[p]))
+        ]
+
+    every = enumerate_from([int(p) for p in at], 2.0)
+    assert sum(probability for _, probability in every) == pytest.approx(1.0)
+    assert len(every) > 3
+    assert len(set(sizes)) > 1
+    for order, probability in every:
+        allocation, turns = torch.zeros(1, network.P, dtype=torch.int8), torch.zeros(1, network.P, dtype=torch.int16)
+        room = 2.0 - np.concatenate(([0.0], np.cumsum(network.sizes[list(order)])))[: len(order)]
+        for p in at:
+            turns[0, p] = order.index(p) + 1 if p in order else int((network.sizes[p] <= room).sum())
+        allocation[0, list(order)] = 1
+        found, _ = orders.log_probability(scores, Filling(allocation, turns))
+        assert math.exp(float(found)) == pytest.approx(probability, rel=1e-5)
+    entropy = -sum(probability * math.log(probability) for _, probability in every)
+    drawn = orders.draw(scores.expand(4000, -1), generator)
+    logs, entropies = orders.log_probability(scores.expand(4000, -1), drawn)
+    deviation = float(logs.std()) / math.sqrt(4000)
+    assert abs(-float(logs.mean()) - entropy) < 5.0 * deviation, "drawn with the probabilities that are claimed"
+    assert abs(float(entropies.mean()) - entropy) < 5.0 * float(entropies.std()) / math.sqrt(4000) + 1e-5
+
+
+def test_draws_are_feasible_and_packed_to_the_brim(tiny: Network) -> None:
+    generator = torch.Generator().manual_seed(0)
+    filling = Orders(tiny).draw(torch.zeros(64, tiny.P), generator)
+    used = filling.allocation.numpy() * tiny.sizes
+    for v in range(tiny.V):
+        at = (tiny.placement_node == v) & tiny.fits
+        room = tiny.budgets[v] * (1.0 + 1e-9) - used[:, at].sum(axis=1)
+        assert (room >= 0.0).all()
+        left_out = np.where(filling.allocation.numpy()[:, at] == 0, tiny.sizes[at], np.inf)
+        assert (left_out.min(axis=1, initial=np.inf) > room).all()
+    assert len(np.unique(filling.allocation.numpy(), axis=0)) > 5
+
+
+def test_scores_that_lie_far_apart_leave_nothing_to_chance_and_nothing_overflows(tiny: Network) -> None:
+    scores = torch.linspace(-200.0, 200.0, tiny.P)[None]
+    orders = Orders(tiny)
+    filling = orders.draw(scores, torch.Generator().manual_seed(0))
+    assert torch.equal(filling.allocation, batched.pack(tiny, scores))
+    log_probability, entropy = orders.log_probability(scores, filling)
+    assert float(log_probability) == pytest.approx(0.0, abs=1e-6)
+    assert float(entropy) == pytest.approx(0.0, abs=1e-6)
+
+
+# --- training
+
+
+def test_advantages_by_hand() -> None:
+    rewards = torch.tensor([[1.0], [2.0], [4.0]])
+    values = torch.tensor([[0.5], [1.0], [2.0], [3.0]])
+    # errors 1 + .5*1 - .5 = 1, 2 + .5*2 - 1 = 2, 4 + .5*3 - 2 = 3.5; each plus .5*.8 = .4 of the next advantage
+    expected = torch.tensor([[1.0 + 0.4 * 3.4], [2.0 + 0.4 * 3.5], [3.5]])
+    torch.testing.assert_close(advantages(rewards, values, 0.5, 0.8), expected)
+
+
+def trained(steps: int = 960, kind: str = "placement", seed: int = 0, **options: Any) -> tuple[Trainer, list[Any]]:
+    scenario = load_scenario("tiny")
+    settings = PPO(steps=steps, envs=8, slots=20, rollout=10, **options)
+    trainer = Trainer([scenario], make_policy(kind, [scenario], 8, seed), settings, seed)
+    return trainer, curve(trainer)
+
+
+def curve(trainer: Trainer) -> list[Any]:
+    return [{key: value for key, value in row.items() if key != "cpu_seconds"} for row in trainer.chapters()]
+
+
+@pytest.mark.parametrize("kind", ["placement", "flat"])
+def test_same_seed_same_curve_and_another_seed_another(kind: str) -> None:
+    (first, rows), (second, again), (_, other) = trained(kind=kind), trained(kind=kind), trained(kind=kind, seed=1)
+    assert rows == again
+    assert rows != other
+    for key, value in first.policy.state_dict().items():
+        assert torch.equal(value, second.policy.state_dict()[key]), key
+
+
+def test_resumed_training_gives_the_curve_of_uninterrupted(tmp_path: Path) -> None:
+    whole, rows = trained()
+    scenario = load_scenario("tiny")
+    first = Trainer([scenario], make_policy("placement", [scenario], 8, 0), whole.options, 0)
+    begun = [next(chapters) for chapters in [first.chapters()] for _ in range(3)]
+    checkpoint.save_tensors(tmp_path / "state.pt", first.state())
+    second = Trainer([scenario], make_policy("placement", [scenario], 8, 7), whole.options, 0)
+    second.restore(checkpoint.load_tensors(tmp_path / "state.pt"))
+    begun = [{key: value for key, value in row.items() if key != "cpu_seconds"} for row in begun]
+    assert begun + curve(second) == rows
+    for key, value in whole.policy.state_dict().items():
+        assert torch.equal(value, second.policy.state_dict()[key]), key
+
+
+def test_it_learns_what_the_better_model_is() -> None:
+    """On an even start: rewards of the last chapters lie above those of the first."""
+    scenario = load_scenario("topology-2-bursty")
+    options = PPO(steps=4_000, envs=16, slots=24, rollout=12, learning_rate=5e-3)
+    trainer = Trainer([scenario], make_policy("placement", [scenario], 8, 0), options, 0)
+    rewards = [row["reward"] for row in trainer.chapters()]
+    assert np.mean(rewards[-3:]) > np.mean(rewards[:3]) + 0.5
+
+
+def test_update_weight_and_rates_change_what_is_trained_on() -> None:
+    _, plain = trained(steps=160)
+    _, priced = trained(steps=160, update_weight=0.5)
+    _, varied = trained(steps=160, rates=4.0)
+    assert priced[0]["reward"] < priced[0]["gain_per_request"]
+    assert plain[0]["reward"] == pytest.approx(plain[0]["gain_per_request"])
+    assert varied[0]["gain_per_request"] != plain[0]["gain_per_request"]
+
+
+def test_a_flat_policy_for_networks_of_different_sizes_is_refused() -> None:
+    with pytest.raises(IdnError, match="sizes"):
+        make_policy("flat", [load_scenario("tiny"), load_scenario("topology-2-bursty")], None, 0)
+    with pytest.raises(IdnError, match="policy: 'deep'; allowed: placement, flat"):
+        make_policy("deep", [load_scenario("tiny")], None, 0)
+
+
+# --- checkpoints and the agent
+
+
+@pytest.mark.parametrize("kind", ["placement", "flat"])
+def test_a_checkpoint_is_the_policy_that_was_saved(kind: str, tmp_path: Path, tiny: Network) -> None:
+    policy = make_policy(kind, [load_scenario("tiny")], 8, 4)
+    save_policy(tmp_path, policy, {})
+    found = load_policy(tmp_path)
+    observation = tensors(tiny, np.array([8.0, 1.0, 4.0, 2.0]), np.zeros(tiny.P))
+    scores = [p(view.see(observation), view) for p in (policy, found) for view in [p.view(tiny, 1)]]
+    assert torch.equal(scores[0], scores[1])
+    assert load_policy(tmp_path / "policy.json").config() == policy.config()
+
+
+class Payload:
+    """What unpickling would call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self._path,))
+
+
+@pytest.mark.parametrize("name", ["policy.pt", "state.pt"])
+def test_a_malicious_file_is_refused_and_does_not_run(name: str, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    torch.save({"actor.0.weight": Payload(mark)}, tmp_path / name)
+    torch.load(tmp_path / name, weights_only=False)
+    assert mark.exists(), "the file is what it is meant to be"
+    mark.unlink()
+    with pytest.raises(IdnError, match="more than weights"):
+        checkpoint.load_tensors(tmp_path / name)
+    if name == "policy.pt":
+        save_json(tmp_path)
+        with pytest.raises(IdnError, match="more than weights"):
+            AgentSpec("ppo", {"path": str(tmp_path)}).make()
+    assert not mark.exists()
+
+
+def save_json(folder: Path) -> None:
+    (folder / "other").mkdir()
+    save_policy(folder / "other", PlacementPolicy(8), {})
+    (folder / "policy.json").write_bytes((folder / "other" / "policy.json").read_bytes())
+
+
+def test_sb3_archives_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.zip").write_bytes(b"PK")
+    with pytest.raises(IdnError, match="archive"):
+        load_policy(tmp_path / "model.zip")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "other"}, "format"),
+        ({"kind": "tree"}, "kind: 'tree'; allowed: placement, flat"),
+        ({"hidden": 10**9}, "hidden"),
+        ({"hidden": 9}, "shape"),
+        ({"features": ["size"]}, "features"),
+    ],
+)
+def test_a_checkpoint_that_is_none_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    import json
+
+    save_policy(tmp_path, PlacementPolicy(8), {})
+    values = json.loads((tmp_path / "policy.json").read_text()) | change
+    (tmp_path / "policy.json").write_text(json.dumps(values))
+    with pytest.raises(IdnError, match=message):
+        load_policy(tmp_path)
+
+
+def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
+    policy = PlacementPolicy(8)
+    with torch.no_grad():
+        policy.score.weight.fill_(torch.nan)
+    save_policy(tmp_path, policy, {})
+    with pytest.raises(IdnError, match=r"score\.weight: holds numbers that are not finite"):
+        load_policy(tmp_path)
+
+
+def test_a_flat_policy_is_refused_on_another_network_and_a_placement_policy_is_not(tmp_path: Path) -> None:
+    tiny, other = (Network.compile(load_scenario(name)) for name in ("tiny", "topology-2-bursty"))
+    flat = FlatPolicy(FlatView.width(tiny), tiny.P, (8,))
+    refuse_other_network(flat, tiny, "x")
+    refuse_other_network(PlacementPolicy(8), other, "x")
+    save_policy(tmp_path, flat, {})
+    agent = AgentSpec("ppo", {"path": str(tmp_path)}).make()
+    with pytest.raises(IdnError, match=r"P = 18 placements.*topology-2-bursty has P = 800"):
+        agent.reset(other, 0)
+
+
+def test_the_shipped_policy_is_small_deterministic_and_better_than_untrained(tmp_path: Path) -> None:
+    size = sum(path.stat().st_size for path in checkpoint.SHIPPED.iterdir())
+    assert size < 2**20
+    network = Network.compile(load_scenario("topology-2-bursty"))
+    trace = draw(network, 40, 77)
+    first, again = (play(network, trace, AgentSpec("ppo"), seed) for seed in (0, 1))
+    assert first.summary == again.summary, "no randomness, not even from the agent's seed"
+    save_policy(tmp_path, make_policy("placement", [network.scenario], None, 0), {})
+    untrained = play(network, trace, AgentSpec("ppo", {"path": str(tmp_path)}), 0)
+    assert first.summary.ntag is not None
+    assert untrained.summary.ntag is not None
+    assert first.summary.ntag > untrained.summary.ntag
