@@ -11,6 +11,7 @@ from pathlib import Path
 
 from idn_gym import records
 from idn_gym.reproduce import figure
+from idn_gym.reproduce.checks import Outcome
 from idn_gym.reproduce.reproduction import Reproduction
 
 _HEAD = """# Reproduction: the paper's figures, their claims, and what came of them
@@ -40,7 +41,8 @@ def write_report(path: Path, found: Sequence[Reproduction], folder: Path, budget
     beside = path.with_suffix("")
     beside.mkdir(parents=True, exist_ok=True)
     names = "all" if len(found) > 1 else found[0].name
-    command = f"idn-gym reproduce {names} --budget {budget} --output runs/reproduction --report {path.name}"
+    page = path.name if path.is_absolute() else path
+    command = f"idn-gym reproduce {names} --budget {budget} --output runs/reproduction --report {page}"
     seeds = sorted({len(one.runs.seeds) for one in found})
     head = _HEAD.format(
         command=command,
@@ -68,9 +70,9 @@ def _overview(found: Sequence[Reproduction]) -> str:
 
 
 def _outcomes(found: Sequence[Reproduction]) -> str:
-    outcomes = [check.verdict.outcome.value for one in found for check in one.checks]
-    counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(sorted(outcomes)))
-    return f"Of {len(outcomes)} claims: {counts}.\n"
+    outcomes = [check.verdict.outcome for one in found for check in one.checks]
+    holds, fails, undecided = (outcomes.count(outcome) for outcome in (Outcome.HOLDS, Outcome.FAILS, Outcome.OPEN))
+    return f"Of {len(outcomes)} claims {holds} hold, {fails} do not, and {undecided} are not decided.\n"
 
 
 def _section(one: Reproduction, beside: str, budget: str) -> str:
