@@ -56,7 +56,7 @@ class Orders:
         return Filling(allocation, self._turns(priority, allocation))
 
     def log_probability(self, scores: Tensor, filling: Filling) -> tuple[Tensor, Tensor]:
-        """Log-probability (B,) of fillings under scores (B, P), and the entropy (B,) of their draws, summed."""
+        """Log-probability (B,) of fillings under scores (B, P), and the entropies of their draws, summed (B,)."""
         rows, nodes = len(scores), self.network.V
         scores = scores.to(self._sizes.dtype)  # in double: a sum of exponentials holds what is 700 below its largest
         scores = torch.where(self._fits, scores - self._tops(scores).gather(1, self._node.expand_as(scores)), 0.0)
