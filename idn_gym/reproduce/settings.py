@@ -29,7 +29,7 @@ def settings(name: str) -> dict[str, Scenario]:
 
 
 def _changes() -> Iterator[tuple[str, Change]]:
-    yield PACKAGED, _keep_all
+    yield PACKAGED, _change_nothing
     for factor in (0.5, 2.0, 4.0):
         yield f"budgets x {factor:g}", partial(_scale_budgets, factor=factor)
     for factor in (0.2, 2.0, 4.0):
@@ -50,7 +50,7 @@ def _changes() -> Iterator[tuple[str, Change]]:
     yield "bursts that last, shape 0.3", partial(_burst, shape=0.3, persistence=0.9)
 
 
-def _keep_all(values: Values) -> None:
+def _change_nothing(values: Values) -> None:
     pass
 
 
