@@ -7,7 +7,7 @@
 One policy per training seed and loading price, trained on topology-2-sliding and topology-2-bursty in turn, on streams
 of seeds above a million. Policy s is evaluated on the stream of seed 1000 + s, as every other agent is; intervals are
 bootstrapped over the pairs. "best single feature" is the input feature, and the direction, that ranks placements best
-on a stream of a training seed, with the same decoder; on networks not trained on, it is carried over as the policies are.
+on a stream of a training seed, with the same decoder; on networks not trained on it is carried over, as policies are.
 """
 
 from __future__ import annotations
