@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install
 	rm -rf $(DEMO)
 	$(BIN)/idn-gym run topology-1-sliding --output $(DEMO) \
-	    --agent infida --agent load-aware-greedy --agent last-batch-greedy --agent random --agent repository-only \
+	    --agent infida-coordinated --agent infida --agent last-batch-greedy --agent load-aware-greedy --agent random --agent repository-only \
 	    --agent static-greedy --agent infida-offline --agent optimum:gap=0.005,time_limit=60
 
 test: install

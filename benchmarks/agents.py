@@ -25,6 +25,7 @@ AGENTS = (
     "infida-offline",
     "last-batch-greedy",
     "load-aware-greedy",
+    "infida-coordinated",
     "infida",
     "random",
     "repository-only",
