@@ -1,13 +1,14 @@
 """Learnt policies beside INFIDA, greedies and the bound, on streams that no training has seen.
 
-    python benchmarks/learners.py train --folder runs/learners          # 10 trainings of about 90 CPU seconds each
+    python benchmarks/learners.py train --folder runs/learners          # 20 trainings of 20 to 90 CPU seconds each
     python benchmarks/learners.py evaluate --folder runs/learners --output benchmarks/results/learners.json
     python benchmarks/learners.py show benchmarks/results/learners.json [--plot docs/learners.png]
 
-One policy per training seed and loading price, trained on topology-2-sliding and topology-2-bursty in turn, on streams
-of seeds above a million. Policy s is evaluated on the stream of seed 1000 + s, as every other agent is; intervals are
-bootstrapped over the pairs. "best single feature" is the input feature, and the direction, that ranks placements best
-on a stream of a training seed, with the same decoder; on networks not trained on it is carried over, as policies are.
+One policy per training seed, kind and loading price, trained on topology-2-sliding and topology-2-bursty in turn, on
+streams of seeds above a million (SB3's on topology-2-bursty alone). Policy s is evaluated on the stream of seed
+1000 + s, as every other agent is; intervals are bootstrapped over the pairs. "best single feature" is the input
+feature, and the direction, that ranks placements best on a stream of a training seed, with the same decoder; on
+networks not trained on it is carried over, as policies are.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ from idn_agents.learning.agent import Learnt
 from idn_agents.learning.checkpoint import save_policy
 from idn_agents.learning.features import NAMES, Features
 from idn_agents.learning.folder import TrainingFolder, read_curve
+from idn_agents.learning.sb3_training import SB3, SB3Trainer
 from idn_agents.ppo import FIRST_SEED, PPO, Trainer, make_policy
 
 from idn_gym import batched
-from idn_gym.experiment import AgentSpec, RunSpec, play, static_bound
+from idn_gym.experiment import AgentSpec, RunSpec, play
 from idn_gym.intervals import bootstrap_interval
 from idn_gym.network import Network
 from idn_gym.records import versions
@@ -42,7 +44,13 @@ ZERO_SHOT = {  # scenario: the one trained on that its workload is like
     "topology-1-bursty": "topology-2-bursty",
     "abilene-sliding": "topology-2-sliding",
 }
-PRICES = (0.001, 0.0)  # ms per request and MB loaded
+LEARNT = {  # kind of policy, and price: ms per request and MB loaded
+    "ppo, price 0.001": ("placement", 0.001),
+    "ppo, price 0": ("placement", 0.0),
+    "ppo, flat": ("flat", 0.0),
+}
+SB3_PPO = "sb3 ppo, flat"  # on the last scenario alone
+FLAT = ("ppo, flat", SB3_PPO)
 SEEDS = range(5)
 STEPS = 46_080
 SLOTS, FAR_SLOTS, FAR_SEEDS = 300, 120, 3
@@ -82,31 +90,40 @@ class RankByFeature:
         return {}
 
 
-def about(price: float, seed: int) -> tuple[Trainer, dict[str, Any]]:
+def place(folder: Path, name: str, seed: int) -> Path:
+    """Where the training of a policy is kept."""
+    return folder / f"{name.removeprefix('ppo, ').replace(' ', '-').replace(',', '')}-seed-{seed}"
+
+
+def trainer_of(name: str, seed: int) -> tuple[Any, dict[str, Any]]:
     """What is trained, and all that it depends on."""
-    scenarios = [load_scenario(name) for name in TRAINED_ON]
-    options = PPO(steps=STEPS, update_weight=price)
-    policy = make_policy("placement", scenarios, None, seed)
-    kept = {"algo": "ppo-torch", "seed": seed, "device": "cpu", "policy": policy.config()}
-    kept |= {"options": vars(options), "scenarios": [scenario.to_dict() for scenario in scenarios]}
+    scenarios = [load_scenario(scenario) for scenario in TRAINED_ON]
+    kept: dict[str, Any] = {"seed": seed, "device": "cpu", "scenarios": [scenario.to_dict() for scenario in scenarios]}
+    if name == SB3_PPO:
+        options: Any = SB3("ppo", steps=STEPS)
+        return SB3Trainer(scenarios[-1], options, seed), kept | {"algo": "ppo", "options": asdict(options)}
+    kind, price = LEARNT[name]
+    options, policy = PPO(steps=STEPS, update_weight=price), make_policy(kind, scenarios, None, seed)
+    kept |= {"algo": "ppo-torch", "policy": policy.config(), "options": asdict(options)}
     return Trainer(scenarios, policy, options, seed), kept
 
 
 def train(folder: Path) -> None:
     """Train what is not trained yet; interrupted, it goes on."""
-    for price in PRICES:
+    for name in (*LEARNT, SB3_PPO):
         for seed in SEEDS:
-            trainer, kept = about(price, seed)
-            place = folder / f"price-{price:g}-seed-{seed}"
-            here = TrainingFolder(place, kept, resume=place.exists(), command=["python", *sys.argv])
+            trainer, kept = trainer_of(name, seed)
+            at = place(folder, name, seed)
+            here = TrainingFolder(at, kept, resume=at.exists(), command=["python", *sys.argv])
             if here.done:
                 continue
-            save_policy_of(trainer, folder / f"untrained-seed-{seed}")
+            if name == next(iter(LEARNT)):
+                save_policy_of(trainer, place(folder, "untrained", seed))
             if here.state is not None:
                 trainer.restore(here.state)
             for row in trainer.chapters():
                 here.append(row, trainer.state())
-                print(f"{place.name}: {row['steps']:.0f} {row['reward']:.3f}", file=sys.stderr)
+                print(f"{at.name}: {row['steps']:.0f} {row['gain_per_request']:.3f}", file=sys.stderr, flush=True)
             here.finish(trainer.policy)
 
 
@@ -128,18 +145,15 @@ def best_feature(scenario: str) -> tuple[int, float]:
     return choices[int(np.argmax(gains))]
 
 
-def contenders(folder: Path, seed: int, feature: tuple[int, float]) -> list[AgentSpec]:
-    """The learnt policies of a training seed, and what they are made from."""
-    found: list[AgentSpec] = [
-        Contender(f"ppo, price {price:g}", agent=Learnt(str(folder / f"price-{price:g}-seed-{seed}")))
-        for price in PRICES
-    ]
-    found.append(Contender("untrained", agent=Learnt(str(folder / f"untrained-seed-{seed}"))))
+def contenders(folder: Path, seed: int, feature: tuple[int, float], near: bool) -> list[AgentSpec]:
+    """The learnt policies of a training seed that fit the network, and what they are made from."""
+    names = [name for name in (*LEARNT, SB3_PPO, "untrained") if near or name not in FLAT]
+    found: list[AgentSpec] = [Contender(name, agent=Learnt(str(place(folder, name, seed)))) for name in names]
     return [*found, Contender("best single feature", agent=RankByFeature(*feature))]
 
 
-def evaluate(folder: Path) -> dict[str, Any]:
-    """One row per scenario, seed and agent."""
+def evaluate(folder: Path, kept: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row per scenario, seed and agent; those that were evaluated before are kept."""
     rows = []
     features = {scenario: best_feature(scenario) for scenario in TRAINED_ON}
     for scenario in (*TRAINED_ON, *ZERO_SHOT):
@@ -147,22 +161,24 @@ def evaluate(folder: Path) -> dict[str, Any]:
         feature = features[ZERO_SHOT.get(scenario, scenario)]
         for seed in SEEDS if near else SEEDS[:FAR_SEEDS]:
             stream = 1000 + seed
-            network, trace = RunSpec(
-                load_scenario(scenario), AgentSpec("none"), stream, SLOTS if near else FAR_SLOTS
-            ).stream()
-            specs = [*contenders(folder, seed, feature), *map(AgentSpec.parse, AGENTS if near else FAR_AGENTS)]
-            results = [play(network, trace, spec, stream) for spec in specs]
-            bound = static_bound(results)
-            for result in results:
-                row = {"scenario": scenario, "stream": stream, "training_seed": seed, **result.row()}
-                row["of_bound"] = result.summary.gain / bound if bound else None
-                row["feature"] = ["", "-"][feature[1] < 0] + NAMES[feature[0]] if "feature" in row["agent"] else None
-                rows.append({key: value for key, value in row.items() if value is not None})
-                print(f"{scenario} {stream} {result.agent}: {result.summary.ntag:.3f}", file=sys.stderr, flush=True)
-    curves = {
-        f"{price:g}": [read_curve(folder / f"price-{price:g}-seed-{seed}" / "curve.csv") for seed in SEEDS]
-        for price in PRICES
-    }
+            spec = RunSpec(load_scenario(scenario), AgentSpec("none"), stream, SLOTS if near else FAR_SLOTS)
+            network, trace = spec.stream()
+            here = {row["agent"]: row for row in kept if (row["scenario"], row["stream"]) == (scenario, stream)}
+            specs = contenders(folder, seed, feature, near)
+            specs += [AgentSpec.parse(agent) for agent in (AGENTS if near else FAR_AGENTS)]
+            for spec in specs:
+                if str(spec) not in here:
+                    result = play(network, trace, spec, stream)
+                    here[str(spec)] = {"scenario": scenario, "stream": stream, "training_seed": seed, **result.row()}
+                    if "certified_bound" in result.info:
+                        here[str(spec)]["certified_bound"] = result.info["certified_bound"]
+                    print(f"{scenario} {stream} {spec}: {result.summary.ntag:.3f}", file=sys.stderr, flush=True)
+            bound = min((row["certified_bound"] for row in here.values() if "certified_bound" in row), default=None)
+            for row in here.values():
+                row |= {"of_bound": row["gain"] / bound} if bound else {}
+            here["best single feature"]["feature"] = ("-" if feature[1] < 0 else "") + NAMES[feature[0]]
+            rows += here.values()
+    curves = {name: [read_curve(place(folder, name, seed) / "curve.csv") for seed in SEEDS] for name in LEARNT}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     return {
         "command": " ".join(["python", *sys.argv]),
@@ -217,7 +233,7 @@ def plot(document: dict[str, Any], target: Path) -> None:
         )
         curves = [
             [row for n, row in enumerate(rows) if n % len(TRAINED_ON) == i]
-            for rows in document["curves"][f"{PRICES[0]:g}"]
+            for rows in document["curves"]["ppo, price 0.001"]
         ]
         steps = np.array([row["steps"] for row in curves[0]]) / 1000.0
         values = np.array([[row["reward_without_noise"] for row in rows] for rows in curves])
@@ -255,7 +271,11 @@ def main() -> None:
     if options.what == "train":
         train(options.folder)
         return
-    document = json.loads(options.results.read_text()) if options.what == "show" else evaluate(options.folder)
+    if options.what == "show":
+        document = json.loads(options.results.read_text())
+    else:
+        known = options.output is not None and options.output.exists()
+        document = evaluate(options.folder, json.loads(options.output.read_text())["rows"] if known else [])
     if options.output:
         options.output.write_text(json.dumps(document, indent=1) + "\n")
     for scenario in dict.fromkeys(row["scenario"] for row in document["rows"]):
