@@ -233,7 +233,7 @@ def plot(document: dict[str, Any], target: Path) -> None:
         )
         curves = [
             [row for n, row in enumerate(rows) if n % len(TRAINED_ON) == i]
-            for rows in document["curves"]["ppo, price 0.001"]
+            for rows in document["curves"]["ppo, price 0"]
         ]
         steps = np.array([row["steps"] for row in curves[0]]) / 1000.0
         values = np.array([[row["reward_without_noise"] for row in rows] for rows in curves])

@@ -262,8 +262,8 @@ def test_resumed_training_gives_the_curve_of_uninterrupted(tmp_path: Path) -> No
         assert torch.equal(value, second.policy.state_dict()[key]), key
 
 
-def test_it_learns_what_the_better_model_is() -> None:
-    """On an even start: rewards of the last chapters lie above those of the first."""
+def test_rewards_rise_while_it_learns() -> None:
+    """Those of the last chapters lie above those of the first."""
     scenario = load_scenario("topology-2-bursty")
     options = PPO(steps=4_000, envs=16, slots=24, rollout=12, learning_rate=5e-3)
     trainer = Trainer([scenario], make_policy("placement", [scenario], 8, 0), options, 0)

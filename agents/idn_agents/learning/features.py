@@ -153,12 +153,8 @@ class Features:
             top = self._top(ascent, self._node, self.network.V)
             rate = torch.where(top > 0, _RATE / top.clamp(min=1e-30), 0.0)
             self._log_state = batched.mirror_step(
-                self.network, self._log_state, ascent, rate.double(), self._mass, check=False
+                self.network, self._log_state, ascent, rate, self._budget, check=False
             )
-
-    @property
-    def _mass(self) -> Tensor:
-        return self._budget.double()
 
     def _gain_per_mb(self, requests: Tensor, capacities: Tensor, point: Tensor) -> Tensor:
         point = point.clamp(0.0, 1.0)
