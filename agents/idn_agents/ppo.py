@@ -21,6 +21,7 @@ import torch
 
 from idn_agents.learning.orders import Filling, Orders
 from idn_agents.learning.policy import FlatPolicy, FlatView, PlacementPolicy
+from idn_agents.learning.threads import one_thread
 from idn_gym import batched, kernels
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
@@ -112,6 +113,11 @@ class Trainer:
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=options.learning_rate, eps=1e-5)
         self.chapter = 0  # the next one
 
+    @property
+    def steps(self) -> int:
+        """Slots that training plays: those asked for, rounded up to whole chapters."""
+        return self.options.chapters * self.options.envs * self.options.slots
+
     def state(self) -> dict[str, Any]:
         """All that the chapters to come depend on, as tensors and numbers."""
         return {
@@ -135,6 +141,7 @@ class Trainer:
             steps = self.chapter * self.options.envs * self.options.slots
             yield {"steps": float(steps), **row, "cpu_seconds": time.process_time() - began}
 
+    @one_thread()
     def _play_chapter(self) -> dict[str, float]:
         options = self.options
         scenario, variants = self._scenario(), self._variants()

@@ -42,16 +42,12 @@ class Learnt:
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         import torch
 
+        from idn_agents.learning.threads import one_thread
         from idn_gym import batched
 
         tensors = {key: torch.from_numpy(np.ascontiguousarray(value))[None] for key, value in observation.items()}
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # there is too little to do: threads would wait for one another
-        try:
-            with torch.no_grad():
-                allocation = batched.pack(self._network, self.scores(tensors))
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(), torch.no_grad():
+            allocation = batched.pack(self._network, self.scores(tensors))
         return allocation[0].numpy()
 
     def scores(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:

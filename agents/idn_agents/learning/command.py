@@ -20,7 +20,9 @@ def train(
     scenario: ScenarioName,
     output: Annotated[Path, typer.Option(help="folder for the checkpoint, the curve and the configuration")],
     algo: Annotated[str, typer.Option(help=f"one of {', '.join(ALGORITHMS)}")] = "ppo-torch",
-    steps: Annotated[int, typer.Option(min=1, help="slots in all, over all environments")] = 100_000,
+    steps: Annotated[
+        int, typer.Option(min=1, help="slots in all, over all environments; ppo-torch: rounded up to whole episodes")
+    ] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="seed of weights, streams and exploration")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the interrupted training in --output")] = False,
     policy: Annotated[str | None, typer.Option(help="placement (any network) or flat (this one); ppo-torch")] = None,
@@ -112,7 +114,7 @@ def _run(trainer: Any, about: dict[str, Any], output: Path, resume: bool, tensor
     from idn_gym.progress import PlayProgress
 
     folder = TrainingFolder(output, about, resume, typed_command(), tensorboard)
-    steps, algo = trainer.options.steps, about["algo"]
+    steps, algo = trainer.steps, about["algo"]
     if folder.state is not None:
         try:
             trainer.restore(folder.state)

@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from torch import nn
 
 from idn_agents.learning.policy import FlatPolicy, FlatView
+from idn_agents.learning.threads import one_thread
 from idn_gym import kernels
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
@@ -122,9 +123,15 @@ class SB3Trainer:
         while self.model.num_timesteps < self.options.steps:
             record = _Record()
             left = self.options.steps - self.model.num_timesteps
-            self.model.learn(min(piece, left), callback=record, reset_num_timesteps=False, progress_bar=False)
+            with one_thread():
+                self.model.learn(min(piece, left), callback=record, reset_num_timesteps=False, progress_bar=False)
             row = record.row(self.options.update_weight)
             yield {"steps": float(self.model.num_timesteps), **row}
+
+    @property
+    def steps(self) -> int:
+        """Slots that training plays."""
+        return self.options.steps
 
     def state(self) -> dict[str, Any]:
         """Weights and optimisers, as tensors and numbers."""
