@@ -57,7 +57,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for agent in AGENTS:
-        of_agent = [row for row in rows if row["agent"] == str(AgentSpec.parse(agent))]
+        spec = AgentSpec.parse(agent)
+        of_agent = [row for row in rows if row["agent"] == str(spec)]
+        star = " *" if getattr(spec.make(), "hindsight", False) else ""
 
         def cell(key: str, digits: int, scale: float = 1.0, of_agent: list[dict[str, Any]] = of_agent) -> str:
             values = [row[key] * scale for row in of_agent if row.get(key) is not None]
@@ -67,7 +69,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             return f"{statistics.mean(values):.{digits}f}{spread}"
 
         cells = [
-            f"`{agent.partition(':')[0]}`",
+            f"`{agent.partition(':')[0]}`{star}",
             cell("ntag", 2),
             cell("share_of_bound", 1, 100.0) + " %",
             cell("fractional_ntag", 2),
