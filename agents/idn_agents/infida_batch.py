@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from idn_gym.network import Network
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 Tensor = torch.Tensor
-_CACHE = 2**24  # bytes of states, gradients and uniforms that a processor keeps at hand
 
 
 class InfidaBatch:
@@ -76,10 +75,16 @@ class InfidaBatch:
         self._log_state = self._tensor(start(network, mass)).expand(rows, -1).contiguous()
         self.fractional = torch.exp(self._log_state)
         self._allocation = torch.zeros(rows, network.P, dtype=torch.int8, device=self.device)
-        self._parts = list(self._shares(network.P))
-        self._steps = [self._step_sizes(part, mass) for part in self._parts]
-        self._gain = self._log_state.new_empty(self._parts[0].stop)
-        self._gradient, self._uniforms = (self._log_state.new_empty(self._parts[0].stop, network.P) for _ in range(2))
+        self._steps = _Steps(
+            network,
+            [agent.rate for agent in self._agents],
+            [agent.scale for agent in self._agents],
+            self._tensor(mass).double() if self.device.type != "mps" else self._tensor(mass),
+            _Library(self._backend),
+            self._tensor,
+        )
+        self._gain = self._log_state.new_empty(rows)
+        self._gradient, self._uniforms = torch.empty_like(self._log_state), torch.empty_like(self._log_state)
         self._slot = 0
         self._next_refresh = np.zeros(rows, dtype=np.int64)  # what is due is known without asking the device
         self._period = np.array([agent.first_period for agent in self._agents])
@@ -89,11 +94,10 @@ class InfidaBatch:
         """(B, P) int8, feasible, for the coming slot; the first observation has zero requests."""
         requests, capacities = (self._of_dtype(observation[key]) for key in ("requests", "capacities"))
         due = self._next_refresh == self._slot
-        for part, steps in zip(self._parts, self._steps, strict=True):
-            if self._slot > 0:
-                self._learn(part, steps, requests, capacities)
-            if (due & ~self._alone)[part].any():
-                self._round(part, (due & ~self._alone)[part])
+        if self._slot > 0:
+            self._learn(requests, capacities)
+        if (due & ~self._alone).any():
+            self._round(due & ~self._alone)
         if self._roundings:
             self._round_alone(due, requests, capacities)
         self._next_refresh[due] += self._period[due]
@@ -103,48 +107,29 @@ class InfidaBatch:
             return self._allocation.clone()
         return torch.from_numpy(self._allocation.numpy().copy())  # PyTorch's threads would spin beside the kernels'
 
-    def _shares(self, width: int) -> Iterator[slice]:
-        """The rows, in parts that go through a whole slot while they are in the cache; all at once on a device."""
-        rows, kept = len(self._agents), 4 * width * self._log_state.element_size()
-        share = rows if self.device.type != "cpu" else max(1, _CACHE // kept)
-        return (slice(first, min(first + share, rows)) for first in range(0, rows, share))
-
-    def _step_sizes(self, part: slice, mass: FloatArray) -> _Steps:
-        agents = self._agents[part]
-        return _Steps(
-            self._network,
-            [agent.rate for agent in agents],
-            [agent.scale for agent in agents],
-            self._tensor(mass).double() if self.device.type != "mps" else self._tensor(mass),
-            _Library(self._backend),
-            self._tensor,
-        )
-
-    def _learn(self, part: slice, steps: _Steps, requests: Tensor, capacities: Tensor) -> None:
-        log_state, state = self._log_state[part], self.fractional[part]
-        gradient = self._gradient[: len(state)]
+    def _learn(self, requests: Tensor, capacities: Tensor) -> None:
         batched.gain_and_subgradient(
             self._network,
-            requests[part] if len(requests) > 1 else requests,
-            capacities[part] if len(capacities) > 1 else capacities,
-            state,
-            out=(self._gain[: len(state)], gradient),
+            requests,
+            capacities,
+            self.fractional,
+            out=(self._gain, self._gradient),
             backend=self._backend,
             check=False,
         )
-        update(self._network, log_state, gradient, steps, out=log_state, state=state)
+        update(self._network, self._log_state, self._gradient, self._steps, out=self._log_state, state=self.fractional)
 
-    def _round(self, part: slice, due: BoolArray) -> None:
+    def _round(self, due: BoolArray) -> None:
         residual: Any = self._agents[0].residual
         keywords: dict[str, Any] = {"residual": residual, "backend": self._backend, "check": False}
         rows = np.flatnonzero(due)
-        uniforms = self._draw(part.start + rows)
-        state, allocation = self.fractional[part], self._allocation[part]
+        uniforms = self._draw(rows)
         if due.all():
-            batched.round_dependent(self._network, state, uniforms, out=allocation, **keywords)
+            batched.round_dependent(self._network, self.fractional, uniforms, out=self._allocation, **keywords)
             return
         where = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        allocation[where] = batched.round_dependent(self._network, state[where], uniforms, **keywords)
+        rounded = batched.round_dependent(self._network, self.fractional[where], uniforms, **keywords)
+        self._allocation[where] = rounded
 
     def _round_alone(self, due: BoolArray, requests: Tensor, capacities: Tensor) -> None:
         seen = [values.to("cpu", torch.float64).expand(len(due), -1).numpy() for values in (requests, capacities)]
