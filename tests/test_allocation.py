@@ -126,7 +126,7 @@ def first_in_lexical_order(sizes: list[float], priority: list[float], room: floa
 def test_pack_is_the_first_subset_in_order_of_priority(seed: int) -> None:
     data = random_values(seed, ties=True)
     network = Network.compile(parse(data | {"replicas": 1}, "test"))
-    levels = [-math.inf, -1.5, 0.0, 1.0, 1.0 + EPSILON, 7.0, math.inf]
+    levels = [-math.inf, -1.5, -0.0, 0.0, 1.0, 1.0 + EPSILON, 7.0, math.inf]
     priority = np.random.default_rng(seed).choice(levels, network.P)
     expected = np.zeros(network.P)
     for v, at in enumerate(nodes_of(network)):  # budgets are multiples of a half, so their sums are exact

@@ -28,7 +28,7 @@ EXTRAS = ("torch", "matplotlib", "stable_baselines3", "sb3_contrib", "highspy", 
 # modules about an extra may import it at once
 DOORS = (
     r"idn_gym\.batched(\..*)?|idn_gym\.sb3|idn_agents\.(infida_batch|ppo)"
-    r"|idn_agents\.learning\.(features|orders|policy|checkpoint|folder|sb3_training|threads)"
+    r"|idn_agents\.learning\.(features|orders|portable_orders|policy|checkpoint|folder|sb3_training|threads)"
 )
 
 # Data flows one way (design, section 2): a layer knows nothing of those above it, directly or through others.

@@ -149,14 +149,18 @@ def test_what_is_forgotten_starts_anew(tiny: Network) -> None:
 # --- probabilities of fillings
 
 
-def test_probability_of_a_filling_by_hand() -> None:
+FORMS = pytest.mark.parametrize("portable", [False, True], ids=["numba", "torch"])
+
+
+@FORMS
+def test_probability_of_a_filling_by_hand(portable: bool) -> None:
     """Three models of 1, 1 and 2 MB at a node of 2 MB: the large one alone, or the small ones in either order."""
     values = load_scenario("tiny").to_dict()
     values["nodes"] = [{**node, "budget": 2.0 if node["name"] == "bs0" else 0.0} for node in values["nodes"]]
     network = Network.compile(parse(values, "tiny"))
     at = np.flatnonzero(network.fits)
     sizes = network.sizes[at]
-    orders = Orders(network)
+    orders = Orders(network, portable=portable)
     generator = torch.Generator().manual_seed(1)
     scores = torch.zeros(1, network.P)
     scores[0, at] = torch.linspace(-1.0, 1.0, len(at))
@@ -194,9 +198,10 @@ def test_probability_of_a_filling_by_hand() -> None:
     assert abs(float(entropies.mean()) - entropy) < 5.0 * float(entropies.std()) / math.sqrt(4000) + 1e-5
 
 
-def test_draws_are_feasible_and_packed_to_the_brim(tiny: Network) -> None:
+@FORMS
+def test_draws_are_feasible_and_packed_to_the_brim(tiny: Network, portable: bool) -> None:
     generator = torch.Generator().manual_seed(0)
-    filling = Orders(tiny).draw(torch.zeros(64, tiny.P), generator)
+    filling = Orders(tiny, portable=portable).draw(torch.zeros(64, tiny.P), generator)
     used = filling.allocation.numpy() * tiny.sizes
     for v in range(tiny.V):
         at = (tiny.placement_node == v) & tiny.fits
@@ -207,14 +212,39 @@ def test_draws_are_feasible_and_packed_to_the_brim(tiny: Network) -> None:
     assert len(np.unique(filling.allocation.numpy(), axis=0)) > 5
 
 
-def test_scores_that_lie_far_apart_leave_nothing_to_chance_and_nothing_overflows(tiny: Network) -> None:
-    scores = torch.linspace(-200.0, 200.0, tiny.P)[None]
-    orders = Orders(tiny)
-    filling = orders.draw(scores, torch.Generator().manual_seed(0))
-    assert torch.equal(filling.allocation, batched.pack(tiny, scores))
+@FORMS
+def test_scores_that_lie_far_apart_leave_nothing_to_chance_and_nothing_overflows(tiny: Network, portable: bool) -> None:
+    scores = torch.linspace(-200.0, 200.0, tiny.P)[None].requires_grad_()
+    orders = Orders(tiny, portable=portable)
+    filling = orders.draw(scores.detach(), torch.Generator().manual_seed(0))
+    assert torch.equal(filling.allocation, batched.pack(tiny, scores.detach()))
     log_probability, entropy = orders.log_probability(scores, filling)
-    assert float(log_probability) == pytest.approx(0.0, abs=1e-6)
-    assert float(entropy) == pytest.approx(0.0, abs=1e-6)
+    assert log_probability.tolist() == pytest.approx([0.0], abs=1e-6)
+    assert entropy.tolist() == pytest.approx([0.0], abs=1e-6)
+    (log_probability + entropy).sum().backward()
+    assert scores.grad is not None
+    assert torch.isfinite(scores.grad).all()
+
+
+@pytest.mark.parametrize("name", ["tiny", "topology-2-sliding"])
+def test_both_forms_draw_alike_and_agree_on_probabilities_and_their_slopes(name: str) -> None:
+    """The slopes of one are formulas, those of the other what PyTorch makes of the probabilities."""
+    network = Network.compile(load_scenario(name))
+    forms = [Orders(network, portable=portable) for portable in (False, True)]
+    start = 3.0 * torch.randn(6, network.P, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    weights = torch.linspace(-1.0, 1.0, 6, dtype=torch.float64)
+    drawn, found, slopes = [], [], []
+    for orders in forms:
+        scores = start.clone().requires_grad_()
+        drawn.append(orders.draw(scores.detach(), torch.Generator().manual_seed(0)))
+        log_probability, entropy = orders.log_probability(scores, drawn[0])
+        (log_probability @ weights + entropy @ weights**2).backward()  # type: ignore[no-untyped-call]
+        found.append(torch.stack([log_probability, entropy]).detach())
+        slopes.append(scores.grad)
+    for one, other in zip(*drawn, strict=True):
+        assert torch.equal(one, other)
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(*slopes, rtol=1e-9, atol=1e-9)
 
 
 # --- training

@@ -6,6 +6,7 @@ not checked here: shapes are, values are the caller's business.
 
 from idn_gym.kernels.allocation import memory, pack, round_dependent
 from idn_gym.kernels.coordinate import coordinate, visitors
+from idn_gym.kernels.filling import OrderProbability, order_probability, turns
 from idn_gym.kernels.gain import Served, gain, gain_and_subgradient, loads, serve
 from idn_gym.kernels.greedy import fill_by_gain
 from idn_gym.kernels.marginal import cut_slopes, marginal_gains, type_cuts, type_gains
@@ -13,6 +14,7 @@ from idn_gym.kernels.mirror import mirror_step, node_maximum, project
 from idn_gym.kernels.mixture import mix, node_products
 
 __all__ = [
+    "OrderProbability",
     "Served",
     "coordinate",
     "cut_slopes",
@@ -26,10 +28,12 @@ __all__ = [
     "mix",
     "node_maximum",
     "node_products",
+    "order_probability",
     "pack",
     "project",
     "round_dependent",
     "serve",
+    "turns",
     "type_cuts",
     "type_gains",
     "visitors",

@@ -14,6 +14,7 @@ from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
+_NONE = np.iinfo(np.int64).min
 _sum = njit(cache=True, nogil=True, fastmath={"reassoc"})  # in any order, so that it becomes vector instructions
 
 
@@ -116,47 +117,75 @@ def _in_use(sizes, placed):
 
 
 @_jit
-def _fill(sizes, priority, start, stop, room, candidates, packed):
-    """Place the best of what still fits until nothing does; what has no room now never has again."""
-    n = 0
-    best = -1
-    for p in range(np.int64(start), np.int64(stop)):
-        if packed[p] == 0 and sizes[p] <= room and priority[p] > -np.inf:
-            candidates[n] = p
-            n += 1
-            if best < 0 or priority[p] > priority[best]:
-                best = p
-    while best >= 0:
-        placed, best, kept = best, -1, 0
-        packed[placed] = 1
-        room -= sizes[placed]
-        for c in range(n):
-            p = candidates[c]
-            if p != placed and sizes[p] <= room:
-                candidates[kept] = p
-                kept += 1
-                if best < 0 or priority[p] > priority[best]:
-                    best = p
-        n = kept
+def _fill(sizes, priority, start, stop, room, buffer, packed):
+    """Place the best of what still fits until nothing does; what has no room now never has again.
+
+    Priorities are compared as integers in the same order, each loop in a function of its own: both make them vector
+    instructions.
+    """
+    urgency = buffer[: stop - start]
+    keys, size, placed = urgency.view(np.int64), sizes[start:stop], packed[start:stop]
+    _as_keys(priority[start:stop], placed, urgency, keys)
+    while True:
+        _drop_what_does_not_fit(keys, size, room)
+        highest = _highest(keys)
+        if highest == _NONE:
+            return
+        best = _first(keys, highest)
+        placed[best] = 1
+        room -= size[best]
+        keys[best] = _NONE
+
+
+@_jit
+def _as_keys(priority, placed, urgency, keys):
+    """Integers in the order of priorities, seen through `keys` where `urgency` lies; -inf and NaN are not in it."""
+    for i in range(len(keys)):
+        urgency[i] = priority[i] + 0.0  # -0.0 becomes 0.0, its equal
+    for i in range(len(keys)):
+        descending = (keys[i] >> 63) & 0x7FFFFFFFFFFFFFFF  # bits of negative numbers ascend as they fall
+        keys[i] = keys[i] ^ descending if (placed[i] == 0) & (priority[i] > -np.inf) else _NONE
+
+
+@_jit
+def _drop_what_does_not_fit(keys, sizes, room):
+    for i in range(len(keys)):
+        keys[i] = keys[i] if sizes[i] <= room else _NONE
+
+
+@_jit
+def _highest(keys):
+    highest = _NONE
+    for i in range(len(keys)):
+        highest = max(highest, keys[i])
+    return highest
+
+
+@_jit
+def _first(keys, highest):
+    first = len(keys)
+    for i in range(len(keys)):
+        first = min(first, i if keys[i] == highest else len(keys))
+    return first
 
 
 @_jit
 def _pack(tables, priority, budgets, first, stop, packed):
-    candidates = np.empty(priority.shape[1], dtype=np.int64)
+    buffer = np.empty(priority.shape[1])
     for b in range(first, stop):
         budget = _row(budgets, b)
         packed[b] = 0
         for v in range(len(budget)):
             room = budget[v] * (1.0 + BUDGET_SLACK)
-            start, end = tables.node_start[v], tables.node_start[v + 1]
-            _fill(tables.sizes, priority[b], start, end, room, candidates, packed[b])
+            start, end = np.int64(tables.node_start[v]), np.int64(tables.node_start[v + 1])
+            _fill(tables.sizes, priority[b], start, end, room, buffer, packed[b])
 
 
 @_jit
 def _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, rounded):
     sizes = tables.sizes
     fractional = np.empty(allocation.shape[1], dtype=np.int64)
-    mb = np.empty(allocation.shape[1])
+    mb, buffer = np.empty(allocation.shape[1]), np.empty(allocation.shape[1])
     for b in range(first, stop):
         y, uniform, budget, x = allocation[b], uniforms[b], _row(budgets, b), rounded[b]
         for v in range(len(budget)):
@@ -206,4 +235,4 @@ def _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, r
                 for p in range(start, end):
                     if sizes[p] <= room:
                         mb[p] = y[p] / sizes[p]
-                _fill(sizes, mb, start, end, room, fractional, x)
+                _fill(sizes, mb, start, end, room, buffer, x)

@@ -7,13 +7,13 @@ exponential of its score (Plackett and Luce). Adding Gumbel noise to the scores 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from idn_gym import batched
-from idn_gym.network import BUDGET_SLACK, Network
+from idn_agents.learning.portable_orders import PortableOrders
+from idn_gym import batched, kernels
+from idn_gym.network import Network
 
 Tensor = torch.Tensor
 
@@ -30,77 +30,49 @@ class Filling(NamedTuple):
 
 
 class Orders:
-    """Draws fillings of a network's nodes, and says how probable they were."""
+    """Draws fillings of a network's nodes, and says how probable they were.
 
-    def __init__(self, network: Network, device: torch.device | str = "cpu") -> None:
+    Parameters
+    ----------
+    portable : whether to keep to PyTorch's own operations; by default on every device but the CPU.
+    """
+
+    def __init__(self, network: Network, device: torch.device | str = "cpu", portable: bool | None = None) -> None:
         self.network = network
-        self._node = torch.as_tensor(np.array(network.placement_node, dtype=np.int64), device=device)
-        self._fits = torch.as_tensor(np.array(network.fits), device=device)
-        double = torch.float32 if torch.device(device).type == "mps" else torch.float64
-        self._sizes = torch.as_tensor(np.array(network.sizes), dtype=double, device=device)
-        self._budgets = torch.as_tensor(network.budgets * (1.0 + BUDGET_SLACK), dtype=double, device=device)
-        smallest = np.full(network.V, np.inf)
-        np.minimum.at(smallest, network.placement_node[network.fits], network.sizes[network.fits])
-        self._most = max(1, int((network.budgets * (1.0 + BUDGET_SLACK) / smallest).max(initial=0.0)))
-        widest = max(1, int(np.diff(network.node_start).max(initial=1)))
-        columns = network.node_start[:-1, None] + np.arange(widest)
-        inside = columns < network.node_start[1:, None]
-        self._by_node = torch.as_tensor(np.where(inside, columns, network.P).astype(np.int64), device=device)  # (V, W)
-        self._most = min(self._most, widest)
+        on_cpu = torch.device(device).type == "cpu"
+        self._portable = PortableOrders(network, device) if portable or not on_cpu else None
 
     def draw(self, scores: Tensor, generator: torch.Generator) -> Filling:
         """Draw a filling of each environment for scores (B, P)."""
         uniform = torch.rand(scores.shape, generator=generator, device=scores.device)
-        priority = scores - torch.log(-torch.log(uniform.clamp(1e-20, 1.0 - 1e-7)))
-        allocation = batched.pack(self.network, priority.contiguous(), check=False)
-        return Filling(allocation, self._turns(priority, allocation))
+        priority = (scores - torch.log(-torch.log(uniform.clamp(1e-20, 1.0 - 1e-7)))).contiguous()
+        allocation = batched.pack(self.network, priority, check=False)
+        if self._portable:
+            return Filling(allocation, self._portable.turns(priority, allocation))
+        return Filling(allocation, torch.from_numpy(kernels.turns(self.network, priority.numpy(), allocation.numpy())))
 
     def log_probability(self, scores: Tensor, filling: Filling) -> tuple[Tensor, Tensor]:
         """Log-probability (B,) of fillings under scores (B, P), and the entropies of their draws, summed (B,)."""
-        rows, nodes = len(scores), self.network.V
-        scores = scores.to(self._sizes.dtype)  # in double: a sum of exponentials holds what is 700 below its largest
-        scores = torch.where(self._fits, scores - self._tops(scores).gather(1, self._node.expand_as(scores)), 0.0)
-        turns = filling.turns.long()
-        weight = torch.exp(scores)
-        where = self._node * (self._most + 1) + turns
-        drawn_from = self._still_there(weight, where).clamp(min=torch.finfo(scores.dtype).tiny)
-        placed = scores.new_zeros(rows, nodes).index_add(1, self._node, filling.allocation.to(scores.dtype))
-        counts = torch.arange(self._most, device=scores.device) < placed[:, :, None]  # (B, V, L) draws that there were
-        logs = torch.where(counts, torch.log(drawn_from), 0.0)
-        chosen = (scores * filling.allocation).sum(1)
-        expected = torch.where(counts, self._still_there(weight * scores, where) / drawn_from, 0.0)
-        return (chosen - logs.sum((1, 2))).float(), (logs - expected).sum((1, 2)).float()
+        if self._portable:
+            return self._portable.probability(scores, *filling)
+        found: tuple[Tensor, Tensor] = _Probability.apply(scores, filling, self.network)  # type: ignore[no-untyped-call]
+        return found
 
-    def _still_there(self, values: Tensor, where: Tensor) -> Tensor:
-        """(B, V, L) sums of values (B, P) over what still fits in each draw."""
-        bins = values.new_zeros(len(values), self.network.V * (self._most + 1)).scatter_add(1, where, values)
-        by_turns = bins.view(len(values), self.network.V, self._most + 1)[:, :, 1:]
-        return by_turns.flip(2).cumsum(2).flip(2)
 
-    def _tops(self, scores: Tensor) -> Tensor:
-        """(B, V) largest score of what fits at each node."""
-        low = scores.detach().masked_fill(~self._fits, -torch.inf)
-        tops = low.new_full((len(scores), self.network.V), -torch.inf)
-        tops = tops.scatter_reduce(1, self._node.expand_as(low), low, "amax")
-        return torch.where(torch.isfinite(tops), tops, 0.0)
+class _Probability(torch.autograd.Function):
+    """`kernels.order_probability` with its slopes as derivatives."""
 
-    def _turns(self, priority: Tensor, allocation: Tensor) -> Tensor:
-        """(B, P) int16; see `Filling`."""
-        rows = len(priority)
-        none = priority.new_full((rows, 1), -torch.inf)
-        placed = torch.cat([priority.masked_fill(allocation == 0, -torch.inf), none], 1)[:, self._by_node]
-        ranked = placed.topk(self._most, dim=2)  # (B, V, L), in the order in which they were placed
-        there = torch.isfinite(ranked.values)
-        at = self._by_node.expand(rows, -1, -1).gather(2, ranked.indices)
-        sizes = torch.where(there, torch.cat([self._sizes, self._sizes.new_zeros(1)])[at], 0.0)
-        used = sizes.cumsum(2) - sizes
-        used = torch.where(there, used, torch.inf)
-        # what is left out was there while it fitted; what was placed, up to its own draw
-        room = (self._budgets[self._node] - self._sizes).expand(rows, -1)
-        padded = torch.cat([room, room.new_full((rows, 1), -torch.inf)], 1)[:, self._by_node]
-        waited = torch.searchsorted(used.contiguous(), padded.contiguous(), right=True)
-        turns = torch.zeros(rows, self.network.P + 1, dtype=torch.int64, device=priority.device)
-        turns.scatter_(1, self._by_node.reshape(1, -1).expand(rows, -1), waited.reshape(rows, -1))
-        position = torch.arange(1, self._most + 1, device=priority.device).expand_as(at)
-        turns.scatter_(1, torch.where(there, at, self.network.P).reshape(rows, -1), position.reshape(rows, -1))
-        return torch.where(self._fits, turns[:, :-1], 0).to(torch.int16)
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, filling: Filling, network: Network) -> Any:
+        """Log-probability and entropy, both (B,)."""
+        arrays = (values.detach().numpy() for values in (scores, *filling))
+        found = [torch.from_numpy(values) for values in kernels.order_probability(network, *arrays)]
+        ctx.save_for_backward(*found[2:])
+        return found[0].to(scores.dtype), found[1].to(scores.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, log_probability: Tensor, entropy: Tensor) -> Any:
+        """Of the scores alone."""
+        slope, entropy_slope = ctx.saved_tensors
+        return torch.addcmul(log_probability[:, None] * slope, entropy[:, None], entropy_slope), None, None

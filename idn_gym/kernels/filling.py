@@ -1,0 +1,155 @@
+"""Fast probabilities of fillings under Plackett and Luce's model over (B, P); see `order_probability`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from idn_gym.kernels.mirror import _exp
+from idn_gym.kernels.rows import placement_rows
+from idn_gym.kernels.threads import over_rows
+from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.typing import FloatArray, IntArray
+
+_jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
+_TINY = np.finfo(np.float64).tiny
+
+
+class OrderProbability(NamedTuple):
+    """What `order_probability` gives."""
+
+    log_probability: FloatArray  # (B,)
+    entropy: FloatArray  # (B,) of the draws, summed
+    slope: FloatArray  # (B, P) derivatives of the first by the scores
+    entropy_slope: FloatArray  # (B, P) and of the second
+
+
+def turns(network: Network, priority: FloatArray, allocation: IntArray) -> IntArray:
+    """(B, P) int16: in how many draws at its node a placement was among what still fitted.
+
+    Parameters
+    ----------
+    priority : (B, P) float.
+    allocation : (B, P) int8, what `pack` makes of it.
+    """
+    priority = placement_rows(network, "priority", priority, None)
+    allocation = placement_rows(network, "allocation", allocation, np.int8)
+    found = np.empty(priority.shape, dtype=np.int16)
+    tables = network.tables
+
+    def work(first: int, stop: int) -> None:
+        _turns(tables, priority, allocation, network.budgets, first, stop, found)
+
+    over_rows(len(priority), network.P, work)
+    return found
+
+
+def order_probability(network: Network, scores: FloatArray, allocation: IntArray, turns: IntArray) -> OrderProbability:
+    """How probable it is that nodes are filled just so, if each draw is from what still fits, as exp(score).
+
+    With Z_k the sum of exp(s_p) over what still fits in draw k: log-probability sum_k (s_k - log Z_k), of slope
+    x_p - exp(s_p) sum_k 1 / Z_k over the draws that p was in; entropy sum_k (log Z_k - E_k s).
+    Scores at a node that lie more than 700 apart count as 700 apart.
+
+    Parameters
+    ----------
+    scores : (B, P) float.
+    allocation : (B, P) int8.
+    turns : (B, P) int16, see `turns`.
+
+    Source: Plackett, The Analysis of Permutations, 1975.
+    """
+    scores = placement_rows(network, "scores", scores, None)
+    allocation = placement_rows(network, "allocation", allocation, np.int8)
+    turns = placement_rows(network, "turns", turns, np.int16)
+    rows = len(scores)
+    found = OrderProbability(np.empty(rows), np.empty(rows), np.empty_like(scores), np.empty_like(scores))
+    tables = network.tables
+
+    def work(first: int, stop: int) -> None:
+        _order_probability(tables, scores, allocation, turns, first, stop, *found)
+
+    over_rows(rows, network.P, work)
+    return found
+
+
+@_jit
+def _turns(tables, priority, allocation, budgets, first, stop, turns):
+    sizes, starts = tables.sizes, tables.node_start
+    order = np.empty(priority.shape[1], dtype=np.int64)
+    for b in range(first, stop):
+        urgent, placed, waited = priority[b], allocation[b], turns[b]
+        for v in range(len(budgets)):
+            start, end = np.int64(starts[v]), np.int64(starts[v + 1])
+            room = budgets[v] * (1.0 + BUDGET_SLACK)
+            n = 0  # placed ones, in descending order of priority, by insertion: there are few
+            for p in range(start, end):
+                waited[p] = 0
+                if placed[p]:
+                    k = n
+                    while k > 0 and urgent[order[k - 1]] < urgent[p]:
+                        order[k] = order[k - 1]
+                        k -= 1
+                    order[k] = p
+                    n += 1
+            for k in range(n):
+                for p in range(start, end):
+                    waited[p] += sizes[p] <= room
+                room -= sizes[order[k]]
+            for k in range(n):
+                waited[order[k]] = k + 1
+
+
+@_jit
+def _order_probability(tables, scores, allocation, turns, first, stop, logs, entropies, slope, entropy_slope):
+    starts, P = tables.node_start, scores.shape[1]
+    shifted, weight, factor = np.empty(P), np.empty(P), np.empty(P)
+    bits = factor.view(np.int64)
+    total, moment = np.empty(P + 1), np.empty(P + 1)
+    for b in range(first, stop):
+        score, placed, turn = scores[b], allocation[b], turns[b]
+        log_probability, entropy = 0.0, 0.0
+        for v in range(len(starts) - 1):
+            start, end = np.int64(starts[v]), np.int64(starts[v + 1])
+            draws, top = np.int64(0), -np.inf
+            for p in range(start, end):
+                draws += placed[p]
+                top = max(top, np.float64(score[p]) if turn[p] > 0 else -np.inf)
+            if draws == 0:
+                slope[b, start:end] = 0.0
+                entropy_slope[b, start:end] = 0.0
+                continue
+            chosen = 0.0
+            for p in range(start, end):
+                shifted[p] = min(score[p] - top, 0.0)
+                chosen += shifted[p] if placed[p] else 0.0
+            here, e = shifted[start:end], weight[start:end]
+            _exp(here, factor[start:end], bits[start:end], e)
+            total[: draws + 1] = 0.0
+            moment[: draws + 1] = 0.0
+            for i in range(end - start):
+                total[turn[start + i]] += e[i]
+                moment[turn[start + i]] += e[i] * here[i]
+            for k in range(draws - 1, 0, -1):  # what left last was there in all draws before
+                total[k] += total[k + 1]
+                moment[k] += moment[k + 1]
+            inverse, mean = 0.0, 0.0  # sums over draws so far of 1 / Z and of E[s] / Z
+            total[0], moment[0] = inverse, mean
+            for k in range(1, draws + 1):
+                there = max(total[k], _TINY)
+                expected = moment[k] / there
+                log_there = np.log(there)
+                chosen -= log_there
+                entropy += log_there - expected
+                if total[k] > _TINY:
+                    inverse += 1.0 / there
+                    mean += expected / there
+                total[k], moment[k] = inverse, mean  # what they held is not needed any more
+            log_probability += chosen
+            for i in range(end - start):
+                p, k = start + i, turn[start + i]
+                slope[b, p] = placed[p] - e[i] * total[k]
+                entropy_slope[b, p] = e[i] * (moment[k] - here[i] * total[k])
+        logs[b], entropies[b] = log_probability, entropy
