@@ -224,7 +224,7 @@ class Trainer:
         for _ in range(options.epochs):
             order = torch.randperm(n, generator=at.generator, device=self.device)
             for rows in order.chunk(options.minibatches):
-                seen = rollout.seen[rows]
+                seen = rollout.seen.index_select(0, rows)  # many times as fast as seen[rows]
                 scores = self.policy(seen, at.view)
                 log_probability, entropy = at.orders.log_probability(scores, rollout.filling.rows(rows))
                 change = log_probability - rollout.log_probability[rows]

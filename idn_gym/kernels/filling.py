@@ -14,6 +14,7 @@ from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
+_LANES = 4  # sums side by side: one does not wait for the other
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -103,53 +104,61 @@ def _turns(tables, priority, allocation, budgets, first, stop, turns):
 
 
 @_jit
-def _order_probability(tables, scores, allocation, turns, first, stop, logs, entropies, slope, entropy_slope):
+def _order_probability(tables, scores, allocation, turns, first, stop, logs, entropies, slopes, entropy_slopes):
     starts, P = tables.node_start, scores.shape[1]
-    shifted, weight, factor = np.empty(P), np.empty(P), np.empty(P)
+    score, weight, factor = np.empty(P), np.empty(P), np.empty(P)
     bits = factor.view(np.int64)
-    total, moment = np.empty(P + 1), np.empty(P + 1)
+    total, moment = np.empty((P + 1, _LANES)), np.empty((P + 1, _LANES))
     for b in range(first, stop):
-        score, placed, turn = scores[b], allocation[b], turns[b]
-        log_probability, entropy = 0.0, 0.0
+        logs[b], entropies[b] = 0.0, 0.0
         for v in range(len(starts) - 1):
             start, end = np.int64(starts[v]), np.int64(starts[v + 1])
-            draws, top = np.int64(0), -np.inf
-            for p in range(start, end):
-                draws += placed[p]
-                top = max(top, np.float64(score[p]) if turn[p] > 0 else -np.inf)
-            if draws == 0:
-                slope[b, start:end] = 0.0
-                entropy_slope[b, start:end] = 0.0
-                continue
-            chosen = 0.0
-            for p in range(start, end):
-                shifted[p] = min(score[p] - top, 0.0)
-                chosen += shifted[p] if placed[p] else 0.0
-            here, e = shifted[start:end], weight[start:end]
-            _exp(here, factor[start:end], bits[start:end], e)
-            total[: draws + 1] = 0.0
-            moment[: draws + 1] = 0.0
-            for i in range(end - start):
-                total[turn[start + i]] += e[i]
-                moment[turn[start + i]] += e[i] * here[i]
-            for k in range(draws - 1, 0, -1):  # what left last was there in all draws before
-                total[k] += total[k + 1]
-                moment[k] += moment[k + 1]
-            inverse, mean = 0.0, 0.0  # sums over draws so far of 1 / Z and of E[s] / Z
-            total[0], moment[0] = inverse, mean
+            placed, turn = allocation[b, start:end], turns[b, start:end]
+            s, e, draws = score[start:end], weight[start:end], placed.sum()
+            logs[b] += _relative_to_the_top(scores[b, start:end], placed, turn, s)
+            _exp(s, factor[start:end], bits[start:end], e)
+            _sums_of_draws(s, e, turn, draws, total, moment)
+            inverse, mean = 0.0, 0.0  # sums over draws so far of 1 / Z and of E[s] / Z, kept where Z and Z E[s] were
+            total[0, 0], moment[0, 0] = inverse, mean
             for k in range(1, draws + 1):
-                there = max(total[k], _TINY)
-                expected = moment[k] / there
-                log_there = np.log(there)
-                chosen -= log_there
-                entropy += log_there - expected
-                if total[k] > _TINY:
+                there = max(total[k, 0], _TINY)
+                expected = moment[k, 0] / there
+                logs[b] -= np.log(there)
+                entropies[b] += np.log(there) - expected
+                if there > _TINY:
                     inverse += 1.0 / there
                     mean += expected / there
-                total[k], moment[k] = inverse, mean  # what they held is not needed any more
-            log_probability += chosen
-            for i in range(end - start):
-                p, k = start + i, turn[start + i]
-                slope[b, p] = placed[p] - e[i] * total[k]
-                entropy_slope[b, p] = e[i] * (moment[k] - here[i] * total[k])
-        logs[b], entropies[b] = log_probability, entropy
+                total[k, 0], moment[k, 0] = inverse, mean
+            slope, entropy_slope = slopes[b, start:end], entropy_slopes[b, start:end]
+            for i in range(len(e)):
+                slope[i] = placed[i] - e[i] * total[turn[i], 0]
+                entropy_slope[i] = e[i] * (moment[turn[i], 0] - s[i] * total[turn[i], 0])
+
+
+@_jit
+def _relative_to_the_top(scores, placed, turn, out):
+    """Scores less the largest of those that fit, and the sum of those that are placed."""
+    top = -np.inf
+    for i in range(len(scores)):
+        top = max(top, np.float64(scores[i]) if turn[i] > 0 else -np.inf)
+    chosen = 0.0
+    for i in range(len(scores)):
+        out[i] = min(scores[i] - top, 0.0)
+        chosen += out[i] if placed[i] else 0.0
+    return chosen
+
+
+@_jit
+def _sums_of_draws(scores, weights, turn, draws, total, moment):
+    """Sums of weights, and of weights times scores, over what there was in each draw, in column 0 from row 1 on."""
+    total[: draws + 1] = 0.0
+    moment[: draws + 1] = 0.0
+    for i in range(len(weights)):
+        k, lane = turn[i], i % _LANES
+        total[k, lane] += weights[i]
+        moment[k, lane] += weights[i] * scores[i]
+    there, sum_of_scores = 0.0, 0.0
+    for k in range(draws, 0, -1):  # what left last was there in all draws before
+        there += total[k].sum()
+        sum_of_scores += moment[k].sum()
+        total[k, 0], moment[k, 0] = there, sum_of_scores

@@ -26,7 +26,7 @@ class Filling(NamedTuple):
 
     def rows(self, index: Tensor) -> Filling:
         """Those of some environments."""
-        return Filling(self.allocation[index], self.turns[index])
+        return Filling(self.allocation.index_select(0, index), self.turns.index_select(0, index))
 
 
 class Orders:
@@ -45,7 +45,7 @@ class Orders:
     def draw(self, scores: Tensor, generator: torch.Generator) -> Filling:
         """Draw a filling of each environment for scores (B, P)."""
         uniform = torch.rand(scores.shape, generator=generator, device=scores.device)
-        priority = (scores - torch.log(-torch.log(uniform.clamp(1e-20, 1.0 - 1e-7)))).contiguous()
+        priority = (scores - uniform.clamp_(1e-20, 1.0 - 1e-7).log_().neg_().log_()).contiguous()
         allocation = batched.pack(self.network, priority, check=False)
         if self._portable:
             return Filling(allocation, self._portable.turns(priority, allocation))
