@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-STEPS, ENVS, EPOCHS, LARGE = 2048, 64, 2, 512
+STEPS, ENVS, EPOCHS, LARGE = 2048, 128, 2, 512
 DEFAULTS = "sb3, DummyVecEnv, its defaults: 10 passes"
 KINDS = (
     "ppo-torch",
