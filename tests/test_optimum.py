@@ -143,7 +143,7 @@ def test_any_certificate_bounds_the_optimum(case: int) -> None:
     for _ in range(5):
         points = generator.random((3, network.P)) * generator.integers(0, 2, (3, network.P))
         weights = generator.normal(0.3, 0.5, (3, network.R))
-        bound = certified_bound(network, trace, Certificate(points, weights))
+        bound = certified_bound(network, trace, Certificate.of(points, weights))
         assert bound >= best * (1 - 1e-12) - 1e-9  # the rounding of a float sum, gains being of order 100
 
 

@@ -2,7 +2,8 @@
 
 A cut point gives, per request type, a linear function above the type's gain. Any weights that are nonnegative and sum
 to at least 1 per type make of several such functions one more, const + slope.y, and its maximum over the feasible
-allocations, an integral knapsack per node, bounds the gain whatever the points and weights are.
+allocations, an integral knapsack per node, bounds the gain whatever the points and weights are. Leaves of a tree that
+branches on placements have weights of their own: the largest of their bounds holds for all allocations.
 """
 
 from __future__ import annotations
@@ -14,13 +15,24 @@ import numpy as np
 from idn_agents.knapsack import Knapsack, knapsacks
 from idn_gym import allocation as feasible
 from idn_gym import gain, kernels
+from idn_gym.errors import IdnError
 from idn_gym.network import Network
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
+OPEN = -1  # neither placed nor left out
 _UNIT = 2.0**-53  # a float64 operation errs by this much at most, relative to its result
 _UNDERFLOW = 1e-200  # ms: more than all that can be lost to products below the smallest float64
 _SMALLEST = 1e-100  # weights below count as 0, so that their products do not underflow
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """The allocations in which some placements are fixed, and the weights that bound their gain."""
+
+    fixed: IntArray  # (P,) int8: 1 placed, 0 left out, OPEN
+    cuts: IntArray  # (k,) of the certificate's points
+    weights: FloatArray  # (k, R) >= 0; what a type's miss to 1 is put on what the type can save at all
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +40,24 @@ class Certificate:
     """What it takes to recompute a bound for a network and a trace."""
 
     points: FloatArray  # (n, P) allocations in [0, 1] at which the gain was cut
-    weights: FloatArray  # (n, R) >= 0; what a type's miss to 1 is put on what the type can save at all
+    leaves: tuple[Leaf, ...]  # which together hold every allocation
+
+    @classmethod
+    def of(cls, points: FloatArray, weights: FloatArray) -> Certificate:
+        """One leaf, with nothing fixed, and weights (n, R) for all points (n, P)."""
+        open_ = np.full(points.shape[1], OPEN, dtype=np.int8)
+        return cls(points, (Leaf(open_, np.arange(len(points)), weights),))
 
 
 def certified_bound(network: Network, trace: Trace, certificate: Certificate) -> float:
     """Upper bound in ms on the gain over the trace of every feasible integral allocation; it holds for any certificate.
 
     The gain meant is that of the compiled network's float64 figures and the trace's, in exact arithmetic.
+
+    Raises
+    ------
+    IdnError
+        If an allocation may be in no leaf.
 
     Notes
     -----
@@ -47,22 +70,55 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     which is above their own gamma. A type's weights need not sum to 1 exactly: its gain is not negative, so a sum above
     1 is as good, and the weight on its ceiling is rounded up. Cut points need not be feasible: any will do.
     """
+    refuse_uncovered(np.array([leaf.fixed for leaf in certificate.leaves]).reshape(-1, network.P))
     if not (trace.requests.any() and network.fits.any()):
         return 0.0
     load = kernels.loads(network, trace.requests)
-    weights = np.where(certificate.weights >= _SMALLEST, certificate.weights, 0.0)
-    slack = rounding(len(weights) + 2)
-    rest = np.maximum(0.0, 1.0 + slack - weights.sum(axis=0) * (1.0 - slack))
     fits = network.fits.astype(np.float64)
     ceiling, _ = kernels.type_gains(network, trace.requests, trace.capacities, fits, load)
-    total = float(rest @ ceiling)
-    slope = np.zeros(network.P + 1)
-    for point, weight in zip(certificate.points, weights, strict=True):
+    weights = [np.where(leaf.weights >= _SMALLEST, leaf.weights, 0.0) for leaf in certificate.leaves]
+    constants = [float(_rest(weight) @ ceiling) for weight in weights]
+    slopes = np.zeros((len(weights), network.P + 1))
+    users: list[list[tuple[int, FloatArray]]] = [[] for _ in certificate.points]
+    for n, (leaf, weight) in enumerate(zip(certificate.leaves, weights, strict=True)):
+        for cut, row in zip(leaf.cuts.tolist(), weight, strict=True):
+            users[cut].append((n, row))
+    for point, using in zip(certificate.points, users, strict=True):
         constant, gradient = kernels.type_cuts(network, trace.requests, trace.capacities, point, load)
-        slope += np.bincount(network.options.ravel(), (weight[:, None] * gradient).ravel(), minlength=network.P + 1)
-        total += float(weight @ constant)
-    bound = linear_maximum(knapsacks(network), total, slope[:-1])
-    return bound * (1.0 + rounding(operations(network, trace, len(weights)))) + _UNDERFLOW
+        for n, row in using:
+            slopes[n] += np.bincount(network.options.ravel(), (row[:, None] * gradient).ravel(), network.P + 1)
+            constants[n] += float(row @ constant)
+    nodes = knapsacks(network)
+    bounds = [
+        linear_maximum(nodes, constant, slope[:-1], leaf.fixed)
+        for leaf, constant, slope in zip(certificate.leaves, constants, slopes, strict=True)
+    ]
+    widest = max(len(weight) for weight in weights)
+    return max(bounds) * (1.0 + rounding(operations(network, trace, widest))) + _UNDERFLOW
+
+
+def refuse_uncovered(fixed: IntArray) -> None:
+    """Refuse leaves (n, P) of which it is not plain that they hold every allocation.
+
+    It is where there is a leaf with nothing fixed, or a placement that all of them fix, and the leaves where it is
+    placed hold all of these allocations, and those where it is left out all the others: as after branching.
+
+    Raises
+    ------
+    IdnError
+        With the numbers of leaves among which something is missing.
+    """
+    waiting = [(np.arange(len(fixed)), np.flatnonzero((fixed != OPEN).any(axis=0)))]
+    while waiting:
+        leaves, columns = waiting.pop()
+        here = fixed[np.ix_(leaves, columns)]
+        if len(leaves) and (here == OPEN).all(axis=1).any():
+            continue
+        common = np.flatnonzero((here != OPEN).all(axis=0))
+        if len(leaves) == 0 or len(common) == 0:
+            raise IdnError("leaves: do not hold every allocation, or not as a tree does that branches on placements")
+        rest = np.delete(columns, common[0])
+        waiting += [(leaves[here[:, common[0]] == value], rest) for value in (0, 1)]
 
 
 def certified_gain(network: Network, trace: Trace, allocation: IntArray) -> float:
@@ -96,6 +152,12 @@ def rounding(operations: int) -> float:
     return 1.01 * operations * _UNIT / (1.0 - operations * _UNIT)
 
 
-def linear_maximum(nodes: list[Knapsack], constant: float, slope: FloatArray) -> float:
-    """Maximum of constant + slope.y over the feasible allocations y (P,)."""
-    return constant + sum(node.maximum(slope[node.placements]) for node in nodes)
+def linear_maximum(nodes: list[Knapsack], constant: float, slope: FloatArray, fixed: IntArray) -> float:
+    """Maximum of constant + slope.y, slope >= 0, over the feasible allocations y of a leaf; -inf if it has none."""
+    return constant + sum(node.maximum(slope[node.placements], fixed[node.placements]) for node in nodes)
+
+
+def _rest(weights: FloatArray) -> FloatArray:
+    """(R,) what the weights (k, R) miss to 1, rounded up."""
+    slack = rounding(len(weights) + 2)
+    return np.maximum(0.0, 1.0 + slack - weights.sum(axis=0) * (1.0 - slack))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from idn_agents.certificate import Certificate, certified_bound, certified_gain
+from idn_agents.certificate import OPEN, Certificate, Leaf, certified_bound, certified_gain
 from idn_gym.allocation_file import named, parse_allocation
 from idn_gym.errors import IdnError
 from idn_gym.experiment import AgentSpec, RunSpec
@@ -21,7 +21,7 @@ from idn_gym.scenario_file import parse_json, read_text
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
-FORMAT: Literal["idn-gym/certificate-1"] = "idn-gym/certificate-1"
+FORMAT: Literal["idn-gym/certificate-2"] = "idn-gym/certificate-2"
 _MARGIN = 1e-11  # relative, of what is claimed to what was computed: sums may come out otherwise on other machines
 _DIGITS = 9  # of weights; what is lost goes to the type's ceiling
 _MAX_BYTES = 2**30
@@ -35,17 +35,25 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Cut(_Section):
-    """A cut point and its weight in each request type's function; what a file leaves out is 0."""
+class Weights(_Section):
+    """The weights of a cut point in the functions of request types; what a file leaves out is 0."""
 
-    point: dict[str, dict[str, _Fraction]]  # node -> model -> fraction
-    weights: dict[str, dict[str, _Fraction]]  # task -> entry node -> weight
+    point: Annotated[int, Field(ge=0)]  # its number
+    types: dict[str, dict[str, _Fraction]]  # task -> entry node -> weight
+
+
+class LeafSection(_Section):
+    """Allocations that have some models placed and others left out, and the weights that bound their gain."""
+
+    placed: dict[str, list[str]] = {}  # node -> models
+    left_out: dict[str, list[str]] = {}
+    weights: list[Weights]
 
 
 class CertificateFile(_Section):
     """The content of a certificate file: claims, the stream they are about, and what proves them."""
 
-    format: Literal["idn-gym/certificate-1"]
+    format: Literal["idn-gym/certificate-2"]
     gain: _Gain  # ms over the stream: claimed of the allocation, at least
     certified_bound: _Gain  # ms over the stream: claimed of every static allocation, at most
     slots: Annotated[int, Field(ge=1)]
@@ -53,7 +61,8 @@ class CertificateFile(_Section):
     trace: str | None = None  # name of the request file, where one was given
     capacities: str | None = None
     allocation: dict[str, list[str]]  # node -> models
-    cuts: list[Cut]
+    points: list[dict[str, dict[str, _Fraction]]]  # node -> model -> fraction
+    leaves: Annotated[list[LeafSection], Field(min_length=1)]
     scenario: dict[str, Any]  # as in a scenario file, resolved
 
     def spec(self, scenario: Scenario | None, trace: Path | None, capacities: Path | None) -> RunSpec:
@@ -77,7 +86,7 @@ class Verdict:
     """What a certificate proves, beside what it claims."""
 
     gain: float  # ms, that the allocation gains at least; 0 if it is not feasible
-    certified_bound: float  # ms, that no static allocation exceeds
+    certified_bound: float | None  # ms, that no static allocation exceeds; None if nothing is proven
     faults: tuple[str, ...]  # claims that are not proven, each with its numbers
 
 
@@ -85,9 +94,7 @@ def write_certificate(
     path: Path, spec: RunSpec, network: Network, trace: Trace, allocation: IntArray, certificate: Certificate
 ) -> None:
     """Write a certificate for an allocation (P,) and the best bound that the certificate proves."""
-    weights = np.round(certificate.weights, _DIGITS)
-    kept = weights.any(axis=1)
-    certificate = Certificate(certificate.points[kept], weights[kept])
+    certificate = _rounded(certificate)
     content = CertificateFile(
         format=FORMAT,
         gain=certified_gain(network, trace, allocation) * (1.0 - _MARGIN),
@@ -97,10 +104,8 @@ def write_certificate(
         trace=spec.trace.name if spec.trace else None,
         capacities=spec.capacities.name if spec.capacities else None,
         allocation=named(network, allocation),
-        cuts=[
-            Cut(point=_by_node(network, point), weights=_by_task(network, weight))
-            for point, weight in zip(certificate.points, certificate.weights, strict=True)
-        ],
+        points=[_by_node(network, point) for point in certificate.points],
+        leaves=[_section(network, leaf) for leaf in certificate.leaves],
         scenario=spec.scenario.to_dict(),
     )
     text = json.dumps(content.model_dump(exclude_none=True), separators=(",", ":"), allow_nan=False)
@@ -135,14 +140,20 @@ def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
         If it names a node, model, task or entry node that the network does not have.
     """
     allocation = parse_allocation(network, file.allocation, "allocation").astype(np.int8)
-    points = [parse_allocation(network, cut.point, f"cuts.{n}.point") for n, cut in enumerate(file.cuts)]
-    weights = [_type_weights(network, cut.weights, f"cuts.{n}.weights") for n, cut in enumerate(file.cuts)]
-    certificate = Certificate(
-        np.array(points).reshape(-1, network.P),
-        np.array(weights).reshape(-1, network.R),
-    )
-    bound = certified_bound(network, trace, certificate)
+    points = [parse_allocation(network, point, f"points.{n}") for n, point in enumerate(file.points)]
+    leaves = tuple(_leaf(network, leaf, len(points), f"leaves.{n}") for n, leaf in enumerate(file.leaves))
+    certificate = Certificate(np.array(points).reshape(-1, network.P), leaves)
     faults = []
+    bound: float | None
+    try:
+        bound = certified_bound(network, trace, certificate)
+    except IdnError as error:
+        bound = None
+        faults.append(str(error))
+    else:
+        if not file.certified_bound >= bound:
+            claim = f"certified_bound: claims {file.certified_bound!r} ms"
+            faults.append(f"{claim}; the cuts prove {bound!r} ms")
     try:
         gain = certified_gain(network, trace, allocation)
     except IdnError as error:
@@ -151,9 +162,45 @@ def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
     else:
         if not file.gain <= gain:
             faults.append(f"gain: claims {file.gain!r} ms; the allocation gains {gain!r} ms")
-    if not file.certified_bound >= bound:
-        faults.append(f"certified_bound: claims {file.certified_bound!r} ms; the cuts prove {bound!r} ms")
     return Verdict(gain, bound, tuple(faults))
+
+
+def _rounded(certificate: Certificate) -> Certificate:
+    """With weights of few digits, and without the points that then have none."""
+    leaves = []
+    for leaf in certificate.leaves:
+        weights = np.round(leaf.weights, _DIGITS)
+        kept = weights.any(axis=1)
+        leaves.append(Leaf(leaf.fixed, leaf.cuts[kept], weights[kept]))
+    used = np.unique(np.concatenate([leaf.cuts for leaf in leaves]))
+    numbered = (replace(leaf, cuts=np.searchsorted(used, leaf.cuts)) for leaf in leaves)
+    return Certificate(certificate.points[used], tuple(numbered))
+
+
+def _section(network: Network, leaf: Leaf) -> LeafSection:
+    """A leaf as a file has it."""
+    return LeafSection(
+        placed=named(network, leaf.fixed == 1),
+        left_out=named(network, leaf.fixed == 0),
+        weights=[
+            Weights(point=int(cut), types=_by_task(network, row))
+            for cut, row in zip(leaf.cuts, leaf.weights, strict=True)
+        ],
+    )
+
+
+def _leaf(network: Network, section: LeafSection, points: int, source: str) -> Leaf:
+    """A leaf of a file."""
+    placed = parse_allocation(network, section.placed, f"{source}.placed") > 0.0
+    left_out = parse_allocation(network, section.left_out, f"{source}.left_out") > 0.0
+    if (placed & left_out).any():
+        raise IdnError(f"{source}: {named(network, placed & left_out)}: both placed and left out")
+    cuts = [each.point for each in section.weights]
+    if any(cut >= points for cut in cuts):
+        raise IdnError(f"{source}.weights: point {max(cuts)}; there are {points}, numbered from 0")
+    rows = [_type_weights(network, each.types, f"{source}.weights.{n}.types") for n, each in enumerate(section.weights)]
+    fixed = np.where(placed, 1, np.where(left_out, 0, OPEN)).astype(np.int8)
+    return Leaf(fixed, np.array(cuts, dtype=np.int64), np.array(rows).reshape(-1, network.R))
 
 
 def _by_node(network: Network, point: FloatArray) -> dict[str, dict[str, float]]:

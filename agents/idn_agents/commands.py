@@ -23,6 +23,7 @@ def optimum(
     gap: Annotated[float, typer.Option(min=0.0, max=1.0, help="stop within this relative gap")] = 0.001,
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds; there is always an allocation")] = None,
     certificate: Annotated[Path | None, typer.Option(help="file to write that idn-gym verify checks")] = None,
+    leaves: Annotated[int, typer.Option(min=1, help="of the certificate's tree, at most")] = 32,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -43,7 +44,7 @@ def optimum(
         share = (bound - gain) / bound if bound > 0 else 0.0
         print(f"{phase}: gain {gain:.6g} ms, bound {bound:.6g} ms, gap {share:.3%}", file=sys.stderr)
 
-    solution = solve(network, stream, gap=gap, time_limit=time_limit, progress=progress)
+    solution = solve(network, stream, gap=gap, time_limit=time_limit, progress=progress, leaves=leaves)
     if certificate is not None:
         write_certificate(certificate, spec, network, stream, solution.allocation, solution.certificate)
     allocation = named(network, solution.allocation)

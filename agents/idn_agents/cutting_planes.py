@@ -15,13 +15,14 @@ multicut method of Birge and Louveaux, EJOR 34(3), 1988. One cut for all types, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
-from idn_agents.certificate import Certificate, linear_maximum
+from idn_agents.certificate import Certificate, Leaf, linear_maximum
 from idn_agents.columns import Columns
 from idn_agents.highs import import_highspy, new_model, run
 from idn_agents.knapsack import Knapsack, Separator, knapsacks
@@ -35,6 +36,15 @@ _SMALLEST = 1e-8  # coefficient of a cut; HiGHS drops those below 1e-9 itself, b
 # of HiGHS, switched off: rounding and local search have done better by now, and these take twice the time of the rest
 _HEURISTICS = ("effort", "run_feasibility_jump", "run_rins", "run_rens", "run_root_reduced_cost")
 _TOLERANCE = 1e-9  # of rows and integers in branch and bound, so that sizes which miss the budget by 1e-7 do not pass
+
+
+class Proof(NamedTuple):
+    """A bound on the gain of a leaf's allocations, and the function that it is the maximum of."""
+
+    bound: float  # ms; -inf if the leaf has no feasible allocation
+    constant: float  # ms
+    slope: FloatArray  # (P,) ms
+    leaf: Leaf  # its cuts are those of the master
 
 
 class Master:
@@ -129,8 +139,28 @@ class Master:
         self._duals = np.abs(np.asarray(solution.row_dual))
         return self._allocation(solution.col_value)
 
-    def certify(self) -> tuple[float, Certificate]:
-        """The bound that the dual values of the last relaxed solution certify, in ms, and what recomputes it."""
+    def confine(self, fixed: IntArray) -> None:
+        """Fix placements (P,), as a `Leaf` has it, in the relaxations to come; replicas cannot be fixed."""
+        value = fixed[self._columns.first]
+        lower = np.where(value == 1, 1.0, 0.0)
+        upper = np.where(value == 0, 0.0, self._columns.counts)
+        self._relaxed.changeColsBounds(len(value), np.arange(len(value), dtype=np.int32), lower, upper)
+
+    def most_divided(self, point: FloatArray, gradient: FloatArray, least: float) -> int | None:
+        """The placement to branch on at a relaxed optimum (P,): of what is divided, where most is promised of it."""
+        slope = np.bincount(self._network.options.ravel(), gradient.ravel(), minlength=self._network.P + 1)[:-1]
+        share = np.minimum(point, 1.0 - point)
+        single = self._columns.first[self._columns.counts == 1.0]
+        divided = single[share[single] > least]
+        return int(divided[(share * slope)[divided].argmax()]) if len(divided) else None
+
+    def excess(self, point: FloatArray, constant: FloatArray, gradient: FloatArray) -> float:
+        """Relative error of the last relaxed value, against the gain at its optimum (P,)."""
+        gain = float((constant + kernels.cut_slopes(self._network, gradient, point)).sum())
+        return (self.relaxed_value - gain) / self.relaxed_value
+
+    def certify(self, fixed: IntArray) -> Proof:
+        """What the dual values of the last relaxed solution prove of a leaf's allocations."""
         matrix, upper, types, points = self._rows.stacked()
         cuts = np.flatnonzero(types[: len(self._duals)] >= 0)
         types, points = types[cuts], points[cuts]
@@ -139,12 +169,23 @@ class Master:
         weights /= np.maximum(weights.sum(axis=0), 1.0)
         by_row = weights[points, types] * self._ceiling[types]
         constant = float(by_row @ upper[cuts] + (1.0 - weights.sum(axis=0) + SUMMING) @ self._ceiling)
-        slope = -(matrix[cuts].T @ by_row)[: len(self._columns.first)]
-        bound = linear_maximum(self._nodes, constant, self._columns.at_placements(slope))
+        slope = self._columns.at_placements(-(matrix[cuts].T @ by_row)[: len(self._columns.first)])
         used = np.flatnonzero(weights.any(axis=1))
         by_type = np.zeros((len(used), self._network.R))
         by_type[:, self._types] = weights[used]
-        return bound, Certificate(np.array([self._points[j] for j in used]).reshape(-1, self._network.P), by_type)
+        return self.carried_over(Proof(0.0, constant, slope, Leaf(fixed, used, by_type)), fixed)
+
+    def carried_over(self, proof: Proof, fixed: IntArray) -> Proof:
+        """What the weights of a proof prove of another leaf's allocations."""
+        bound = linear_maximum(self._nodes, proof.constant, proof.slope, fixed)
+        return proof._replace(bound=bound, leaf=replace(proof.leaf, fixed=fixed))
+
+    def certificate(self, proofs: Sequence[Proof]) -> Certificate:
+        """Proofs of all leaves as a certificate, with the cut points that they use."""
+        used = np.unique(np.concatenate([proof.leaf.cuts for proof in proofs]))
+        points = np.array([self._points[j] for j in used]).reshape(-1, self._network.P)
+        leaves = (replace(proof.leaf, cuts=np.searchsorted(used, proof.leaf.cuts)) for proof in proofs)
+        return Certificate(points, tuple(leaves))
 
     def branch(
         self,

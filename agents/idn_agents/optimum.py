@@ -2,7 +2,8 @@
 
 Relax: cutting planes on the gains of the request types and on the hulls of the nodes' allocations, to the optimum of
 the relaxation. Round: dependent rounding of it, and local search. Branch: branch and bound over the cuts, cutting again
-where its solutions promise more than they gain, until the gap is closed.
+where its solutions promise more than they gain, until the gap is closed. Certify: branch once more, for a proof that
+needs no solver.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import real
-from idn_agents.certificate import Certificate, certified_bound
+from idn_agents.agent import real, whole
+from idn_agents.certificate import OPEN, Certificate, certified_bound
+from idn_agents.certificate_tree import CertificateTree
 from idn_agents.columns import Columns
-from idn_agents.cutting_planes import SUMMING, Master
+from idn_agents.cutting_planes import SUMMING, Master, Proof
 from idn_agents.highs import import_highspy
 from idn_agents.local_search import LocalSearch
 from idn_gym import kernels
@@ -28,6 +30,7 @@ from idn_gym.typing import FloatArray, IntArray
 
 ROUNDING = 1e-9  # relative: gains and bounds this close are the same number, to the solver at least
 _CONTRADICTION = 1e-6  # relative; a bound that much below a gain proves nothing but an error of the solver
+LEAVES = 32
 _ROUNDS = 50  # of the relaxation, at most
 _TRIALS = 8  # roundings of the relaxed optimum, each with a local search
 _STALE_TRIALS = 3  # after so many without a better one there are no more
@@ -62,6 +65,7 @@ def solve(
     gap: float = 0.001,
     time_limit: float | None = None,
     progress: Progress | None = None,
+    leaves: int = LEAVES,
 ) -> Solution:
     """Best static integral allocation for a trace.
 
@@ -70,6 +74,7 @@ def solve(
     gap : relative gap between gain and bound to stop at.
     time_limit : seconds to stop after; however few, there is an allocation.
     progress : told gain and bound in ms, and the phase; the gain never falls, the bound never rises.
+    leaves : of the certificate's tree, at most; with 1 it does not branch.
 
     Returns
     -------
@@ -82,8 +87,9 @@ def solve(
     """
     gap = real("gap", gap, highest=1.0)
     limit = np.inf if time_limit is None else real("time_limit", time_limit)
+    whole("leaves", leaves)
     import_highspy()
-    search = _Search(network, trace, gap, time.monotonic() + limit, progress)
+    search = _Search(network, trace, gap, time.monotonic() + limit, progress, leaves)
     status = "feasible"
     try:
         search.run()
@@ -101,19 +107,21 @@ class Optimum:
     ----------
     gap : relative gap to its proven bound at which the search stops.
     time_limit : seconds after which it stops in any case; None: never.
+    leaves : of the certificate's tree, at most.
     """
 
     hindsight = True
 
-    def __init__(self, gap: float = 0.001, time_limit: float | None = 60.0) -> None:
+    def __init__(self, gap: float = 0.001, time_limit: float | None = 60.0, leaves: int = LEAVES) -> None:
         self._gap = real("gap", gap, highest=1.0)
+        self._leaves = whole("leaves", leaves)
         self._time_limit = None if time_limit is None else real("time_limit", time_limit)
 
     def reset(self, network: Network, seed: int) -> None:
         self._network = network
 
     def fit(self, trace: Trace) -> None:
-        self._solution = solve(self._network, trace, self._gap, self._time_limit)
+        self._solution = solve(self._network, trace, self._gap, self._time_limit, leaves=self._leaves)
 
     def act(self, observation: dict[str, FloatArray]) -> FloatArray:
         return self._solution.allocation
@@ -125,11 +133,20 @@ class Optimum:
 class _Search:
     """The state of one `solve`: the incumbent, the bounds and the master."""
 
-    def __init__(self, network: Network, trace: Trace, gap: float, deadline: float, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        trace: Trace,
+        gap: float,
+        deadline: float,
+        progress: Progress | None,
+        leaves: int,
+    ) -> None:
+        self._leaves = leaves
         self._network, self._trace, self._gap, self._deadline = network, trace, gap, deadline
         self._progress = progress
         self._begun = time.monotonic()
-        self._reported = (-1.0, np.inf)
+        self._reported = (-1.0, np.inf, "")
         self._phase = "relax"
         self._load = kernels.loads(network, trace.requests)
         fits = network.fits.astype(np.float64)
@@ -138,7 +155,7 @@ class _Search:
         self._gain = 0.0
         self._bound = self._certified_bound = float(self._ceiling.sum()) * (1.0 + SUMMING)
         self._fractional = (0.0, self._bound)  # gain and bound
-        self._certificate = Certificate(np.zeros((0, network.P)), np.zeros((0, network.R)))
+        self._proofs: list[Proof] = []
 
     @property
     def gap(self) -> float:
@@ -162,15 +179,19 @@ class _Search:
             self._round(relaxed)
         if not self.closed:
             self._branch()
+        if self._proofs and not self._proves_enough(self._certified_bound):
+            self._tighten()
 
     def solution(self, status: str) -> Solution:
-        certified = certified_bound(self._network, self._trace, self._certificate)
+        none = Certificate.of(np.zeros((0, self._network.P)), np.zeros((0, self._network.R)))
+        certificate = self._master.certificate(self._proofs) if self._proofs else none
+        certified = certified_bound(self._network, self._trace, certificate)
         self._lower(certified)
         self._report()
         seconds = time.monotonic() - self._begun
         fractional, fractional_bound = self._fractional
         proven = (self._gain, self._bound, certified, max(fractional, self._gain), fractional_bound, self.gap)
-        return Solution(*proven, status, seconds, self._allocation, self._certificate)
+        return Solution(*proven, status, seconds, self._allocation, certificate)
 
     def _relax(self) -> FloatArray:
         """Cut at relaxed optima until the master is about right there; returns the last one (P,).
@@ -200,7 +221,7 @@ class _Search:
                 self._fractional = (max(best, gain), min(bound, value))
                 integral = converged
             separated = self._master.separate(point) if integral else 0
-            self._consider(kernels.pack(self._network, np.where(point > 0.0, point, -np.inf)[None])[0])
+            self._consider_packed(point)
             self._report()
             if self.closed or (integral and converged and separated == 0):
                 break
@@ -252,6 +273,18 @@ class _Search:
             if cuts == 0 and before == (self._gain, self._bound):
                 return
 
+    def _tighten(self) -> None:
+        """Branch for the certificate, which is behind branch and bound."""
+        accuracy = max(0.1 * self._gap, 1e-6)
+        tree = CertificateTree(
+            self._master, self._cuts, self._consider_packed, self._proves_enough, accuracy, self._deadline
+        )
+        for proofs in tree.grow(self._proofs[0], self._leaves):
+            self._take(proofs)
+            behind = 1.0 - self._gain / self._certified_bound
+            self._phase = f"certify, {len(proofs)} leaves, certified gap {behind:.3%}"
+            self._report()
+
     def _cuts(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
         return kernels.type_cuts(self._network, self._trace.requests, self._trace.capacities, point, self._load)
 
@@ -270,11 +303,21 @@ class _Search:
         self._lower(self._bound)
         return True
 
+    def _consider_packed(self, point: FloatArray) -> None:
+        self._consider(kernels.pack(self._network, np.where(point > 0.0, point, -np.inf)[None])[0])
+
     def _certify(self) -> None:
-        bound, certificate = self._master.certify()
-        if bound < self._certified_bound:
-            self._certified_bound, self._certificate = bound, certificate
-            self._lower(bound)
+        proof = self._master.certify(np.full(self._network.P, OPEN, dtype=np.int8))
+        if proof.bound < self._certified_bound:
+            self._take([proof])
+
+    def _take(self, proofs: list[Proof]) -> None:
+        self._proofs = proofs
+        self._certified_bound = max(proof.bound for proof in proofs)
+        self._lower(self._certified_bound)
+
+    def _proves_enough(self, bound: float) -> bool:
+        return bound * (1.0 - self._gap) <= self._gain * (1.0 + ROUNDING)
 
     def _lower(self, bound: float) -> None:
         """Take a bound if it is lower; one within rounding of the gain is the gain."""
@@ -288,10 +331,10 @@ class _Search:
         return self.closed
 
     def _report(self) -> None:
-        state = (self._gain, self._bound)
+        state = (self._gain, self._bound, self._phase)
         if self._progress is not None and state != self._reported:
             self._reported = state
-            self._progress(*state, self._phase)
+            self._progress(*state)
 
     def _refuse_late(self) -> None:
         if time.monotonic() >= self._deadline:
