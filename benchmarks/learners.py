@@ -153,8 +153,10 @@ def contenders(folder: Path, seed: int, feature: tuple[int, float], near: bool) 
     return [*found, Contender("best single feature", agent=RankByFeature(*feature))]
 
 
-def evaluate(folder: Path, kept: list[dict[str, Any]]) -> dict[str, Any]:
-    """One row per scenario, seed and agent; those that were evaluated before are kept."""
+def evaluate(folder: Path, before: dict[str, Any]) -> dict[str, Any]:
+    """One row per scenario, seed and agent; those that were evaluated before, of the same policies, are kept."""
+    curves = {name: [read_curve(place(folder, name, seed) / "curve.csv") for seed in SEEDS] for name in LEARNT}
+    kept = before["rows"] if before.get("curves") == curves else []
     rows = []
     features = {scenario: best_feature(scenario) for scenario in TRAINED_ON}
     for scenario in (*TRAINED_ON, *ZERO_SHOT):
@@ -179,7 +181,6 @@ def evaluate(folder: Path, kept: list[dict[str, Any]]) -> dict[str, Any]:
                 row |= {"of_bound": row["gain"] / bound} if bound else {}
             here["best single feature"]["feature"] = ("-" if feature[1] < 0 else "") + NAMES[feature[0]]
             rows += here.values()
-    curves = {name: [read_curve(place(folder, name, seed) / "curve.csv") for seed in SEEDS] for name in LEARNT}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     return {
         "command": " ".join(["python", *sys.argv]),
@@ -276,7 +277,7 @@ def main() -> None:
         document = json.loads(options.results.read_text())
     else:
         known = options.output is not None and options.output.exists()
-        document = evaluate(options.folder, json.loads(options.output.read_text())["rows"] if known else [])
+        document = evaluate(options.folder, json.loads(options.output.read_text()) if known else {})
     if options.output:
         options.output.write_text(json.dumps(document, indent=1) + "\n")
     for scenario in dict.fromkeys(row["scenario"] for row in document["rows"]):
