@@ -23,7 +23,9 @@ def optimum(
     gap: Annotated[float, typer.Option(min=0.0, max=1.0, help="stop within this relative gap")] = 0.001,
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds; there is always an allocation")] = None,
     certificate: Annotated[Path | None, typer.Option(help="file to write that idn-gym verify checks")] = None,
-    leaves: Annotated[int, typer.Option(min=1, help="of the certificate's tree, at most")] = 32,
+    leaves: Annotated[
+        int | None, typer.Option(min=1, help="of the certificate's tree; default 32, 1 with over 5000 placements")
+    ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:

@@ -30,7 +30,8 @@ from idn_gym.typing import FloatArray, IntArray
 
 ROUNDING = 1e-9  # relative: gains and bounds this close are the same number, to the solver at least
 _CONTRADICTION = 1e-6  # relative; a bound that much below a gain proves nothing but an error of the solver
-LEAVES = 32
+LEAVES = 32  # by default, where they are worth their time:
+_LARGE = 5000  # placements; on larger networks so few leaves prove hardly more than one
 _ROUNDS = 50  # of the relaxation, at most
 _TRIALS = 8  # roundings of the relaxed optimum, each with a local search
 _STALE_TRIALS = 3  # after so many without a better one there are no more
@@ -65,7 +66,7 @@ def solve(
     gap: float = 0.001,
     time_limit: float | None = None,
     progress: Progress | None = None,
-    leaves: int = LEAVES,
+    leaves: int | None = None,
 ) -> Solution:
     """Best static integral allocation for a trace.
 
@@ -74,7 +75,7 @@ def solve(
     gap : relative gap between gain and bound to stop at.
     time_limit : seconds to stop after; however few, there is an allocation.
     progress : told gain and bound in ms, and the phase; the gain never falls, the bound never rises.
-    leaves : of the certificate's tree, at most; with 1 it does not branch.
+    leaves : of the certificate's tree, at most; by default 32, on networks of over 5,000 placements 1: no branching.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def solve(
     """
     gap = real("gap", gap, highest=1.0)
     limit = np.inf if time_limit is None else real("time_limit", time_limit)
-    whole("leaves", leaves)
+    leaves = whole("leaves", leaves) if leaves is not None else LEAVES if network.P <= _LARGE else 1
     import_highspy()
     search = _Search(network, trace, gap, time.monotonic() + limit, progress, leaves)
     status = "feasible"
@@ -107,14 +108,14 @@ class Optimum:
     ----------
     gap : relative gap to its proven bound at which the search stops.
     time_limit : seconds after which it stops in any case; None: never.
-    leaves : of the certificate's tree, at most.
+    leaves : of the certificate's tree, at most; see `solve`.
     """
 
     hindsight = True
 
-    def __init__(self, gap: float = 0.001, time_limit: float | None = 60.0, leaves: int = LEAVES) -> None:
+    def __init__(self, gap: float = 0.001, time_limit: float | None = 60.0, leaves: int | None = None) -> None:
         self._gap = real("gap", gap, highest=1.0)
-        self._leaves = whole("leaves", leaves)
+        self._leaves = None if leaves is None else whole("leaves", leaves)
         self._time_limit = None if time_limit is None else real("time_limit", time_limit)
 
     def reset(self, network: Network, seed: int) -> None:
