@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,9 @@ def _pairs(source: str, node: str, held: Any) -> list[tuple[str, Any]]:
         return list(held.items())
     if not isinstance(held, list) or not all(isinstance(model, str) for model in held):
         raise IdnError(f"{source}: {node}: {str(held)[:60]!r}; must be a list of model names or {{model: fraction}}")
-    repeated = [model for model in held if held.count(model) > 1]
-    if repeated:
-        raise IdnError(f"{source}: {node}: model {repeated[0]!r} twice")
+    repeated = next((model for model, times in Counter(held).items() if times > 1), None)
+    if repeated is not None:
+        raise IdnError(f"{source}: {node}: model {repeated!r} twice")
     return [(model, 1.0) for model in held]
 
 

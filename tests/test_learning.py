@@ -18,7 +18,7 @@ from idn_agents.learning.orders import Filling, Orders  # noqa: E402
 from idn_agents.learning.policy import FlatPolicy, FlatView, PlacementPolicy  # noqa: E402
 from idn_agents.ppo import PPO, Trainer, advantages, make_policy  # noqa: E402
 
-from idn_gym import batched  # noqa: E402
+from idn_gym import batched, kernels  # noqa: E402
 from idn_gym.env import observe  # noqa: E402
 from idn_gym.errors import IdnError  # noqa: E402
 from idn_gym.experiment import AgentSpec, play  # noqa: E402
@@ -214,16 +214,53 @@ def test_draws_are_feasible_and_packed_to_the_brim(tiny: Network, portable: bool
 
 @FORMS
 def test_scores_that_lie_far_apart_leave_nothing_to_chance_and_nothing_overflows(tiny: Network, portable: bool) -> None:
-    scores = torch.linspace(-200.0, 200.0, tiny.P)[None].requires_grad_()
+    scores = torch.linspace(-2000.0, 2000.0, tiny.P, dtype=torch.float64)[None].requires_grad_()
     orders = Orders(tiny, portable=portable)
     filling = orders.draw(scores.detach(), torch.Generator().manual_seed(0))
     assert torch.equal(filling.allocation, batched.pack(tiny, scores.detach()))
     log_probability, entropy = orders.log_probability(scores, filling)
     assert log_probability.tolist() == pytest.approx([0.0], abs=1e-6)
     assert entropy.tolist() == pytest.approx([0.0], abs=1e-6)
-    (log_probability + entropy).sum().backward()
+    (log_probability + entropy).sum().backward()  # type: ignore[no-untyped-call]
     assert scores.grad is not None
     assert torch.isfinite(scores.grad).all()
+
+
+@FORMS
+@pytest.mark.parametrize("below", [500.0, 599.0, 705.0, 1e6, math.inf])
+def test_a_placement_that_is_all_but_impossible(tiny: Network, portable: bool, below: float) -> None:
+    """Three that fit together, one of them far below: it is placed last for certain, the others in either order."""
+    v = int(np.flatnonzero(tiny.budgets)[0])
+    at = np.flatnonzero((tiny.placement_node == v) & tiny.fits)[:3]
+    scores = torch.zeros(1, tiny.P, dtype=torch.float64)
+    scores[0, at[0]] = -below
+    scores.requires_grad_()
+    allocation, turns = torch.zeros(1, tiny.P, dtype=torch.int8), torch.zeros(1, tiny.P, dtype=torch.int16)
+    allocation[0, at] = 1
+    turns[0, at] = torch.tensor([3, 1, 2], dtype=torch.int16)
+    log_probability, entropy = Orders(tiny, portable=portable).log_probability(scores, Filling(allocation, turns))
+    assert log_probability.tolist() == pytest.approx([-math.log(2.0)])
+    assert entropy.tolist() == pytest.approx([math.log(2.0)])
+    log_probability.sum().backward()  # type: ignore[no-untyped-call]
+    assert scores.grad is not None
+    assert scores.grad[0, at].tolist() == pytest.approx([0.0, 0.5, -0.5], abs=1e-9)
+
+
+def test_arguments_of_another_batch_are_refused(tiny: Network) -> None:
+    scores = np.zeros((4, tiny.P), dtype=np.float32)
+    allocation = kernels.pack(tiny, scores)
+    turns = kernels.turns(tiny, scores, allocation)
+    for wrong, name in (
+        ((scores[:, :5], allocation, turns), "scores"),
+        ((scores, allocation[:1], turns), "allocation"),
+        ((scores, allocation, turns[:3]), "turns"),
+        ((scores, allocation, turns - 1), "turns"),
+        ((scores, allocation, turns + 32000), "turns"),
+    ):
+        with pytest.raises(IdnError, match=name):
+            kernels.order_probability(tiny, *wrong)
+    with pytest.raises(IdnError, match="allocation"):
+        kernels.turns(tiny, scores, allocation[:1])
 
 
 @pytest.mark.parametrize("name", ["tiny", "topology-2-sliding"])

@@ -16,6 +16,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from idn_gym import allocation, gain
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
+from idn_gym.scenario import parse
 from idn_gym.scenario_file import load_scenario
 from idn_gym.trace import Trace, read_trace
 from idn_gym.workload import draw
@@ -213,6 +214,17 @@ def test_without_requests_or_room() -> None:
     budgets = [f"nodes.{node}.budget=0.5" for node in ("co", "bs0", "bs1")]
     cramped = Network.compile(load_scenario("tiny", budgets))
     assert solve(cramped, draw(cramped, 3, 0)).gain == 0.0
+
+
+def test_without_placements() -> None:
+    values = load_scenario("tiny").to_dict()
+    everything = [model["name"] for model in values["models"]]
+    for node in values["nodes"]:
+        node |= {"repository": everything} if node["name"] == "cloud" else {"processor": "none", "budget": 0.0}
+    network = Network.compile(parse(values, "tiny"))
+    assert network.P == 0
+    solution = solve(network, draw(network, 3, 0))
+    assert (solution.gain, solution.bound, solution.certified_bound, solution.status) == (0.0, 0.0, 0.0, "optimal")
 
 
 def test_the_same_twice() -> None:

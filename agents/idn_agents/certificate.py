@@ -8,7 +8,7 @@ branches on placements have weights of their own: the largest of their bounds ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from idn_gym.typing import FloatArray, IntArray
 OPEN = -1  # neither placed nor left out
 _UNIT = 2.0**-53  # a float64 operation errs by this much at most, relative to its result
 _UNDERFLOW = 1e-200  # ms: more than all that can be lost to products below the smallest float64
-_SMALLEST = 1e-100  # weights below count as 0, so that their products do not underflow
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +40,16 @@ class Certificate:
 
     points: FloatArray  # (n, P) allocations in [0, 1] at which the gain was cut
     leaves: tuple[Leaf, ...]  # which together hold every allocation
+
+    def compact(self) -> Certificate:
+        """Without rows of weights that are 0 throughout, and without points that then have none."""
+        leaves = []
+        for leaf in self.leaves:
+            kept = leaf.weights.any(axis=1)
+            leaves.append(replace(leaf, cuts=leaf.cuts[kept], weights=leaf.weights[kept]))
+        used = np.unique(np.concatenate([leaf.cuts for leaf in leaves]))
+        numbered = (replace(leaf, cuts=np.searchsorted(used, leaf.cuts)) for leaf in leaves)
+        return Certificate(self.points[used], tuple(numbered))
 
     @classmethod
     def of(cls, points: FloatArray, weights: FloatArray) -> Certificate:
@@ -70,31 +79,33 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     which is above their own gamma. A type's weights need not sum to 1 exactly: its gain is not negative, so a sum above
     1 is as good, and the weight on its ceiling is rounded up. Cut points need not be feasible: any will do.
     """
-    refuse_uncovered(np.array([leaf.fixed for leaf in certificate.leaves]).reshape(-1, network.P))
+    refuse_uncovered(np.array([leaf.fixed for leaf in certificate.leaves]).reshape(len(certificate.leaves), network.P))
     if not (trace.requests.any() and network.fits.any()):
         return 0.0
     load = kernels.loads(network, trace.requests)
     fits = network.fits.astype(np.float64)
     ceiling, _ = kernels.type_gains(network, trace.requests, trace.capacities, fits, load)
-    weights = [np.where(leaf.weights >= _SMALLEST, leaf.weights, 0.0) for leaf in certificate.leaves]
+    weights = [np.clip(np.nan_to_num(leaf.weights), 0.0, 1.0) for leaf in certificate.leaves]
     constants = [float(_rest(weight) @ ceiling) for weight in weights]
-    slopes = np.zeros((len(weights), network.P + 1))
+    slopes = np.zeros((len(weights), network.P))
     users: list[list[tuple[int, FloatArray]]] = [[] for _ in certificate.points]
     for n, (leaf, weight) in enumerate(zip(certificate.leaves, weights, strict=True)):
         for cut, row in zip(leaf.cuts.tolist(), weight, strict=True):
             users[cut].append((n, row))
     for point, using in zip(certificate.points, users, strict=True):
+        if not using:
+            continue
         constant, gradient = kernels.type_cuts(network, trace.requests, trace.capacities, point, load)
         for n, row in using:
-            slopes[n] += np.bincount(network.options.ravel(), (row[:, None] * gradient).ravel(), network.P + 1)
+            slopes[n] += kernels.placement_slopes(network, row[:, None] * gradient)
             constants[n] += float(row @ constant)
     nodes = knapsacks(network)
     bounds = [
-        linear_maximum(nodes, constant, slope[:-1], leaf.fixed)
+        linear_maximum(nodes, constant, slope, leaf.fixed)
         for leaf, constant, slope in zip(certificate.leaves, constants, slopes, strict=True)
     ]
     widest = max(len(weight) for weight in weights)
-    return max(bounds) * (1.0 + rounding(operations(network, trace, widest))) + _UNDERFLOW
+    return float(np.max(bounds)) * (1.0 + rounding(operations(network, trace, widest))) + _UNDERFLOW
 
 
 def refuse_uncovered(fixed: IntArray) -> None:

@@ -18,7 +18,7 @@ from idn_gym.network import Network
 from idn_gym.records import write_text
 from idn_gym.scenario import Scenario, parse
 from idn_gym.scenario_file import parse_json, read_text
-from idn_gym.trace import Trace
+from idn_gym.trace import MOST_VALUES, Trace
 from idn_gym.typing import FloatArray, IntArray
 
 FORMAT: Literal["idn-gym/certificate-2"] = "idn-gym/certificate-2"
@@ -94,7 +94,8 @@ def write_certificate(
     path: Path, spec: RunSpec, network: Network, trace: Trace, allocation: IntArray, certificate: Certificate
 ) -> None:
     """Write a certificate for an allocation (P,) and the best bound that the certificate proves."""
-    certificate = _rounded(certificate)
+    rounded = (replace(leaf, weights=np.round(leaf.weights, _DIGITS)) for leaf in certificate.leaves)
+    certificate = replace(certificate, leaves=tuple(rounded)).compact()
     content = CertificateFile(
         format=FORMAT,
         gain=certified_gain(network, trace, allocation) * (1.0 - _MARGIN),
@@ -137,12 +138,13 @@ def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
     Raises
     ------
     IdnError
-        If it names a node, model, task or entry node that the network does not have.
+        If it names a node, model, task or entry node that the network does not have, or is too large.
     """
     allocation = parse_allocation(network, file.allocation, "allocation").astype(np.int8)
+    _refuse_too_much(network, file)
     points = [parse_allocation(network, point, f"points.{n}") for n, point in enumerate(file.points)]
     leaves = tuple(_leaf(network, leaf, len(points), f"leaves.{n}") for n, leaf in enumerate(file.leaves))
-    certificate = Certificate(np.array(points).reshape(-1, network.P), leaves)
+    certificate = Certificate(np.array(points).reshape(len(points), network.P), leaves)
     faults = []
     bound: float | None
     try:
@@ -165,16 +167,12 @@ def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
     return Verdict(gain, bound, tuple(faults))
 
 
-def _rounded(certificate: Certificate) -> Certificate:
-    """With weights of few digits, and without the points that then have none."""
-    leaves = []
-    for leaf in certificate.leaves:
-        weights = np.round(leaf.weights, _DIGITS)
-        kept = weights.any(axis=1)
-        leaves.append(Leaf(leaf.fixed, leaf.cuts[kept], weights[kept]))
-    used = np.unique(np.concatenate([leaf.cuts for leaf in leaves]))
-    numbered = (replace(leaf, cuts=np.searchsorted(used, leaf.cuts)) for leaf in leaves)
-    return Certificate(certificate.points[used], tuple(numbered))
+def _refuse_too_much(network: Network, file: CertificateFile) -> None:
+    rows = sum(len(leaf.weights) for leaf in file.leaves)
+    values = (len(file.points) + len(file.leaves)) * network.P + rows * network.R
+    if values > MOST_VALUES // 8:
+        counted = f"{len(file.points)} points, {len(file.leaves)} leaves, {rows} rows of weights"
+        raise IdnError(f"{counted}: {values} values for this network; at most {MOST_VALUES // 8}")
 
 
 def _section(network: Network, leaf: Leaf) -> LeafSection:
@@ -200,7 +198,7 @@ def _leaf(network: Network, section: LeafSection, points: int, source: str) -> L
         raise IdnError(f"{source}.weights: point {max(cuts)}; there are {points}, numbered from 0")
     rows = [_type_weights(network, each.types, f"{source}.weights.{n}.types") for n, each in enumerate(section.weights)]
     fixed = np.where(placed, 1, np.where(left_out, 0, OPEN)).astype(np.int8)
-    return Leaf(fixed, np.array(cuts, dtype=np.int64), np.array(rows).reshape(-1, network.R))
+    return Leaf(fixed, np.array(cuts, dtype=np.int64), np.array(rows).reshape(len(rows), network.R))
 
 
 def _by_node(network: Network, point: FloatArray) -> dict[str, dict[str, float]]:

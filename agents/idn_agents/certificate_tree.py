@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -17,8 +18,8 @@ _DIVIDED = 1e-6  # fractions closer than that to 0 or 1 count as such
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
-    """A leaf so far: what is proven of it, and the placement to branch on, None if nothing is divided."""
+class Settled:
+    """A leaf that cuts say no more about: what is proven of it, and the placement to branch on, if one is divided."""
 
     proof: Proof
     placement: int | None
@@ -50,7 +51,7 @@ class CertificateTree:
         self._accuracy, self._deadline = accuracy, deadline
 
     def grow(self, root: Proof, leaves: int) -> Iterator[list[Proof]]:
-        """The proofs of all leaves, after each branching that there is, until there are so many.
+        """The proofs of all leaves: of the root alone, then after each branching, until there are so many.
 
         Raises
         ------
@@ -58,32 +59,39 @@ class CertificateTree:
             When time is up; what was given last holds.
         """
         numbers = count()
-        heap = [(-root.bound, next(numbers), self._settle(root))]
+        heap: list[tuple[float, int, Settled]] = []
+
+        def grown(*leaves: Settled) -> list[Proof]:
+            for leaf in leaves:
+                heapq.heappush(heap, (-leaf.proof.bound, next(numbers), leaf))
+            return [leaf.proof for _, _, leaf in heap]
+
+        yield grown(self._settle(root))
         while len(heap) < leaves:
-            bound, _, node = heap[0]
-            if node.placement is None or self._enough(-bound):
+            bound, _, worst = heap[0]
+            if worst.placement is None or self._enough(-bound):
                 return
             children = []
             for value in (0, 1):
-                fixed = node.proof.leaf.fixed.copy()
-                fixed[node.placement] = value
-                children.append(self._settle(self._master.carried_over(node.proof, fixed)))
+                fixed = worst.proof.leaf.fixed.copy()
+                fixed[worst.placement] = value
+                children.append(self._settle(self._master.carried_over(worst.proof, fixed)))
             heapq.heappop(heap)
-            for child in children:
-                heapq.heappush(heap, (-child.proof.bound, next(numbers), child))
-            yield [node.proof for _, _, node in heap]
+            yield grown(*children)
 
-    def _settle(self, proof: Proof) -> Node:
+    def _settle(self, proof: Proof) -> Settled:
         """Cut at a leaf's relaxed optima until they are about right, or enough is proven."""
         placement = None
         fixed: IntArray = proof.leaf.fixed
         if np.isinf(proof.bound):
-            return Node(proof, placement)
+            return Settled(proof, placement)
         self._master.confine(fixed)
         for _ in range(_ROUNDS):
             point = self._master.relax(self._deadline)
             if point is None:
-                raise TimeoutError
+                if time.monotonic() >= self._deadline:
+                    raise TimeoutError
+                return Settled(proof, None)
             found = self._master.certify(fixed)
             proof = found if found.bound < proof.bound else proof
             constant, gradient = self._cuts(point)
@@ -92,8 +100,9 @@ class CertificateTree:
             if self._enough(proof.bound):
                 break
             rows = self._master.separate(point)
-            if self._master.excess(point, constant, gradient) > self._accuracy:
+            value = self._master.relaxed_value
+            if value - self._master.gain_at(point, constant, gradient) > self._accuracy * value:
                 rows += self._master.cut(point, constant, gradient, self._accuracy)
             if rows == 0:
                 break
-        return Node(proof, placement)
+        return Settled(proof, placement)

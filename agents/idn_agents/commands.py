@@ -24,7 +24,7 @@ def optimum(
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds; there is always an allocation")] = None,
     certificate: Annotated[Path | None, typer.Option(help="file to write that idn-gym verify checks")] = None,
     leaves: Annotated[
-        int | None, typer.Option(min=1, help="of the certificate's tree; default 32, 1 with over 5000 placements")
+        int | None, typer.Option(min=1, help="of the certificate's tree, at most; fewer by default on large networks")
     ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,

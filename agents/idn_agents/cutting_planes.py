@@ -148,16 +148,15 @@ class Master:
 
     def most_divided(self, point: FloatArray, gradient: FloatArray, least: float) -> int | None:
         """The placement to branch on at a relaxed optimum (P,): of what is divided, where most is promised of it."""
-        slope = np.bincount(self._network.options.ravel(), gradient.ravel(), minlength=self._network.P + 1)[:-1]
+        slope = kernels.placement_slopes(self._network, gradient)
         share = np.minimum(point, 1.0 - point)
         single = self._columns.first[self._columns.counts == 1.0]
         divided = single[share[single] > least]
         return int(divided[(share * slope)[divided].argmax()]) if len(divided) else None
 
-    def excess(self, point: FloatArray, constant: FloatArray, gradient: FloatArray) -> float:
-        """Relative error of the last relaxed value, against the gain at its optimum (P,)."""
-        gain = float((constant + kernels.cut_slopes(self._network, gradient, point)).sum())
-        return (self.relaxed_value - gain) / self.relaxed_value
+    def gain_at(self, point: FloatArray, constant: FloatArray, gradient: FloatArray) -> float:
+        """Gain in ms of an allocation (P,), from what `kernels.type_cuts` says there."""
+        return float((constant + kernels.cut_slopes(self._network, gradient, point)).sum())
 
     def certify(self, fixed: IntArray) -> Proof:
         """What the dual values of the last relaxed solution prove of a leaf's allocations."""
@@ -173,7 +172,8 @@ class Master:
         used = np.flatnonzero(weights.any(axis=1))
         by_type = np.zeros((len(used), self._network.R))
         by_type[:, self._types] = weights[used]
-        return self.carried_over(Proof(0.0, constant, slope, Leaf(fixed, used, by_type)), fixed)
+        bound = linear_maximum(self._nodes, constant, slope, fixed)
+        return Proof(bound, constant, slope, Leaf(fixed, used, by_type))
 
     def carried_over(self, proof: Proof, fixed: IntArray) -> Proof:
         """What the weights of a proof prove of another leaf's allocations."""
@@ -182,10 +182,8 @@ class Master:
 
     def certificate(self, proofs: Sequence[Proof]) -> Certificate:
         """Proofs of all leaves as a certificate, with the cut points that they use."""
-        used = np.unique(np.concatenate([proof.leaf.cuts for proof in proofs]))
-        points = np.array([self._points[j] for j in used]).reshape(-1, self._network.P)
-        leaves = (replace(proof.leaf, cuts=np.searchsorted(used, proof.leaf.cuts)) for proof in proofs)
-        return Certificate(points, tuple(leaves))
+        points = np.array(self._points).reshape(len(self._points), self._network.P)
+        return Certificate(points, tuple(proof.leaf for proof in proofs)).compact()
 
     def branch(
         self,

@@ -60,12 +60,12 @@ class Knapsack:
         room = self.room - float(self.sizes[self.size_class[held]].sum())
         if room < 0.0:
             return -np.inf
-        of_held, free = float(values[held].sum()), (fixed < 0) & (values > 0.0)
+        of_held, free = float(values[held].sum()), (fixed < 0) & ~(values <= 0.0)
         if not self.binding:
             return of_held + float(values[free].sum())
         sizes, sums = [], []
         for c, size in enumerate(self.sizes):
-            best = np.sort(values[(self.size_class == c) & free])[::-1][: int(room / size)]
+            best = np.sort(values[(self.size_class == c) & free])[::-1][: int(min(self.counts[c], room / size))]
             if len(best):
                 sizes.append(size * np.arange(len(best) + 1))
                 sums.append(np.concatenate(([0.0], np.cumsum(best))))
@@ -73,7 +73,7 @@ class Knapsack:
 
     def most(self, weights: FloatArray) -> tuple[float, IntArray]:
         """The largest `weights` (C,) times feasible counts, and those counts (C,)."""
-        limits = np.minimum(self.counts, (self.room / self.sizes).astype(np.int64))
+        limits = np.minimum(self.counts, self.room / self.sizes).astype(np.int64)
         used = np.flatnonzero((weights > 0.0) & (limits > 0))
         steps = [np.arange(limits[c] + 1) for c in used]
         value, picks = choose(
@@ -154,7 +154,7 @@ class Separator:
         classes = len(knapsack.sizes)
         self._model.addVars(classes, np.zeros(classes), np.full(classes, highspy.kHighsInf))
         for c in range(classes):
-            self._add(min(knapsack.counts[c], int(knapsack.room / knapsack.sizes[c])) * (np.arange(classes) == c))
+            self._add(int(min(knapsack.counts[c], knapsack.room / knapsack.sizes[c])) * (np.arange(classes) == c))
 
     def separate(self, counts: FloatArray) -> FloatArray | None:
         """(C,) coefficients a with a.n <= 1 for all feasible n and a.counts > 1, or None if there are none."""

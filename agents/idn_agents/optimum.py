@@ -37,7 +37,7 @@ _TRIALS = 8  # roundings of the relaxed optimum, each with a local search
 _STALE_TRIALS = 3  # after so many without a better one there are no more
 _ROUGH = 1e-3  # share of a type's ceiling that the master may overestimate it by at a rounded allocation
 
-Progress = Callable[[float, float, str], None]  # gain and bound in ms, phase
+Progress = Callable[[float, float, str], None]  # gain and bound in ms, phase in words
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Solution:
     fractional_gain: float  # ms, of the best fractional allocation found: placements in [0, 1], within the budgets
     fractional_bound: float  # ms, no fractional allocation gains more, by the solver's word
     gap: float  # (bound - gain) / bound, 0 if the bound is 0
-    status: str  # optimal (within the gap asked for), feasible, time limit or interrupted
+    status: str  # optimal (within the gap asked for), feasible, time limit, or interrupted (whatever the gap)
     seconds: float
     allocation: IntArray  # (P,) int8
     certificate: Certificate  # what recomputes certified_bound
@@ -98,7 +98,7 @@ def solve(
         status = "time limit"
     except KeyboardInterrupt:
         status = "interrupted"
-    return search.solution("optimal" if search.closed else status)
+    return search.solution("optimal" if search.closed and status != "interrupted" else status)
 
 
 class Optimum:
@@ -202,7 +202,7 @@ class _Search:
         accuracy = max(0.1 * self._gap, 1e-6)
         point = np.zeros(self._network.P)
         constant, gradient = self._cuts(point)
-        slope = np.bincount(self._network.options.ravel(), gradient.ravel(), minlength=self._network.P + 1)[:-1]
+        slope = kernels.placement_slopes(self._network, gradient)
         self._consider(kernels.pack(self._network, (slope / self._network.sizes)[None])[0])
         self._report()
         self._master.cut(point, constant, gradient, ROUNDING)
@@ -215,7 +215,7 @@ class _Search:
             point = relaxed
             self._certify()
             constant, gradient = self._cuts(point)
-            gain, value = self._gain_at(point, constant, gradient), self._master.relaxed_value
+            gain, value = self._master.gain_at(point, constant, gradient), self._master.relaxed_value
             converged = value - gain <= accuracy * value
             if not integral:
                 best, bound = self._fractional
@@ -276,6 +276,7 @@ class _Search:
 
     def _tighten(self) -> None:
         """Branch for the certificate, which is behind branch and bound."""
+        self._phase = "certify"
         accuracy = max(0.1 * self._gap, 1e-6)
         tree = CertificateTree(
             self._master, self._cuts, self._consider_packed, self._proves_enough, accuracy, self._deadline
@@ -288,9 +289,6 @@ class _Search:
 
     def _cuts(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
         return kernels.type_cuts(self._network, self._trace.requests, self._trace.capacities, point, self._load)
-
-    def _gain_at(self, point: FloatArray, constant: FloatArray, gradient: FloatArray) -> float:
-        return float((constant + kernels.cut_slopes(self._network, gradient, point)).sum())
 
     def _consider(self, allocation: IntArray) -> bool:
         """Take an integral allocation for the incumbent if it is feasible and gains more."""

@@ -9,7 +9,7 @@ from idn_gym.kernels.coordinate import coordinate, visitors
 from idn_gym.kernels.filling import OrderProbability, order_probability, turns
 from idn_gym.kernels.gain import Served, gain, gain_and_subgradient, loads, serve
 from idn_gym.kernels.greedy import fill_by_gain
-from idn_gym.kernels.marginal import cut_slopes, marginal_gains, type_cuts, type_gains
+from idn_gym.kernels.marginal import cut_slopes, marginal_gains, placement_slopes, type_cuts, type_gains
 from idn_gym.kernels.mirror import mirror_step, node_maximum, project
 from idn_gym.kernels.mixture import mix, node_products
 
@@ -30,6 +30,7 @@ __all__ = [
     "node_products",
     "order_probability",
     "pack",
+    "placement_slopes",
     "project",
     "round_dependent",
     "serve",

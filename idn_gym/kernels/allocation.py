@@ -31,7 +31,7 @@ def pack(
     """
     priority = placement_rows(network, "priority", priority, np.float64 if out is None else None)
     budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(priority))
-    packed = np.empty(priority.shape, dtype=np.int8) if out is None else out
+    packed = _filled("out", out, priority.shape)
     tables = network.tables
 
     def work(first: int, stop: int) -> None:
@@ -63,7 +63,7 @@ def round_dependent(
     if len(uniforms) != len(allocation):
         raise IdnError(f"uniforms: {len(uniforms)} rows; must be {len(allocation)}, as the allocation")
     budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(allocation))
-    rounded = np.empty(allocation.shape, dtype=np.int8) if out is None else out
+    rounded = _filled("out", out, allocation.shape)
     tables, drop = network.tables, residual == "drop"
 
     def work(first: int, stop: int) -> None:
@@ -71,6 +71,14 @@ def round_dependent(
 
     over_rows(len(allocation), network.P, work)
     return rounded
+
+
+def _filled(name: str, out: IntArray | None, shape: tuple[int, ...]) -> IntArray:
+    if out is None:
+        return np.empty(shape, dtype=np.int8)
+    if out.shape != shape or out.dtype != np.int8:
+        raise IdnError(f"{name}: {out.dtype} {out.shape}; must be int8 {shape}")
+    return out
 
 
 def memory(network: Network, allocation: IntArray, before: IntArray) -> tuple[FloatArray, FloatArray]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from idn_gym.errors import IdnError
 from idn_gym.kernels.mirror import _exp
 from idn_gym.kernels.rows import placement_rows
 from idn_gym.kernels.threads import over_rows
@@ -15,7 +16,7 @@ from idn_gym.typing import FloatArray, IntArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
 _LANES = 4  # sums side by side: one does not wait for the other
-_TINY = np.finfo(np.float64).tiny
+_LOWEST = -600.0  # score, relative to the largest: its exponential, and what is divided by it squared, are numbers
 
 
 class OrderProbability(NamedTuple):
@@ -37,6 +38,7 @@ def turns(network: Network, priority: FloatArray, allocation: IntArray) -> IntAr
     """
     priority = placement_rows(network, "priority", priority, None)
     allocation = placement_rows(network, "allocation", allocation, np.int8)
+    _refuse_rows("allocation", allocation, len(priority))
     found = np.empty(priority.shape, dtype=np.int16)
     tables = network.tables
 
@@ -52,7 +54,7 @@ def order_probability(network: Network, scores: FloatArray, allocation: IntArray
 
     With Z_k the sum of exp(s_p) over what still fits in draw k: log-probability sum_k (s_k - log Z_k), of slope
     x_p - exp(s_p) sum_k 1 / Z_k over the draws that p was in; entropy sum_k (log Z_k - E_k s).
-    Scores at a node that lie more than 700 apart count as 700 apart.
+    Scores more than 600 below the largest of their node count as 600 below it, and have slope 0.
 
     Parameters
     ----------
@@ -66,6 +68,10 @@ def order_probability(network: Network, scores: FloatArray, allocation: IntArray
     allocation = placement_rows(network, "allocation", allocation, np.int8)
     turns = placement_rows(network, "turns", turns, np.int16)
     rows = len(scores)
+    _refuse_rows("allocation", allocation, rows)
+    _refuse_rows("turns", turns, rows)
+    if turns.size and not (turns.min() >= 0 and turns.max() <= network.P):
+        raise IdnError(f"turns: {turns.min()} to {turns.max()}; must be 0 to {network.P}")
     found = OrderProbability(np.empty(rows), np.empty(rows), np.empty_like(scores), np.empty_like(scores))
     tables = network.tables
 
@@ -74,6 +80,11 @@ def order_probability(network: Network, scores: FloatArray, allocation: IntArray
 
     over_rows(rows, network.P, work)
     return found
+
+
+def _refuse_rows(name: str, values: IntArray, rows: int) -> None:
+    if len(values) != rows:
+        raise IdnError(f"{name}: {len(values)} rows; must be {rows}, as many as there are scores or priorities")
 
 
 @_jit
@@ -121,18 +132,18 @@ def _order_probability(tables, scores, allocation, turns, first, stop, logs, ent
             inverse, mean = 0.0, 0.0  # sums over draws so far of 1 / Z and of E[s] / Z, kept where Z and Z E[s] were
             total[0, 0], moment[0, 0] = inverse, mean
             for k in range(1, draws + 1):
-                there = max(total[k, 0], _TINY)
+                there = total[k, 0]
                 expected = moment[k, 0] / there
                 logs[b] -= np.log(there)
                 entropies[b] += np.log(there) - expected
-                if there > _TINY:
-                    inverse += 1.0 / there
-                    mean += expected / there
+                inverse += 1.0 / there
+                mean += expected / there
                 total[k, 0], moment[k, 0] = inverse, mean
             slope, entropy_slope = slopes[b, start:end], entropy_slopes[b, start:end]
             for i in range(len(e)):
-                slope[i] = placed[i] - e[i] * total[turn[i], 0]
-                entropy_slope[i] = e[i] * (moment[turn[i], 0] - s[i] * total[turn[i], 0])
+                free = s[i] > _LOWEST
+                slope[i] = placed[i] - e[i] * total[turn[i], 0] if free else 0.0
+                entropy_slope[i] = e[i] * (moment[turn[i], 0] - s[i] * total[turn[i], 0]) if free else 0.0
 
 
 @_jit
@@ -143,7 +154,7 @@ def _relative_to_the_top(scores, placed, turn, out):
         top = max(top, np.float64(scores[i]) if turn[i] > 0 else -np.inf)
     chosen = 0.0
     for i in range(len(scores)):
-        out[i] = min(scores[i] - top, 0.0)
+        out[i] = max(min(scores[i] - top, 0.0), _LOWEST) if turn[i] > 0 else 0.0
         chosen += out[i] if placed[i] else 0.0
     return chosen
 

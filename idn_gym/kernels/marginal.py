@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from idn_gym.errors import IdnError
 from idn_gym.kernels.gain import _row, _share
 from idn_gym.kernels.rows import slot_rows
 from idn_gym.kernels.threads import over_rows
@@ -42,6 +43,7 @@ def type_cuts(
     within that of their number of terms.
     """
     requests, capacities, allocation, _ = slot_rows(network, requests, capacities, allocation)
+    _refuse_other_load(network, requests, load)
     constant, gradient = np.zeros(network.R), np.zeros((network.R, network.K))
     tables = network.tables
 
@@ -57,6 +59,11 @@ def cut_slopes(network: Network, gradient: FloatArray, allocation: FloatArray) -
     return (gradient * np.append(allocation, 0.0)[network.options]).sum(axis=1)
 
 
+def placement_slopes(network: Network, gradient: FloatArray) -> FloatArray:
+    """(P,) supergradient of the gain in the placements, from supergradients (R, K) of the types."""
+    return np.bincount(network.options.ravel(), gradient.ravel(), minlength=network.P + 1)[:-1]
+
+
 def marginal_gains(
     network: Network,
     requests: FloatArray,
@@ -67,11 +74,17 @@ def marginal_gains(
 ) -> FloatArray:
     """(n,) gain in ms, summed over T slots, of adding each candidate placement alone to one allocation (P,)."""
     requests, capacities, allocation, _ = slot_rows(network, requests, capacities, allocation)
+    _refuse_other_load(network, requests, load)
     gains = np.zeros(len(candidates))
     _marginal_gains(
         network.tables, network.listing, requests, capacities, allocation[0], load, np.asarray(candidates), gains
     )
     return gains
+
+
+def _refuse_other_load(network: Network, requests: FloatArray, load: FloatArray) -> None:
+    if load.shape != (len(requests), network.V * network.N + 1):
+        raise IdnError(f"load: shape {load.shape}; must be that of loads of the {len(requests)} slots of requests")
 
 
 @_jit

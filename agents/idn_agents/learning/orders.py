@@ -34,10 +34,10 @@ class Orders:
 
     Parameters
     ----------
-    portable : whether to keep to PyTorch's own operations; by default on every device but the CPU.
+    portable : keep to PyTorch's own operations on the CPU too, as on every other device.
     """
 
-    def __init__(self, network: Network, device: torch.device | str = "cpu", portable: bool | None = None) -> None:
+    def __init__(self, network: Network, device: torch.device | str = "cpu", portable: bool = False) -> None:
         self.network = network
         on_cpu = torch.device(device).type == "cpu"
         self._portable = PortableOrders(network, device) if portable or not on_cpu else None
@@ -65,7 +65,8 @@ class _Probability(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor, filling: Filling, network: Network) -> Any:
         """Log-probability and entropy, both (B,)."""
-        arrays = (values.detach().numpy() for values in (scores, *filling))
+        wide = scores if scores.dtype in (torch.float32, torch.float64) else scores.float()
+        arrays = (values.detach().numpy() for values in (wide, *filling))
         found = [torch.from_numpy(values) for values in kernels.order_probability(network, *arrays)]
         ctx.save_for_backward(*found[2:])
         return found[0].to(scores.dtype), found[1].to(scores.dtype)
