@@ -76,8 +76,9 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     Accuracy and Stability of Numerical Algorithms, 2nd ed., lemmas 3.1 and 3.3). `operations` counts them generously.
     The knapsack compares rounded sums, and rounded sums of the same terms keep their order when a term is added, so
     what it drops is never better than what it keeps; sizes have twice the slack that feasibility has, relative 2e-9,
-    which is above their own gamma. A type's weights need not sum to 1 exactly: its gain is not negative, so a sum above
-    1 is as good, and the weight on its ceiling is rounded up. Cut points need not be feasible: any will do.
+    which is above their own gamma, and above the rounding of what a leaf's placements leave of a node's room. A type's
+    weights need not sum to 1 exactly: its gain is not negative, so a sum above 1 is as good, and the weight on its
+    ceiling is rounded up. Cut points need not be feasible: any will do.
     """
     refuse_uncovered(np.array([leaf.fixed for leaf in certificate.leaves]).reshape(len(certificate.leaves), network.P))
     if not (trace.requests.any() and network.fits.any()):
@@ -117,7 +118,7 @@ def refuse_uncovered(fixed: IntArray) -> None:
     Raises
     ------
     IdnError
-        With the numbers of leaves among which something is missing.
+        If it is not.
     """
     waiting = [(np.arange(len(fixed)), np.flatnonzero((fixed != OPEN).any(axis=0)))]
     while waiting:
