@@ -71,6 +71,7 @@ class DistributedInfida(Infida):
         self._slot, self._next_refresh, self._period = 0, 0, self.first_period
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
+        """(P,) int8: nodes exchange messages about the last slot, step, and round where a refresh is due."""
         if self._slot > 0:
             self._exchange(self._slot - 1, observation["requests"], observation["capacities"])
         if self._slot == self._next_refresh:

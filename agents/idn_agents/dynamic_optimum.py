@@ -39,6 +39,7 @@ class DynamicOptimum:
         self._slot = 0
 
     def fit(self, trace: Trace) -> None:
+        """`solve` phase by phase, each with its share of the time that is left."""
         every = self._every or popularity_phase(self._network) or trace.slots
         self._length, self._solutions = every, list[Solution]()
         limit = np.inf if self._time_limit is None else self._time_limit

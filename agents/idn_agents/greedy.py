@@ -89,6 +89,7 @@ class LastBatchGreedy:
         self._requests: FloatArray | None = None
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
+        """(P,) int8, filled anew for the average of the batches so far."""
         requests = observation["requests"].astype(np.float64)
         if self._requests is not None:
             requests = self._average * self._requests + (1.0 - self._average) * requests

@@ -96,6 +96,7 @@ class Infida:
         self._slot, self._next_refresh, self._period = 0, 0, self.first_period
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
+        """(P,) int8: step along the subgradient of the last slot; round the state anew where a refresh is due."""
         if self._slot > 0:
             self._see(observation["requests"].astype(np.float64), observation["capacities"].astype(np.float64))
         if self._slot == self._next_refresh:
@@ -111,6 +112,7 @@ class Infida:
         return self._state[0]
 
     def info(self) -> dict[str, Any]:
+        """What the rounding has to say."""
         return self._rounding.info()
 
     def _see(self, requests: FloatArray, capacities: FloatArray) -> None:
@@ -145,6 +147,7 @@ class InfidaOffline:
         self._network, self._generator = network, generator(seed)
 
     def fit(self, trace: Trace) -> None:
+        """All iterations, then the one rounding."""
         network = self._network
         load = kernels.loads(network, trace.requests)
         log_state = start(network, network.spendable)
@@ -154,7 +157,7 @@ class InfidaOffline:
             state = np.exp(log_state[0])
             total += state
             _, by_type = kernels.type_gains(network, trace.requests, trace.capacities, state, load)
-            gradient = np.bincount(network.options.ravel(), by_type.ravel(), minlength=network.P + 1)[None, :-1]
+            gradient = kernels.placement_slopes(network, by_type)[None]
             log_state = update(network, log_state, gradient, steps)
         self.fractional = total / self._iterations
         uniforms = self._generator.random((1, network.P))

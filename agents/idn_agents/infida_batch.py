@@ -186,6 +186,7 @@ class _Steps(StepSizes):
     """`StepSizes` that turns a gradient into the ascent in place."""
 
     def ascent(self, gradient: Tensor) -> Tensor:
+        """Gradient (B, P) over sizes, in the gradient's memory."""
         if gradient.device.type != "cpu":
             return torch.div(gradient, self.sizes, out=gradient)
         array, sizes = gradient.numpy(), self.sizes.numpy()

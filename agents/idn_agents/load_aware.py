@@ -44,6 +44,7 @@ class LoadAwareGreedy:
         self._counted = np.zeros((2, network.R, network.K))  # requests, and ms they would have saved
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
+        """(P,) int8, filled anew by what the last batch, served as it was, would have saved."""
         network, requests = self._network, observation["requests"].astype(np.float64)
         capacities, held = observation["capacities"].astype(np.float64), observation["allocation"].astype(np.float64)
         self._counted *= self._decay

@@ -122,12 +122,14 @@ class Optimum:
         self._network = network
 
     def fit(self, trace: Trace) -> None:
+        """`solve` for the stream, within the time limit."""
         self._solution = solve(self._network, trace, self._gap, self._time_limit, leaves=self._leaves)
 
     def act(self, observation: dict[str, FloatArray]) -> FloatArray:
         return self._solution.allocation
 
     def info(self) -> dict[str, Any]:
+        """Gain, bounds, gap, status and seconds of the `Solution`."""
         return self._solution.info()
 
 
@@ -184,6 +186,7 @@ class _Search:
             self._tighten()
 
     def solution(self, status: str) -> Solution:
+        """What has been found so far, its certificate recomputed by the path that `verify` takes."""
         none = Certificate.of(np.zeros((0, self._network.P)), np.zeros((0, self._network.R)))
         certificate = self._master.certificate(self._proofs) if self._proofs else none
         certified = certified_bound(self._network, self._trace, certificate)

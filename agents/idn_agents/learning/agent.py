@@ -35,11 +35,13 @@ class Learnt:
         self._refuse = checkpoint.refuse_other_network
 
     def reset(self, network: Network, seed: int) -> None:
+        """Start anew; an `IdnError` if the policy was made for another network, and fits no other."""
         self._refuse(self._policy, network, str(self._path))
         self._network = network
         self._view = self._policy.view(network, 1)
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
+        """(P,) int8: nodes filled in descending order of the scores."""
         import torch
 
         from idn_agents.learning.threads import one_thread
