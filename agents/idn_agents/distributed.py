@@ -55,6 +55,7 @@ class DistributedInfida(Infida):
         self._unheard = one_of("unheard", unheard, ("last", "nothing"))
 
     def reset(self, network: Network, seed: int) -> None:
+        """Start anew; the messages by which nodes set themselves up are all delivered, and counted apart."""
         self._network = network
         routes = node_routes(network)
         self._nodes = []

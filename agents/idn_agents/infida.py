@@ -199,7 +199,7 @@ def update(network: Network, log_state: Any, gradient: Any, steps: StepSizes, **
     Source: paper.md section 2, start, step and projection.
     """
     ascent = steps.ascent(gradient)
-    return steps.library.mirror_step(network, log_state, ascent, steps.next(ascent), steps.mass, **filled)
+    return steps.operations.mirror_step(network, log_state, ascent, steps.next(ascent), steps.mass, **filled)
 
 
 class StepSizes:
@@ -209,8 +209,8 @@ class StepSizes:
     ----------
     rate, scale : of all states, or a sequence with those of each.
     mass : (V,) or (B, V) MB.
-    library : `idn_gym.kernels` or `idn_gym.batched`, whichever goes with the states.
-    array : makes what `library` works on from an array.
+    operations : `idn_gym.kernels` or `idn_gym.batched`, whichever goes with the states.
+    array : makes what `operations` work on from an array.
     """
 
     def __init__(
@@ -219,10 +219,10 @@ class StepSizes:
         rate: str | float | Sequence[str | float],
         scale: float | Sequence[float],
         mass: Any,
-        library: Any = kernels,
+        operations: Any = kernels,
         array: Callable[[FloatArray], Any] = np.asarray,
     ) -> None:
-        self.mass, self.library, self.sizes = mass, library, array(network.sizes)
+        self.mass, self.operations, self.sizes = mass, operations, array(network.sizes)
         self._network = network
         rates = [rate] if isinstance(rate, str | int | float) else list(rate)
         horizon = {"theory": network.scenario.horizon, "anytime": 1}
@@ -251,6 +251,6 @@ class StepSizes:
         eta = self._constant + self._anytime / math.sqrt(self._count)
         if not self._scale_free:
             return eta + self._sum
-        self._sum = self._sum + self.library.node_maximum(self._network, ascent)
+        self._sum = self._sum + self.operations.node_maximum(self._network, ascent)
         reached = self._sum > 0
         return eta + self._scale * self._count / (self._sum + ~reached) * reached

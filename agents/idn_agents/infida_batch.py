@@ -80,7 +80,7 @@ class InfidaBatch:
             [agent.rate for agent in self._agents],
             [agent.scale for agent in self._agents],
             self._tensor(mass).double() if self.device.type != "mps" else self._tensor(mass),
-            _Library(self._backend),
+            _Operations(self._backend),
             self._tensor,
         )
         self._gain = self._log_state.new_empty(rows)
@@ -198,7 +198,7 @@ class _Steps(StepSizes):
         return gradient
 
 
-class _Library:
+class _Operations:
     """`idn_gym.batched` with its keywords set: what `StepSizes` and `update` call."""
 
     def __init__(self, backend: str | None) -> None:

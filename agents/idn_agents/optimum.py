@@ -30,8 +30,8 @@ from idn_gym.typing import FloatArray, IntArray
 
 ROUNDING = 1e-9  # relative: gains and bounds this close are the same number, to the solver at least
 _CONTRADICTION = 1e-6  # relative; a bound that much below a gain proves nothing but an error of the solver
-LEAVES = 32  # by default, where they are worth their time:
-_LARGE = 5000  # placements; on larger networks so few leaves prove hardly more than one
+LEAVES = 32  # of a certificate's tree, by default
+_LARGE = 5000  # placements; on larger networks that few leaves prove hardly more than one, which is then the default
 _ROUNDS = 50  # of the relaxation, at most
 _TRIALS = 8  # roundings of the relaxed optimum, each with a local search
 _STALE_TRIALS = 3  # after so many without a better one there are no more

@@ -120,6 +120,7 @@ class _Gain(torch.autograd.Function):
         backend: str | None,
         check: bool | None,
     ) -> Tensor:
+        """Gain (B,); the supergradient is kept for the backward pass."""
         found, gradient = gain_and_subgradient(network, requests, capacities, allocation, backend=backend, check=check)
         ctx.save_for_backward(gradient)
         ctx.shape = allocation.shape
@@ -128,6 +129,7 @@ class _Gain(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        """Of the allocation alone, in its shape: summed over rows where one allocation served all."""
         (gradient,) = ctx.saved_tensors
         by_row = slope[:, None] * gradient
         whole = by_row if by_row.shape == ctx.shape else by_row.sum(0).reshape(ctx.shape)

@@ -35,6 +35,11 @@ def turns(network: Network, priority: FloatArray, allocation: IntArray) -> IntAr
     ----------
     priority : (B, P) float.
     allocation : (B, P) int8, what `pack` makes of it.
+
+    Raises
+    ------
+    IdnError
+        If a shape differs.
     """
     priority = placement_rows(network, "priority", priority, None)
     allocation = placement_rows(network, "allocation", allocation, np.int8)
@@ -61,6 +66,11 @@ def order_probability(network: Network, scores: FloatArray, allocation: IntArray
     scores : (B, P) float.
     allocation : (B, P) int8.
     turns : (B, P) int16, see `turns`.
+
+    Raises
+    ------
+    IdnError
+        If a shape differs, or a turn is not a number of draws.
 
     Source: Plackett, The Analysis of Permutations, 1975.
     """

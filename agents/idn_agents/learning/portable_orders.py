@@ -54,9 +54,7 @@ class PortableOrders:
     def probability(self, scores: Tensor, allocation: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy, both (B,); see `kernels.order_probability`."""
         rows, nodes, dtype = len(scores), self.network.V, scores.dtype
-        scores = scores.to(
-            self._sizes.dtype
-        )  # in double: a sum of exponentials then holds what is far below its largest
+        scores = scores.to(self._sizes.dtype)  # in double a sum of exponentials holds what is far below its largest
         scores = torch.where(self._fits, scores - self._tops(scores).gather(1, self._node.expand_as(scores)), 0.0)
         scores = scores.clamp(min=_LOWEST)
         weight = torch.exp(scores)
