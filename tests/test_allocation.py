@@ -204,6 +204,10 @@ def test_pack_refuses_what_is_no_priority() -> None:
         allocation.pack(network, np.zeros(3))
     with pytest.raises(IdnError, match=r"^priority: shape \(2,\); must be \(B, 2\)"):
         kernels.pack(network, np.zeros(2))
+    with pytest.raises(IdnError, match="out"):
+        kernels.pack(network, np.zeros((3, 2)), out=np.zeros((2, 2), dtype=np.int8))
+    with pytest.raises(IdnError, match="out"):
+        kernels.round_dependent(network, np.zeros((1, 2)), np.zeros((1, 2)), out=np.zeros((1, 2)))
 
 
 # --- projection -------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import Outcome, in_process
+from idn_agents import certificate_file
 from idn_agents.certificate import (
     OPEN,
     Certificate,
@@ -474,6 +475,19 @@ def test_what_is_no_certificate_is_one_line(
     assert outcome.stdout == ""
     assert says in outcome.stderr
     assert outcome.stderr.count("\n") == 1
+
+
+def test_more_than_memory_holds_is_refused_before_it_is_asked_for(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leaves and points without content take a line each in a file, and a row of numbers each in memory."""
+    file = read_certificate(certificate)
+    network, trace = file.spec(None, None, None).stream()
+    monkeypatch.setattr(certificate_file, "MOST_VALUES", 8 * 1000)
+    assert verify(network, trace, file).faults == ()
+    many = {"points": [{}] * 30, "leaves": file.leaves[:1] * 30}
+    with pytest.raises(IdnError, match="30 points, 30 leaves"):
+        verify(network, trace, file.model_copy(update=many))
 
 
 def test_an_allocation_that_is_not_feasible_has_no_certified_gain() -> None:

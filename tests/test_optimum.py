@@ -13,7 +13,7 @@ from idn_agents.optimum import Optimum, Solution, solve
 from instances import random_network
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from idn_gym import allocation, gain
+from idn_gym import allocation, gain, kernels
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
 from idn_gym.scenario import parse
@@ -214,6 +214,24 @@ def test_without_requests_or_room() -> None:
     budgets = [f"nodes.{node}.budget=0.5" for node in ("co", "bs0", "bs1")]
     cramped = Network.compile(load_scenario("tiny", budgets))
     assert solve(cramped, draw(cramped, 3, 0)).gain == 0.0
+
+
+def test_a_size_next_to_nothing() -> None:
+    """How often it fits is no number of a machine; the other models still share the budget."""
+    keep = [f"models.cars/small.profiles.{processor}.size=1e-300" for processor in ("edge", "server")]
+    network = Network.compile(load_scenario("tiny", keep))
+    trace = draw(network, 5, 0)
+    assert solve(network, trace, gap=0.0).gain == pytest.approx(monolithic(network, trace), rel=1e-7)
+
+
+def test_loads_of_other_slots_are_refused() -> None:
+    network = Network.compile(load_scenario("tiny"))
+    trace = draw(network, 5, 0)
+    nothing, load = np.zeros(network.P), kernels.loads(network, trace.requests[:3])
+    with pytest.raises(IdnError, match="load: shape"):
+        kernels.type_cuts(network, trace.requests, trace.capacities, nothing, load)
+    with pytest.raises(IdnError, match="load: shape"):
+        kernels.marginal_gains(network, trace.requests, trace.capacities, nothing, load, [0])
 
 
 def test_without_placements() -> None:
