@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from idn_gym.errors import IdnError
+from idn_gym import parameters
 from idn_gym.network import Network
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
@@ -42,29 +42,12 @@ class HindsightAgent(Agent, Protocol):
         """See the stream that will be served."""
 
 
-def generator(seed: int) -> np.random.Generator:
-    """The generator of an agent: independent of the stream's, which uses the plain seed."""
-    return np.random.default_rng([1, seed])
+def generator(seed: int, purpose: int = 1) -> np.random.Generator:
+    """A generator of an agent: independent of the stream's, which uses the plain seed, and of those for other ends.
 
-
-def whole(name: str, value: Any, lowest: int = 1) -> int:
-    """Value as a whole number of at least `lowest`, or an `IdnError` that names the parameter."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise IdnError(f"{name}: {value!r}; must be a whole number >= {lowest}")
-    return value
-
-
-def real(name: str, value: Any, lowest: float = 0.0, highest: float = np.inf) -> float:
-    """Value as a finite number within bounds, or an `IdnError` that names the parameter."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and lowest <= value <= highest and np.isfinite(value)):
-        allowed = f">= {lowest:g}" if np.isinf(highest) else f"in [{lowest:g}, {highest:g}]"
-        raise IdnError(f"{name}: {value!r}; must be a number {allowed}")
-    return float(value)
-
-
-def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """Value if it is one of the allowed words, or an `IdnError` that names the parameter."""
-    if value not in allowed:
-        raise IdnError(f"{name}: {value!r}; allowed: {', '.join(allowed)}")
-    return str(value)
+    Raises
+    ------
+    IdnError
+        If the seed is not a whole number of 64 bits at most.
+    """
+    return np.random.default_rng([purpose, parameters.seed(seed)])

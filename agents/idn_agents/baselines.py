@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import generator, whole
+from idn_agents.agent import generator
 from idn_gym import kernels
 from idn_gym.network import Network
+from idn_gym.parameters import whole
 from idn_gym.typing import FloatArray, IntArray
 
 

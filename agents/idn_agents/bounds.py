@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from idn_gym.network import Network
+from idn_gym.parameters import whole
 
 PSI = 1.0 - 1.0 / math.e
 
@@ -17,6 +18,7 @@ def regret_bound(network: Network, slots: int) -> float:
     sigma sqrt(2 D T / theta) with sigma = max L_m Delta_C / s_m and theta = 1 / sum_v min{b^v, ||s^v||_1}, which hold
     since the potential capacities of all types at a placement sum to L at most.
     """
+    whole("slots", slots)
     return _sigma(network) * math.sqrt(2.0 * _divergence(network) * slots * float(network.spendable.sum()))
 
 
@@ -25,6 +27,7 @@ def paper_regret_bound(network: Network, slots: int) -> float:
 
     psi (R L_max Delta_C / s_min) sqrt(2 s_max |V| |M| D T), with R request types.
     """
+    whole("slots", slots)
     sizes, capacities = network.sizes[network.fits], network.capacities[network.fits]
     if not len(sizes):
         return 0.0
@@ -38,6 +41,7 @@ def theory_rate(network: Network, slots: int) -> float:
 
     0 where there is nothing to choose.
     """
+    whole("slots", slots)
     sigma, mass = _sigma(network), float(network.spendable.sum())
     return math.sqrt(2.0 * _divergence(network) / mass / slots) / sigma if sigma > 0.0 and mass > 0.0 else 0.0
 

@@ -9,6 +9,7 @@ branches on placements have weights of their own: the largest of their bounds ho
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
 OPEN = -1  # neither placed nor left out
+MOST_LEAVES = 10_000  # of a certificate
 _UNIT = 2.0**-53  # a float64 operation errs by this much at most, relative to its result
 _UNDERFLOW = 1e-200  # ms: more than all that can be lost to products below the smallest float64
 
@@ -97,12 +99,17 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
         if not using:
             continue
         constant, gradient = kernels.type_cuts(network, trace.requests, trace.capacities, point, load)
+        summed: dict[bytes, tuple[FloatArray, float]] = {}  # many leaves of a tree share their weights
         for n, row in using:
-            slopes[n] += kernels.placement_slopes(network, row[:, None] * gradient)
-            constants[n] += float(row @ constant)
+            key = row.tobytes()
+            if key not in summed:
+                summed[key] = kernels.placement_slopes(network, row[:, None] * gradient), float(row @ constant)
+            slopes[n] += summed[key][0]
+            constants[n] += summed[key][1]
     nodes = knapsacks(network)
+    known: dict[bytes, float] = {}
     bounds = [
-        linear_maximum(nodes, constant, slope, leaf.fixed)
+        linear_maximum(nodes, constant, slope, leaf.fixed, known)
         for leaf, constant, slope in zip(certificate.leaves, constants, slopes, strict=True)
     ]
     widest = max(len(weight) for weight in weights)
@@ -120,17 +127,23 @@ def refuse_uncovered(fixed: IntArray) -> None:
     IdnError
         If it is not.
     """
-    waiting = [(np.arange(len(fixed)), np.flatnonzero((fixed != OPEN).any(axis=0)))]
+    known = fixed != OPEN
+    depth = known.sum(axis=1)
+    # leaves by ascending depth, how many of them fix each placement, and how many placements were split on before
+    waiting = [(np.argsort(depth, kind="stable"), known.sum(axis=0), 0)]
     while waiting:
-        leaves, columns = waiting.pop()
-        here = fixed[np.ix_(leaves, columns)]
-        if len(leaves) and (here == OPEN).all(axis=1).any():
+        leaves, fixing, splits = waiting.pop()
+        if len(leaves) and depth[leaves[0]] == splits:
             continue
-        common = np.flatnonzero((here != OPEN).all(axis=0))
-        if len(leaves) == 0 or len(common) == 0:
+        common = np.flatnonzero(known[leaves[0]] & (fixing == len(leaves))) if len(leaves) else leaves
+        if len(common) == 0:
             raise IdnError("leaves: do not hold every allocation, or not as a tree does that branches on placements")
-        rest = np.delete(columns, common[0])
-        waiting += [(leaves[here[:, common[0]] == value], rest) for value in (0, 1)]
+        placed = fixed[leaves, common[0]] == 1
+        fewer = placed if 2 * placed.sum() < len(leaves) else ~placed
+        fixing[common[0]] = -1  # split on
+        of_fewer = np.where(fixing < 0, -1, known[leaves[fewer]].sum(axis=0))  # those of the others are what is left
+        of_others = np.where(fixing < 0, -1, fixing - of_fewer)
+        waiting += [(leaves[~fewer], of_others, splits + 1), (leaves[fewer], of_fewer, splits + 1)]
 
 
 def certified_gain(network: Network, trace: Trace, allocation: IntArray) -> float:
@@ -164,9 +177,29 @@ def rounding(operations: int) -> float:
     return 1.01 * operations * _UNIT / (1.0 - operations * _UNIT)
 
 
-def linear_maximum(nodes: list[Knapsack], constant: float, slope: FloatArray, fixed: IntArray) -> float:
-    """Maximum of constant + slope.y, slope >= 0, over the feasible allocations y of a leaf; -inf if it has none."""
-    return constant + sum(node.maximum(slope[node.placements], fixed[node.placements]) for node in nodes)
+def linear_maximum(
+    nodes: list[Knapsack],
+    constant: float,
+    slope: FloatArray,
+    fixed: IntArray,
+    known: dict[bytes, float] | None = None,
+) -> float:
+    """Maximum of constant + slope.y, slope >= 0, over the feasible allocations y of a leaf; -inf if it has none.
+
+    Parameters
+    ----------
+    known : maxima of nodes, kept from leaf to leaf: most leaves of a tree differ at few nodes.
+    """
+    known = {} if known is None else known
+
+    def at(node: Knapsack) -> float:
+        values, here = slope[node.placements], fixed[node.placements]
+        key = node.node.to_bytes(8) + sha256(values.tobytes() + here.tobytes()).digest()
+        if key not in known:
+            known[key] = node.maximum(values, here)
+        return known[key]
+
+    return constant + sum(map(at, nodes))
 
 
 def _rest(weights: FloatArray) -> FloatArray:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from idn_agents.certificate import OPEN, Certificate, Leaf, certified_bound, certified_gain
+from idn_agents.certificate import MOST_LEAVES, OPEN, Certificate, Leaf, certified_bound, certified_gain
 from idn_gym.allocation_file import named, parse_allocation
 from idn_gym.errors import IdnError
 from idn_gym.experiment import AgentSpec, RunSpec
 from idn_gym.network import Network
+from idn_gym.parameters import LARGEST_SEED, shown
 from idn_gym.records import write_text
-from idn_gym.scenario import Scenario, parse
+from idn_gym.scenario import Count, Replay, Scenario, Section, faults_of, parse, sentence
 from idn_gym.scenario_file import parse_json, read_text
 from idn_gym.trace import MOST_VALUES, Trace
 from idn_gym.typing import FloatArray, IntArray
@@ -24,40 +25,39 @@ from idn_gym.typing import FloatArray, IntArray
 FORMAT: Literal["idn-gym/certificate-2"] = "idn-gym/certificate-2"
 _MARGIN = 1e-11  # relative, of what is claimed to what was computed: sums may come out otherwise on other machines
 _DIGITS = 9  # of weights; what is lost goes to the type's ceiling
-_MAX_BYTES = 2**30
+_MAX_BYTES = 2**27
+MOST_SLOTS = 100_000  # of a stream that is drawn to verify: what no file bounds takes memory and time all the same
+_MOST_POINTS = 100_000
+_MOST_ROWS = 1_000_000  # of weights, over all leaves
 
-_Whole = Annotated[int, Field(ge=0, le=2**53)]
+_Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 _Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 _Gain = Annotated[float, Field(ge=0.0)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Weights(_Section):
+class Weights(Section):
     """The weights of a cut point in the functions of request types; what a file leaves out is 0."""
 
     point: Annotated[int, Field(ge=0)]  # its number
     types: dict[str, dict[str, _Fraction]]  # task -> entry node -> weight
 
 
-class LeafSection(_Section):
+class LeafSection(Section):
     """Allocations that have some models placed and others left out, and the weights that bound their gain."""
 
-    placed: dict[str, list[str]] = {}  # node -> models
-    left_out: dict[str, list[str]] = {}
+    placed: dict[str, list[str]] = Field(default={})  # node -> models
+    left_out: dict[str, list[str]] = Field(default={})
     weights: list[Weights]
 
 
-class CertificateFile(_Section):
+class CertificateFile(Section):
     """The content of a certificate file: claims, the stream they are about, and what proves them."""
 
     format: Literal["idn-gym/certificate-2"]
     gain: _Gain  # ms over the stream: claimed of the allocation, at least
     certified_bound: _Gain  # ms over the stream: claimed of every static allocation, at most
-    slots: Annotated[int, Field(ge=1)]
-    seed: _Whole  # of the stream, unless it is a trace
+    slots: Count
+    seed: _Seed  # of the stream, unless it is a trace
     trace: str | None = None  # name of the request file, where one was given
     capacities: str | None = None
     allocation: dict[str, list[str]]  # node -> models
@@ -71,13 +71,22 @@ class CertificateFile(_Section):
         Raises
         ------
         IdnError
-            If the file was made for a trace and none is given, or its scenario is not valid.
+            If the file was made for a trace and none is given, no file that it names being opened; if its scenario is
+            not valid, or the stream too long to be drawn.
         """
-        if self.trace is not None and trace is None:
-            raise IdnError(f"made for the trace {self.trace}; give it with --trace")
-        if self.capacities is not None and capacities is None:
-            raise IdnError(f"made for the capacities {self.capacities}; give them with --capacities")
-        scenario = scenario or parse(self.scenario, "scenario")
+        requests, varying = self.trace, self.capacities
+        if scenario is None:
+            scenario = parse(self.scenario, "scenario")
+            if isinstance(scenario.workload, Replay):
+                requests, varying = requests or scenario.workload.requests, varying or scenario.workload.capacities
+        elif isinstance(scenario.workload, Replay):
+            requests = varying = None  # what is given names its own
+        if requests is not None and trace is None:
+            raise IdnError(f"made for the trace {requests}; give it with --trace")
+        if varying is not None and capacities is None:
+            raise IdnError(f"made for the capacities {varying}; give them with --capacities")
+        if trace is None and not isinstance(scenario.workload, Replay):
+            refuse_long(Network.compile(scenario), self.slots)
         return RunSpec(scenario, AgentSpec("optimum"), self.seed, self.slots, trace, capacities)
 
 
@@ -96,14 +105,18 @@ def write_certificate(
     """Write a certificate for an allocation (P,) and the best bound that the certificate proves."""
     rounded = (replace(leaf, weights=np.round(leaf.weights, _DIGITS)) for leaf in certificate.leaves)
     certificate = replace(certificate, leaves=tuple(rounded)).compact()
+    replayed = spec.scenario.workload if spec.trace is None else None
+    requests, varying = spec.trace, spec.capacities
+    if isinstance(replayed, Replay):
+        requests, varying = Path(replayed.requests), Path(replayed.capacities) if replayed.capacities else None
     content = CertificateFile(
         format=FORMAT,
         gain=certified_gain(network, trace, allocation) * (1.0 - _MARGIN),
         certified_bound=certified_bound(network, trace, certificate) * (1.0 + _MARGIN),
         slots=trace.slots,
         seed=spec.seed,
-        trace=spec.trace.name if spec.trace else None,
-        capacities=spec.capacities.name if spec.capacities else None,
+        trace=requests.name if requests else None,
+        capacities=varying.name if varying else None,
         allocation=named(network, allocation),
         points=[_by_node(network, point) for point in certificate.points],
         leaves=[_section(network, leaf) for leaf in certificate.leaves],
@@ -123,13 +136,14 @@ def read_certificate(path: Path) -> CertificateFile:
     """
     values = parse_json(read_text(path, _MAX_BYTES), str(path))
     if not isinstance(values, dict):
-        raise IdnError(f"{path}: {str(values)[:60]!r}; a certificate is a mapping of keys")
+        raise IdnError(f"{path}: {shown(values)}; a certificate is a mapping of keys")
+    for key, most in (("leaves", MOST_LEAVES), ("points", _MOST_POINTS)):
+        if isinstance(values.get(key), list) and len(values[key]) > most:
+            raise IdnError(f"{path}: {key}: {len(values[key])} of them; at most {most}")
     try:
         return CertificateFile.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        raise IdnError(f"{path}: {key}: {str(first['input'])[:60]!r}: {first['msg']}") from None
+        raise IdnError(f"{path}: {sentence(faults_of(error, values, CertificateFile))}") from None
 
 
 def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
@@ -143,7 +157,8 @@ def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
     allocation = parse_allocation(network, file.allocation, "allocation").astype(np.int8)
     _refuse_too_much(network, file)
     points = [parse_allocation(network, point, f"points.{n}") for n, point in enumerate(file.points)]
-    leaves = tuple(_leaf(network, leaf, len(points), f"leaves.{n}") for n, leaf in enumerate(file.leaves))
+    types = network.type_index()
+    leaves = tuple(_leaf(network, types, leaf, len(points), f"leaves.{n}") for n, leaf in enumerate(file.leaves))
     certificate = Certificate(np.array(points).reshape(len(points), network.P), leaves)
     faults = []
     bound: float | None
@@ -167,12 +182,22 @@ def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
     return Verdict(gain, bound, tuple(faults))
 
 
+def refuse_long(network: Network, slots: int) -> None:
+    """Raise an `IdnError` where a stream of so many slots would not be drawn to verify claims about it."""
+    if slots > MOST_SLOTS or slots * network.R > MOST_VALUES // 8:
+        raise IdnError(
+            f"slots: {slots} of {network.R} request types; at most {MOST_SLOTS} slots and {MOST_VALUES // 8} values "
+            "are drawn to verify; longer streams go through a file: idn-gym trace writes it, --trace reads it"
+        )
+
+
 def _refuse_too_much(network: Network, file: CertificateFile) -> None:
     rows = sum(len(leaf.weights) for leaf in file.leaves)
     values = (len(file.points) + len(file.leaves)) * network.P + rows * network.R
-    if values > MOST_VALUES // 8:
+    if rows > _MOST_ROWS or values > MOST_VALUES // 8:
         counted = f"{len(file.points)} points, {len(file.leaves)} leaves, {rows} rows of weights"
-        raise IdnError(f"{counted}: {values} values for this network; at most {MOST_VALUES // 8}")
+        most = f"at most {_MOST_ROWS} rows and {MOST_VALUES // 8} values"
+        raise IdnError(f"{counted}: {values} values for this network; {most}")
 
 
 def _section(network: Network, leaf: Leaf) -> LeafSection:
@@ -187,7 +212,7 @@ def _section(network: Network, leaf: Leaf) -> LeafSection:
     )
 
 
-def _leaf(network: Network, section: LeafSection, points: int, source: str) -> Leaf:
+def _leaf(network: Network, types: dict[tuple[str, str], int], section: LeafSection, points: int, source: str) -> Leaf:
     """A leaf of a file."""
     placed = parse_allocation(network, section.placed, f"{source}.placed") > 0.0
     left_out = parse_allocation(network, section.left_out, f"{source}.left_out") > 0.0
@@ -196,7 +221,7 @@ def _leaf(network: Network, section: LeafSection, points: int, source: str) -> L
     cuts = [each.point for each in section.weights]
     if any(cut >= points for cut in cuts):
         raise IdnError(f"{source}.weights: point {max(cuts)}; there are {points}, numbered from 0")
-    rows = [_type_weights(network, each.types, f"{source}.weights.{n}.types") for n, each in enumerate(section.weights)]
+    rows = [_type_weights(types, each.types, f"{source}.weights.{n}.types") for n, each in enumerate(section.weights)]
     fixed = np.where(placed, 1, np.where(left_out, 0, OPEN)).astype(np.int8)
     return Leaf(fixed, np.array(cuts, dtype=np.int64), np.array(rows).reshape(len(rows), network.R))
 
@@ -219,9 +244,8 @@ def _by_task(network: Network, weights: FloatArray) -> dict[str, dict[str, float
     return held
 
 
-def _type_weights(network: Network, weights: dict[str, dict[str, float]], source: str) -> FloatArray:
-    types = network.type_index()
-    by_type = np.zeros(network.R)
+def _type_weights(types: dict[tuple[str, str], int], weights: dict[str, dict[str, float]], source: str) -> FloatArray:
+    by_type = np.zeros(len(types))
     for task, by_entry in weights.items():
         for entry, weight in by_entry.items():
             if (task, entry) not in types:

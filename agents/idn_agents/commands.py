@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import asdict
@@ -10,8 +11,10 @@ from typing import Annotated
 
 import typer
 
+from idn_gym import parameters
 from idn_gym.cli import AsJson, CapacityFile, Overrides, ScenarioName, Seed, Slots, TraceFile, print_json
 from idn_gym.errors import IdnError
+from idn_gym.parameters import as_options
 
 
 def optimum(
@@ -20,27 +23,33 @@ def optimum(
     capacities: CapacityFile = None,
     slots: Slots = None,
     seed: Seed = 0,
-    gap: Annotated[float, typer.Option(min=0.0, max=1.0, help="stop within this relative gap")] = 0.001,
-    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds; there is always an allocation")] = None,
+    gap: Annotated[float, typer.Option(help="stop within this relative gap, 0 to 1")] = 0.001,
+    time_limit: Annotated[float | None, typer.Option(help="seconds; there is always an allocation")] = None,
     certificate: Annotated[Path | None, typer.Option(help="file to write that idn-gym verify checks")] = None,
     leaves: Annotated[
-        int | None, typer.Option(min=1, help="of the certificate's tree, at most; fewer by default on large networks")
+        int | None, typer.Option(help="of the certificate's tree, at most; fewer by default on large networks")
     ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Best static allocation in hindsight, with a proven bound."""
-    from idn_agents.certificate_file import write_certificate
-    from idn_agents.optimum import solve
+    from idn_agents.certificate_file import refuse_long, write_certificate
+    from idn_agents.optimum import refuse_options, solve
     from idn_gym.allocation_file import named
     from idn_gym.experiment import AgentSpec, RunSpec
+    from idn_gym.scenario import Replay
     from idn_gym.scenario_file import load_scenario
     from idn_gym.tables import console
 
     if certificate is not None and not certificate.parent.is_dir():
         raise IdnError(f"{certificate}: no folder {certificate.parent} to write it to")
+    with as_options("gap", "time_limit", "leaves", "seed"):
+        refuse_options(gap, time_limit, leaves)
+        parameters.seed(seed)
     spec = RunSpec(load_scenario(scenario, overrides or ()), AgentSpec("optimum"), seed, slots, trace, capacities)
     network, stream = spec.stream()
+    if certificate is not None and trace is None and not isinstance(spec.scenario.workload, Replay):
+        refuse_long(network, stream.slots)
 
     def progress(gain: float, bound: float, phase: str) -> None:
         share = (bound - gain) / bound if bound > 0 else 0.0
@@ -66,12 +75,12 @@ def optimum(
 def saa(
     scenario: ScenarioName,
     slots: Slots = None,
-    streams: Annotated[int, typer.Option(min=1, help="streams per sample")] = 4,
-    replications: Annotated[int, typer.Option(min=2, help="samples that the gap is estimated from")] = 10,
+    streams: Annotated[int, typer.Option(help="streams per sample")] = 4,
+    replications: Annotated[int, typer.Option(help="samples, 2 at least, that the gap is estimated from")] = 10,
     seed: Seed = 0,
-    gap: Annotated[float, typer.Option(min=0.0, max=1.0, help="stop each search within this relative gap")] = 0.005,
-    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for all searches together")] = None,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999999, help="of each interval")] = 0.95,
+    gap: Annotated[float, typer.Option(help="stop each search within this relative gap, 0 to 1")] = 0.005,
+    time_limit: Annotated[float | None, typer.Option(help="seconds for all searches together")] = None,
+    confidence: Annotated[float, typer.Option(help="of each interval, 0.5 to 0.999999")] = 0.95,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -87,8 +96,9 @@ def saa(
     def progress(done: int, replications: int, share: float) -> None:
         print(f"replication {done} of {replications}: gap {share:.3%}", file=sys.stderr)
 
-    slots = slots or network.scenario.horizon
-    found = estimate(network, slots, streams, replications, seed, gap, time_limit, confidence, progress)
+    slots = network.scenario.horizon if slots is None else slots
+    with as_options("slots", "streams", "replications", "seed", "gap", "time_limit", "confidence"):
+        found = estimate(network, slots, streams, replications, seed, gap, time_limit, confidence, progress)
     allocation = named(network, found.allocation)
     if as_json:
         figures = {key: value for key, value in asdict(found).items() if key != "allocation"}
@@ -137,7 +147,7 @@ def verify(
     except IdnError as error:
         raise IdnError(f"{file}: {error}") from None
     claimed, bound = content.gain, content.certified_bound
-    gap = (bound - claimed) / bound if bound > 0.0 else 0.0
+    gap = (bound - claimed) / bound if bound > 0.0 else 0.0  # of claims that do not hold it may be anything
     about = f"{network.scenario.name}, {stream.slots} slots of {trace or f'seed {content.seed}'}"
     if as_json:
         print_json(
@@ -148,7 +158,7 @@ def verify(
                 "seed": content.seed,
                 "gain": claimed,
                 "certified_bound": bound,
-                "gap": gap,
+                "gap": gap if math.isfinite(gap) else None,
                 "proven": {"gain": verdict.gain, "certified_bound": verdict.certified_bound},
                 "faults": verdict.faults,
                 "seconds": time.perf_counter() - began,

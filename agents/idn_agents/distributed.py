@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import one_of, real, whole
+from idn_agents.agent import generator
 from idn_agents.bounds import theory_rate
 from idn_agents.infida import Infida, state_mass
 from idn_agents.node import Node, Route, Shelf, Uniforms
 from idn_agents.protocol import Channel
 from idn_gym.errors import IdnError
 from idn_gym.network import Network, Tables
+from idn_gym.parameters import one_of, real, whole
 from idn_gym.typing import FloatArray, IntArray
 
 KINDS = ("count", "offers", "price")
@@ -51,7 +52,7 @@ class DistributedInfida(Infida):
         if self.rate == "adaptive":
             raise IdnError("learning_rate: 'adaptive'; nodes keep one state each: not in the distributed form")
         self._loss = real("loss", loss, highest=1.0)
-        self._delay = whole("delay", delay, lowest=0)
+        self._delay = whole("delay", delay, lowest=0, highest=100_000)
         self._unheard = one_of("unheard", unheard, ("last", "nothing"))
 
     def reset(self, network: Network, seed: int) -> None:
@@ -63,7 +64,7 @@ class DistributedInfida(Infida):
             first = int(network.node_start[v])
             uniforms = Uniforms(seed, first, shelf.P, network.P - first - shelf.P)
             self._nodes.append(Node(shelf, routes[v], uniforms, self.scale, self.residual, self._delay, self._unheard))
-        draws = np.random.default_rng([2, seed])
+        draws = generator(seed, 2)
         receivers = [node.receive for node in self._nodes]
         set_up = Channel(receivers, 0.0, draws)
         set_up.carry(chain.from_iterable(node.set_up() for node in self._nodes))

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import real, whole
-from idn_agents.optimum import Solution, solve
+from idn_agents.optimum import Solution, refuse_options, solve
 from idn_gym.network import Network
+from idn_gym.parameters import whole
 from idn_gym.scenario import Burst, Zipf
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray
@@ -31,8 +31,8 @@ class DynamicOptimum:
 
     def __init__(self, every: int | None = None, gap: float = 0.001, time_limit: float | None = 60.0) -> None:
         self._every = None if every is None else whole("every", every)
-        self._gap = real("gap", gap, highest=1.0)
-        self._time_limit = None if time_limit is None else real("time_limit", time_limit)
+        refuse_options(gap, time_limit)
+        self._gap, self._time_limit = gap, time_limit
 
     def reset(self, network: Network, seed: int) -> None:
         self._network = network

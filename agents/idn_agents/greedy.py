@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import real
 from idn_gym import kernels
 from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.parameters import real
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
@@ -80,8 +80,8 @@ class LastBatchGreedy:
     """
 
     def __init__(self, keep: float = 0.5, average: float = 0.0) -> None:
-        self._keep = real("keep", keep)
-        self._average = real("average", average, highest=1.0 - 1e-9)
+        self._keep = real("keep", keep, highest=1e6)
+        self._average = real("average", average, highest=1.0, below=True)
 
     def reset(self, network: Network, seed: int) -> None:
         self._network = network

@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import generator, one_of, real, whole
+from idn_agents.agent import generator
 from idn_agents.bounds import theory_rate
 from idn_agents.hedge import AdaHedge
 from idn_agents.rounding import ROUNDINGS, Coordination, rounding_of
 from idn_gym import kernels
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
+from idn_gym.parameters import one_of, real, whole
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
+LARGEST_SCALE = 1e6  # of a scale-free rate
 _RATES = ("scale-free", "theory", "anytime", "adaptive")
 _ADAPTIVE = (("theory", 0.0), ("scale-free", 0.5), ("scale-free", 1.0), ("scale-free", 2.0))  # rates and scales
 
@@ -71,9 +73,10 @@ class Infida:
     ) -> None:
         named = isinstance(learning_rate, str)
         self.rate = one_of("learning_rate", learning_rate, _RATES) if named else real("learning_rate", learning_rate)
-        self.scale = real("scale", scale)
-        self.first_period = 1 if refresh == "dynamic" else whole("refresh", refresh)
-        self.longest_period = whole("target", target) if refresh == "dynamic" else self.first_period
+        self.scale = real("scale", scale, highest=LARGEST_SCALE)
+        period, target = whole("refresh", refresh, words=("dynamic",)), whole("target", target)
+        self.first_period = 1 if period == "dynamic" else period
+        self.longest_period = target if period == "dynamic" else period
         self.residual: Any = one_of("residual", residual, ("drop", "reserve"))
         self.rounding = one_of("rounding", rounding, ROUNDINGS)
         options = {"order": order, "point": point, "window": window, "bonus": bonus}
@@ -141,7 +144,10 @@ class InfidaOffline:
     hindsight = True
 
     def __init__(self, iterations: int = 200, scale: float = 1.0) -> None:
-        self._iterations, self._scale = whole("iterations", iterations), real("scale", scale)
+        self._iterations, self._scale = (
+            whole("iterations", iterations, highest=100_000),
+            real("scale", scale, highest=LARGEST_SCALE),
+        )
 
     def reset(self, network: Network, seed: int) -> None:
         self._network, self._generator = network, generator(seed)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from idn_agents.agent import one_of, real
 from idn_gym import kernels
 from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.parameters import one_of, real
 from idn_gym.typing import FloatArray, IntArray
 
 
@@ -34,7 +34,7 @@ class LoadAwareGreedy:
     """
 
     def __init__(self, decay: float = 0.0, counting: str = "all", sharing: str = "proportional") -> None:
-        self._decay = real("decay", decay, highest=1.0 - 1e-9)
+        self._decay = real("decay", decay, highest=1.0, below=True)
         self._own = one_of("counting", counting, ("all", "others")) == "all"
         self._shared = one_of("sharing", sharing, ("proportional", "none")) == "proportional"
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import real, whole
-from idn_agents.certificate import OPEN, Certificate, certified_bound
+from idn_agents.certificate import MOST_LEAVES, OPEN, Certificate, certified_bound
 from idn_agents.certificate_tree import CertificateTree
 from idn_agents.columns import Columns
 from idn_agents.cutting_planes import SUMMING, Master, Proof
@@ -25,11 +24,13 @@ from idn_agents.local_search import LocalSearch
 from idn_gym import kernels
 from idn_gym.allocation import memory_in_use
 from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.parameters import real, whole
 from idn_gym.trace import Trace
 from idn_gym.typing import FloatArray, IntArray
 
 ROUNDING = 1e-9  # relative: gains and bounds this close are the same number, to the solver at least
 _CONTRADICTION = 1e-6  # relative; a bound that much below a gain proves nothing but an error of the solver
+LONGEST_S = 1e9  # of a search: 31 years
 LEAVES = 32  # of a certificate's tree, by default
 _LARGE = 5000  # placements; on larger networks that few leaves prove hardly more than one, which is then the default
 _ROUNDS = 50  # of the relaxation, at most
@@ -86,9 +87,9 @@ def solve(
     IdnError
         If the solver is not installed, or an option is not allowed.
     """
-    gap = real("gap", gap, highest=1.0)
-    limit = np.inf if time_limit is None else real("time_limit", time_limit)
-    leaves = whole("leaves", leaves) if leaves is not None else LEAVES if network.P <= _LARGE else 1
+    refuse_options(gap, time_limit, leaves)
+    limit = np.inf if time_limit is None else time_limit
+    leaves = LEAVES if leaves is None and network.P <= _LARGE else 1 if leaves is None else leaves
     import_highspy()
     search = _Search(network, trace, gap, time.monotonic() + limit, progress, leaves)
     status = "feasible"
@@ -99,6 +100,15 @@ def solve(
     except KeyboardInterrupt:
         status = "interrupted"
     return search.solution("optimal" if search.closed and status != "interrupted" else status)
+
+
+def refuse_options(gap: float, time_limit: float | None, leaves: int | None = None) -> None:
+    """Raise an `IdnError` unless options of `solve` are in their ranges."""
+    real("gap", gap, highest=1.0)
+    if time_limit is not None:
+        real("time_limit", time_limit, highest=LONGEST_S)
+    if leaves is not None:
+        whole("leaves", leaves, highest=MOST_LEAVES)
 
 
 class Optimum:
@@ -114,9 +124,8 @@ class Optimum:
     hindsight = True
 
     def __init__(self, gap: float = 0.001, time_limit: float | None = 60.0, leaves: int | None = None) -> None:
-        self._gap = real("gap", gap, highest=1.0)
-        self._leaves = None if leaves is None else whole("leaves", leaves)
-        self._time_limit = None if time_limit is None else real("time_limit", time_limit)
+        refuse_options(gap, time_limit, leaves)
+        self._gap, self._time_limit, self._leaves = gap, time_limit, leaves
 
     def reset(self, network: Network, seed: int) -> None:
         self._network = network

@@ -19,12 +19,15 @@ import gymnasium
 import numpy as np
 import torch
 
+from idn_agents.learning.checkpoint import WIDEST, refuse_large, restore_optimiser
+from idn_agents.learning.limits import refuse_large_batch, refuse_options
 from idn_agents.learning.orders import Filling, Orders
 from idn_agents.learning.policy import FlatPolicy, FlatView, PlacementPolicy
 from idn_agents.learning.threads import one_thread
-from idn_gym import batched, kernels
+from idn_gym import batched, kernels, parameters
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
+from idn_gym.parameters import LARGEST, one_of, real, whole
 from idn_gym.scenario import Burst, Scenario, Zipf
 
 Tensor = torch.Tensor
@@ -53,7 +56,14 @@ class PPO:
 
     def __post_init__(self) -> None:
         if self.discount is None:
-            object.__setattr__(self, "discount", 0.9 if self.update_weight > 0.0 else 0.0)
+            priced = real("update_weight", self.update_weight) > 0.0
+            object.__setattr__(self, "discount", 0.9 if priced else 0.0)
+        refuse_options(self)
+        for name in ("rollout", "epochs", "minibatches"):
+            whole(name, getattr(self, name), highest=10**6)
+        for name, highest in (("clip", 10.0), ("trace", 1.0), ("entropy", 1e3), ("gradient_norm", 1e6)):
+            real(name, getattr(self, name), highest=highest)
+        real("rates", self.rates, lowest=1.0, highest=1e6)
 
     @property
     def chapters(self) -> int:
@@ -97,6 +107,11 @@ class Trainer:
     scenarios : chapters go through them in turn.
     policy : improved in place.
     device : of the environments and the policy.
+
+    Raises
+    ------
+    IdnError
+        If there is nothing to draw requests from in a scenario, no rate to vary, or too much to hold at once.
     """
 
     def __init__(
@@ -107,9 +122,10 @@ class Trainer:
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.scenarios, self.options, self.seed = scenarios, options, seed
+        self.scenarios, self.options, self.seed = scenarios, options, parameters.seed(seed)
         self.device = torch.device(device)
         self.policy = policy.to(self.device)
+        self._refuse_what_cannot_be_played()
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=options.learning_rate, eps=1e-5)
         self.chapter = 0  # the next one
 
@@ -128,9 +144,10 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
+        chapter = whole("chapter", state["chapter"], 0, self.options.chapters)
         self.policy.load_state_dict(state["policy"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.chapter = int(state["chapter"])
+        restore_optimiser(self.optimiser, state["optimiser"])
+        self.chapter = chapter
 
     def chapters(self) -> Iterator[dict[str, float]]:
         """Train to the end; after each chapter its row of the learning curve."""
@@ -148,17 +165,7 @@ class Trainer:
         seeds = np.random.SeedSequence([self.seed, self.chapter])
         stream, draws = (int(word) for word in seeds.generate_state(2))
         generator = torch.Generator(self.device).manual_seed(draws)
-        env: Any = gymnasium.make_vec(
-            "IDN/Scenario-v0",
-            num_envs=options.envs,
-            device=str(self.device),
-            scenario=scenario,
-            horizon=options.slots,
-            reward="gain_per_request",
-            update_weight=options.update_weight,
-            autoreset_mode="Disabled",
-            variants=variants,
-        ).unwrapped
+        env = self._environments(scenario, options.envs, variants)
         view, orders = self.policy.view(env.network, options.envs, self.device), Orders(env.network, self.device)
         observation, _ = env.reset(seed=FIRST_SEED + stream)
         reference = Reference(env.network, self.device)
@@ -173,6 +180,28 @@ class Trainer:
             rollout, played = self._collect(chapter, length)
             rows.append(played | self._improve(rollout, chapter))
         return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+
+    def _environments(self, scenario: Scenario, envs: int, variants: list[dict[str, Any]] | None = None) -> Any:
+        return gymnasium.make_vec(
+            "IDN/Scenario-v0",
+            num_envs=envs,
+            device=str(self.device),
+            scenario=scenario,
+            horizon=self.options.slots,
+            reward="gain_per_request",
+            update_weight=self.options.update_weight,
+            autoreset_mode="Disabled",
+            variants=variants,
+        ).unwrapped
+
+    def _refuse_what_cannot_be_played(self) -> None:
+        for scenario in self.scenarios:
+            if self.options.rates > 1.0:
+                refuse_rates(scenario, self.options.rates)
+            env = self._environments(scenario, 1)
+            observation, _ = env.reset(seed=FIRST_SEED)
+            seen = self.policy.view(env.network, 1, self.device).see(observation).numel()
+            refuse_large_batch(env.network, self.options.envs, seen * min(self.options.rollout, self.options.slots))
 
     def _collect(self, at: Chapter, length: int) -> tuple[Rollout, dict[str, float]]:
         """Play so many slots with draws from the policy."""
@@ -252,8 +281,7 @@ class Trainer:
         if self.options.rates == 1.0:
             return None
         workload = self._scenario().workload
-        if not isinstance(workload, Zipf | Burst):
-            raise IdnError(f"rates: {self.options.rates:g}; scenario {self._scenario().name} has no rate to vary")
+        assert isinstance(workload, Zipf | Burst), "refused at the start"
         widest = min(1.0, 2.0 * (self.chapter + 1) / self.options.chapters)  # reached half-way
         factors = self.options.rates ** (widest * np.linspace(-1.0, 1.0, self.options.envs))
         return [{"workload.rate": float(workload.rate * factor)} for factor in factors]
@@ -278,6 +306,14 @@ class Reference:
         return gain / requests.sum(1).clamp(min=1.0)
 
 
+def refuse_rates(scenario: Scenario, rates: float) -> None:
+    """Raise an `IdnError` unless a scenario's workload has a rate, that may be so many times as high."""
+    workload = scenario.workload
+    if not isinstance(workload, Zipf | Burst):
+        raise IdnError(f"rates: {rates:g}; scenario {scenario.name} has no rate to vary")
+    real("rates", rates, highest=LARGEST / max(workload.rate, 1.0))
+
+
 def advantages(rewards: Tensor, values: Tensor, discount: float, trace: float) -> Tensor:
     """(T, B) advantages from rewards (T, B) and values (T + 1, B), the last that of what comes after."""
     errors = rewards + discount * values[1:] - values[:-1]
@@ -294,17 +330,19 @@ def make_policy(kind: str, scenarios: Sequence[Scenario], hidden: int | None, se
     Raises
     ------
     IdnError
-        If the kind is not known, or a flat policy is asked for scenarios of different networks.
+        If an argument is not allowed, a flat policy is asked for scenarios of different networks, or it is too large.
     """
-    if kind not in ("placement", "flat"):
-        raise IdnError(f"policy: {kind!r}; allowed: placement, flat")
+    one_of("policy", kind, ("placement", "flat"))
+    width = (16 if kind == "placement" else 64) if hidden is None else whole("hidden", hidden, highest=WIDEST)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(parameters.seed(seed))
         if kind == "placement":
-            return PlacementPolicy(hidden or 16)
+            return PlacementPolicy(width)
         networks = [Network.compile(scenario) for scenario in scenarios]
         sizes = {(network.R, network.P) for network in networks}
         if len(sizes) > 1:
             raise IdnError(f"policy: flat, for networks of different sizes (R, P) = {sorted(sizes)}; use placement")
-        widths = (hidden or 64, hidden or 64)
-        return FlatPolicy(FlatView.width(networks[0]), networks[0].P, widths)
+        shape = FlatView.width(networks[0]), networks[0].P, (width, width)
+        with torch.device("meta"):  # takes no memory, however large
+            refuse_large(FlatPolicy(*shape), f"hidden: {width}")
+        return FlatPolicy(*shape)

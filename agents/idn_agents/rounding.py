@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from idn_agents.agent import generator, one_of, real, whole
+from idn_agents.agent import generator
 from idn_agents.hedge import AdaHedge
-from idn_agents.window import Window
+from idn_agents.window import LONGEST, Window
 from idn_gym import kernels
-from idn_gym.errors import IdnError
 from idn_gym.network import Network
+from idn_gym.parameters import one_of, real, whole
 from idn_gym.typing import FloatArray, IntArray
 
 ROUNDINGS = ("dependent", "coordinated", "guarded")
@@ -51,11 +51,8 @@ class Coordination:
     def __post_init__(self) -> None:
         one_of("order", self.order, ("down", "up"))
         one_of("point", self.point, ("state", "held"))
-        if self.window != "adaptive" and not isinstance(self.window, int):
-            raise IdnError(f"window: {self.window!r}; must be 'adaptive' or a whole number >= 1")
-        if self.window != "adaptive":
-            whole("window", self.window)
-        real("bonus", self.bonus)
+        whole("window", self.window, highest=LONGEST, words=("adaptive",))
+        real("bonus", self.bonus, highest=1e9)
         real("update_weight", self.update_weight)
         whole("horizon", self.horizon)
 
@@ -193,7 +190,7 @@ class Guarded:
         self._keep = dependent.residual == "drop"
         self._names = ["coordinated", dependent.residual, *(["keep"] if self._keep else [])]
         self._hedge = AdaHedge(len(self._names))
-        self._coin = np.random.default_rng([3, seed]).random()
+        self._coin = generator(seed, 3).random()
         self._update_weight = coordinated.options.update_weight
         self._loaded = np.zeros(len(self._names))  # MB, for the proposals of this slot
         self._proposals = np.zeros((len(self._names), network.P), dtype=np.int8)

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idn_agents.agent import real, whole
-from idn_agents.optimum import solve
-from idn_gym import kernels
+from idn_agents.optimum import refuse_options, solve
+from idn_gym import kernels, parameters
 from idn_gym.errors import IdnError
 from idn_gym.intervals import Interval, mean_interval
 from idn_gym.network import Network
+from idn_gym.parameters import real, whole
 from idn_gym.scenario import Replay
-from idn_gym.trace import Trace, joined
+from idn_gym.trace import MOST_VALUES, Trace, joined
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload import draw
+
+_MOST = 10_000  # of streams, and of replications
 
 Progress = Callable[[int, int, float], None]  # replications done, of how many, relative gap of the last one
 
@@ -83,14 +85,20 @@ def estimate(
     upper end of Student's interval over M replications limits that gap. Both ends come from the same streams, whose
     variation cancels. Student's interval takes the means for normal: a rule of thumb for few replications.
     """
-    streams, replications = whole("streams", streams), whole("replications", replications, lowest=2)
+    slots, streams = whole("slots", slots), whole("streams", streams, highest=_MOST)
+    replications = whole("replications", replications, lowest=2, highest=_MOST)
     confidence = real("confidence", confidence, lowest=0.5, highest=0.999999)
+    seed = parameters.seed(seed)
+    refuse_options(gap, time_limit)
+    if slots * streams * network.R > MOST_VALUES:
+        asked = f"{streams} of {slots} slots and {network.R} request types"
+        raise IdnError(f"streams: {asked}; at most {MOST_VALUES} values are drawn at a time")
     if isinstance(network.scenario.workload, Replay):
         raise IdnError(
             f"scenario {network.scenario.name}: replays a trace, always the same; idn-gym optimum is for that"
         )
     began = time.monotonic()
-    deadline = began + (np.inf if time_limit is None else real("time_limit", time_limit))
+    deadline = began + (np.inf if time_limit is None else time_limit)
 
     def sample(number: int) -> Trace:
         first = seed + number * streams

@@ -11,6 +11,7 @@ from idn_gym.network import Network
 from idn_gym.typing import FloatArray
 
 LENGTHS = (1, 2, 4, 8, 16, 32, 64)  # slots
+LONGEST = 100_000  # slots that may be asked for
 _SURPRISE = 4.0  # times the usual error of the forecast
 
 
@@ -28,7 +29,7 @@ class Window:
     def __init__(self, network: Network, length: int | None = None) -> None:
         self._lengths = np.array(LENGTHS if length is None else (length,))
         kept = int(self._lengths[-1])
-        self._requests = np.zeros((kept, network.R))
+        self._requests: deque[FloatArray] = deque(maxlen=kept)  # as many as were seen: a window may be long
         self._capacities: deque[FloatArray] = deque(maxlen=kept)  # one array stands for as long as they stand still
         self._sums = np.zeros((len(self._lengths), network.R))
         self._errors = np.zeros(len(self._lengths))
@@ -38,7 +39,7 @@ class Window:
 
     def see(self, requests: FloatArray, capacities: FloatArray) -> None:
         """See a batch (R,) and the capacities (P,) in force."""
-        kept, before = len(self._requests), self.length
+        before = self.length
         if self._seen > 0:
             means = self._sums / np.minimum(self._lengths, self._seen)[:, None]
             errors = ((means - requests) ** 2).sum(axis=1)
@@ -46,12 +47,11 @@ class Window:
             self.surprised = error > _SURPRISE * self._usual
             self._usual = error if self._seen == 1 else 0.9 * self._usual + 0.1 * error
             self._errors = self._errors * (1.0 - 1.0 / LENGTHS[-1]) + errors
-        at = self._seen % kept
         for i, length in enumerate(self._lengths.tolist()):
             if self._seen >= length:
-                self._sums[i] -= self._requests[(self._seen - length) % kept]
+                self._sums[i] -= self._requests[-length]
             self._sums[i] += requests
-        self._requests[at] = requests
+        self._requests.append(np.array(requests, dtype=np.float64))
         same = self._seen > 0 and np.array_equal(self._capacities[-1], capacities)
         self._capacities.append(self._capacities[-1] if same else np.array(capacities))
         self._seen += 1
@@ -64,7 +64,7 @@ class Window:
 
     def batches(self) -> tuple[FloatArray, FloatArray]:
         """Requests (W, R) and capacities (W or 1, P) of that many last batches."""
-        at = (self._seen - 1 - np.arange(self.length)) % len(self._requests)
+        requests = np.stack(list(islice(reversed(self._requests), self.length)))
         capacities = list(islice(reversed(self._capacities), self.length))
         steady = all(row is capacities[0] for row in capacities)
-        return self._requests[at], np.stack(capacities[:1] if steady else capacities)
+        return requests, np.stack(capacities[:1] if steady else capacities)

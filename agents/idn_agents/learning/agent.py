@@ -9,6 +9,7 @@ import numpy as np
 
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
+from idn_gym.parameters import shown
 from idn_gym.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ class Learnt:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        if path is not None and not isinstance(path, str):
-            raise IdnError(f"path: {path!r}; must be the folder of a trained policy")
+        if path is not None and (not isinstance(path, str) or not path or "\0" in path):
+            raise IdnError(f"path: {shown(path)}; must be the folder of a trained policy")
         try:
             from idn_agents.learning import checkpoint
         except ImportError as error:

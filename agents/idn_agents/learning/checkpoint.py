@@ -1,14 +1,18 @@
 """Checkpoints: a policy as ``policy.json``, what it is, and ``policy.pt``, its weights; reading them runs no code.
 
 Weights are read by ``torch.load(weights_only=True)``, which knows tensors and refuses anything else, and have to be the
-very tensors that the network built from the JSON asks for.
+very tensors that the network built from the JSON asks for. What a file would take in memory is known before it is read:
+an archive has to be as `torch.save` writes it, uncompressed, and no larger than the network explains.
 """
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import pickle
+import pickletools
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +22,25 @@ from idn_agents.learning.features import NAMES
 from idn_agents.learning.policy import FlatPolicy, PlacementPolicy
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
+from idn_gym.parameters import one_of, shown, whole
 from idn_gym.records import atomic, read_json, write_text
 
 FORMAT = "idn-gym/policy-1"
 SHIPPED = Path(__file__).with_name("shipped")  # trained on Topology II; docs/learners.md
-_MOST_BYTES = 256 * 2**20
-_WIDEST = 4096
+WIDEST = 4096  # hidden layer
+MOST_BYTES = 256 * 2**20  # of a file of tensors
+_MOST_WEIGHTS = MOST_BYTES // 8  # of a policy, in float32: half of what a file may hold
+_MOST_LAYERS = 8  # hidden ones
+OVERHEAD = 2**20  # bytes of a file of tensors besides the tensors
+_TENSORS = {  # what rebuilds tensors, and the containers they stand in
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    *(f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Byte", "Bool")),
+}
+_FAULTS = (
+    *(pickle.UnpicklingError, zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, ArithmeticError, EOFError),
+    *(ValueError, LookupError, TypeError, AttributeError, AssertionError, MemoryError),
+)
 
 Policy = PlacementPolicy | FlatPolicy
 
@@ -44,22 +61,59 @@ def load_policy(path: Path) -> Policy:
     IdnError
         If a file cannot be read, is not a checkpoint, or the weights are not those of its network.
     """
-    path = path / "policy.json" if path.is_dir() else path
+    try:
+        path = path / "policy.json" if path.is_dir() else path
+    except OSError as error:  # a name too long
+        raise IdnError(f"{str(path)[:60]}...: cannot be read: {error.strerror}") from None
     if path.suffix == ".zip":
         raise IdnError(f"{path}: an archive; reading one runs what is in it, so give the folder that training wrote")
-    policy = _built(read_json(path), str(path))
-    weights = load_tensors(path.with_name("policy.pt"))
+    values = read_json(path)
+    with torch.device("meta"):  # takes no memory, however large
+        policy = _built(values, str(path))
+    count = refuse_large(policy, str(path))
+    file = path.with_name("policy.pt")
+    weights = load_tensors(file, 2 * 4 * count + OVERHEAD)
     expected = policy.state_dict()
     if not isinstance(weights, dict) or weights.keys() != expected.keys():
-        raise IdnError(f"{path.with_name('policy.pt')}: not the weights of the network in {path.name}")
+        raise IdnError(f"{file}: not the weights of the network in {path.name}")
     for key, value in expected.items():
         given = weights[key]
-        if type(given) is not torch.Tensor or given.shape != value.shape or given.dtype != value.dtype:
-            raise IdnError(f"{path.with_name('policy.pt')}: {key}: must be {value.dtype} of shape {tuple(value.shape)}")
-        if not bool(torch.isfinite(given).all()):
-            raise IdnError(f"{path.with_name('policy.pt')}: {key}: holds numbers that are not finite")
+        if not isinstance(given, torch.Tensor) or given.shape != value.shape or given.dtype != value.dtype:
+            raise IdnError(f"{file}: {key}: must be {value.dtype} of shape {tuple(value.shape)}")
+    fault = not_finite(weights)
+    if fault is not None:
+        raise IdnError(f"{file}: {fault}: holds numbers that are not finite")
+    policy = policy.to_empty(device="cpu")
     policy.load_state_dict(weights)
     return policy.eval()
+
+
+def refuse_large(policy: Policy, source: str) -> int:
+    """Number of a policy's weights; an `IdnError` if they are more than `load_policy` reads."""
+    count = sum(parameter.numel() for parameter in policy.parameters())
+    if count > _MOST_WEIGHTS:
+        raise IdnError(f"{source}: a network of {count} weights; at most {_MOST_WEIGHTS}")
+    return count
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, state: Any) -> None:
+    """Load the state of an optimiser, and try it: only a step shows what of it is missing, or of another shape."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    before = [parameter.detach().clone() for parameter in parameters]
+    optimiser.load_state_dict(copy.deepcopy(state))
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    optimiser.zero_grad()
+    with torch.no_grad():
+        for parameter, value in zip(parameters, before, strict=True):
+            parameter.copy_(value)
+    optimiser.load_state_dict(state)
+
+
+def not_finite(weights: dict[str, torch.Tensor]) -> str | None:
+    """The first tensor of a policy's that holds a number that is not finite, if there is one."""
+    return next((key for key, value in weights.items() if not bool(torch.isfinite(value).all())), None)
 
 
 def refuse_other_network(policy: Policy, network: Network, source: str) -> None:
@@ -83,52 +137,87 @@ def save_tensors(path: Path, values: Any) -> None:
         file.write(content.getvalue())
 
 
-def load_tensors(path: Path) -> Any:
-    """Read nested containers of tensors and numbers; code in the file is refused, not run.
+def load_tensors(path: Path, most: int = MOST_BYTES) -> Any:
+    """Read nested containers of dense tensors and numbers; code in the file is refused, not run.
+
+    Parameters
+    ----------
+    most : bytes that it may take, in the file and in memory.
 
     Raises
     ------
     IdnError
         If the file cannot be read, is too large, or holds anything else.
     """
+    most = min(most, MOST_BYTES)
     try:
+        if path.exists() and not path.is_file():
+            raise IdnError(f"{path}: cannot be read: not a file")
         with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+            content = file.read(most + 1)
     except OSError as error:
         raise IdnError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > _MOST_BYTES:
-        raise IdnError(f"{path}: larger than {_MOST_BYTES >> 20} MiB")
+    if len(content) > most:
+        raise IdnError(f"{path}: larger than {most} bytes, the most that such a file takes")
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _refuse_other_archives(content, most)
+        values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        _refuse_other_tensors(values)
+    except _FAULTS as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise IdnError(f"{path}: not a file of weights, or holds more than weights: {reason[0][:120]}") from None
+    return values
+
+
+def _refuse_other_archives(content: bytes, most: int) -> None:
+    """Raise unless an archive is of those that `torch.save` writes, whole, and builds tensors alone."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+        size = sum(entry.file_size for entry in entries)
+        if size > most or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError(f"an archive that inflates to {size} bytes; allowed: uncompressed, at most {most}")
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"{shown(damaged)} is damaged")
+        pickles = [archive.read(entry) for entry in entries if entry.filename.endswith(".pkl")]
+    for pickled in pickles:
+        for opcode, argument, _ in pickletools.genops(pickled):
+            names = opcode.name in ("GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4")
+            if names and argument not in _TENSORS:
+                raise ValueError(f"names {shown(argument)}")
+
+
+def _refuse_other_tensors(values: Any) -> None:
+    """Raise unless all tensors in nested containers are dense, with their numbers at hand."""
+    waiting, seen = [values], set()
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, torch.Tensor):
+            if here.layout is not torch.strided or here.device.type != "cpu" or here.is_quantized:
+                raise ValueError(f"a tensor that is not dense ({here.layout} on {here.device.type})")
+        elif isinstance(here, dict | list | tuple) and id(here) not in seen:
+            seen.add(id(here))
+            waiting += here.values() if isinstance(here, dict) else here
 
 
 def _built(values: dict[str, Any], source: str) -> Policy:
     """The network that a ``policy.json`` describes, with weights of no meaning."""
     if values.get("format") != FORMAT:
-        raise IdnError(f"{source}: format {values.get('format')!r}; must be {FORMAT!r}")
+        raise IdnError(f"{source}: format {shown(values.get('format'))}; must be {FORMAT!r}")
+    where = f"{source}: "
     match values.get("kind"):
         case "placement":
             if values.get("features") != list(NAMES):
                 raise IdnError(f"{source}: features: not those of this version, {', '.join(NAMES)}")
-            return PlacementPolicy(_width(values, "hidden", source))
+            return PlacementPolicy(whole(f"{where}hidden", values.get("hidden"), highest=WIDEST))
         case "flat":
             hidden = values.get("hidden")
-            if not isinstance(hidden, list) or not 1 <= len(hidden) <= 8:
-                raise IdnError(f"{source}: hidden: {hidden!r}; must be a list of 1 to 8 widths")
-            if values.get("activation") not in ("tanh", "relu"):
-                raise IdnError(f"{source}: activation: {values.get('activation')!r}; allowed: tanh, relu")
-            widths = tuple(_width({"hidden": width}, "hidden", source) for width in hidden)
-            inputs, outputs = (_width(values, key, source, 10_000_000) for key in ("inputs", "outputs"))
-            return FlatPolicy(inputs, outputs, widths, values["activation"])
+            if not isinstance(hidden, list) or not 1 <= len(hidden) <= _MOST_LAYERS:
+                layers = f"{len(hidden)} layers" if isinstance(hidden, list) else shown(hidden)
+                raise IdnError(f"{where}hidden: {layers}; must be a list of 1 to {_MOST_LAYERS} widths")
+            activation = one_of(f"{where}activation", values.get("activation"), ("tanh", "relu"))
+            widths = tuple(whole(f"{where}hidden", width, highest=WIDEST) for width in hidden)
+            inputs, outputs = (whole(f"{where}{key}", values.get(key), highest=10**7) for key in ("inputs", "outputs"))
+            return FlatPolicy(inputs, outputs, widths, activation)
         case kind:
-            raise IdnError(f"{source}: kind: {kind!r}; allowed: placement, flat")
-
-
-def _width(values: dict[str, Any], key: str, source: str, most: int = _WIDEST) -> int:
-    value = values.get(key)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise IdnError(f"{source}: {key}: {value!r}; must be a whole number in 1..{most}")
-    return value
+            raise IdnError(f"{where}kind: {shown(kind)}; allowed: placement, flat")

@@ -5,6 +5,7 @@ What is kept is weights alone: SB3's own archives run code when they are read, s
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,19 +16,25 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C, PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnvWrapper
 from torch import nn
 
+from idn_agents.learning.checkpoint import WIDEST, refuse_large, restore_optimiser
+from idn_agents.learning.limits import refuse_large_batch, refuse_options
 from idn_agents.learning.policy import FlatPolicy, FlatView
 from idn_agents.learning.threads import one_thread
-from idn_gym import kernels
+from idn_gym import kernels, parameters
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
+from idn_gym.parameters import whole
 from idn_gym.sb3 import SB3VecEnv
 from idn_gym.scenario import Scenario
 
 Row = dict[str, float]
+_LARGEST_SEED = 2**32 - 1  # of NumPy's old generator, which SB3 seeds too
+_LEAST_SLOTS = 8  # of a rollout
 _PIECES = 20  # of training, between which it can be interrupted
 
 
@@ -43,6 +50,10 @@ class SB3:
     learning_rate: float = 3e-4
     discount: float = 0.5
     update_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        refuse_options(self)
+        whole("hidden", self.hidden, highest=WIDEST)
 
 
 class LearnerVecEnv(VecEnvWrapper):
@@ -91,10 +102,19 @@ class SB3Trainer:
     """Trains by pieces: ``for row in SB3Trainer(...).chapters(): ...``; resumed at a piece, environments begin anew.
 
     SAC's replay buffer is not kept: resumed, it fills again before learning goes on.
+
+    Raises
+    ------
+    IdnError
+        If the seed is beyond what SB3 takes, there is nothing to draw requests from, or too much to hold at once.
     """
 
     def __init__(self, scenario: Scenario, options: SB3, seed: int = 0, device: str = "cpu") -> None:
-        self.options, self._seed = options, seed
+        self.options, self._seed = options, parameters.seed(seed, _LARGEST_SEED)
+        sizes = FlatView.width(network := Network.compile(scenario)), network.P
+        with torch.device("meta"):  # takes no memory, however large
+            refuse_large(FlatPolicy(*sizes, (options.hidden,) * 2), f"hidden: {options.hidden}")
+        refuse_large_batch(network, options.envs, _LEAST_SLOTS * sizes[0])
         env = gymnasium.make_vec(
             "IDN/Scenario-v0",
             num_envs=options.envs,
@@ -105,14 +125,13 @@ class SB3Trainer:
             autoreset_mode="SameStep",
         )
         self._env = LearnerVecEnv(SB3VecEnv(env), bits=options.algo == "maskable-ppo")
-        network: Network = env.unwrapped.network  # type: ignore[attr-defined]
-        self._sizes = FlatView.width(network), network.P
+        self._sizes = sizes
         arguments: dict[str, Any] = {"learning_rate": options.learning_rate, "gamma": options.discount}
         arguments |= {"policy_kwargs": {"net_arch": [options.hidden] * 2}, "seed": seed, "device": device}
         if options.algo == "sac":
             arguments |= {"learning_starts": min(1_000, options.steps // 10), "buffer_size": min(options.steps, 20_000)}
         elif options.algo != "a2c":
-            slots = max(8, min(2048, options.steps // _PIECES) // options.envs)
+            slots = max(_LEAST_SLOTS, min(2048, options.steps // _PIECES) // options.envs)
             whole = next(size for size in range(64, 0, -1) if slots * options.envs % size == 0)
             arguments |= {"n_steps": slots, "batch_size": whole}
         self.model: Any = _algorithm(options.algo)("MlpPolicy", self._env, **arguments)
@@ -124,7 +143,12 @@ class SB3Trainer:
             record = _Record()
             left = self.options.steps - self.model.num_timesteps
             with one_thread():
-                self.model.learn(min(piece, left), callback=record, reset_num_timesteps=False, progress_bar=False)
+                try:
+                    self.model.learn(min(piece, left), callback=record, reset_num_timesteps=False, progress_bar=False)
+                except IdnError:
+                    raise
+                except ValueError as error:  # PyTorch's, of a distribution whose parameters are not numbers any more
+                    raise IdnError(f"training: diverged, {str(error).split('(')[0]}") from None
             row = record.row(self.options.update_weight)
             yield {"steps": float(self.model.num_timesteps), **row}
 
@@ -142,9 +166,14 @@ class SB3Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave, on new streams."""
-        self.model.set_parameters(state["parameters"], exact_match=True)
-        self.model.num_timesteps = int(state["steps"])
-        if "log_ent_coef" in state:
+        steps = whole("steps", state["steps"], 0, 2 * self.options.steps + 2**20)
+        self.model.set_parameters(copy.deepcopy(state["parameters"]), exact_match=True)
+        for name, given in state["parameters"].items():
+            part = recursive_getattr(self.model, name)
+            if isinstance(part, torch.optim.Optimizer):
+                restore_optimiser(part, given)
+        self.model.num_timesteps = steps
+        if hasattr(self.model, "log_ent_coef"):
             self.model.log_ent_coef.data.copy_(state["log_ent_coef"])
         seed = int(np.random.SeedSequence([self._seed, self.model.num_timesteps]).generate_state(1)[0]) % 2**31
         set_random_seed(seed)

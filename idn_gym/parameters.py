@@ -1,0 +1,77 @@
+"""Parameters as users give them: numbers in a named range, and words of a list; anything else is refused in a line."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any
+
+from idn_gym.errors import IdnError
+
+MOST = 10**9  # of what is counted in slots, steps or rounds
+LARGEST = 1e15  # far beyond use, and low enough that no sum or product of figures overflows
+LARGEST_SEED = 2**64 - 1
+_MOST_DIGITS = 40  # of a whole number that is shown as it is
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = 60
+
+
+def whole(name: str, value: Any, lowest: int = 1, highest: int = MOST, words: tuple[str, ...] = ()) -> Any:
+    """Value as a whole number from `lowest` to `highest`, both included, or as one of the words allowed beside them.
+
+    Raises
+    ------
+    IdnError
+        Naming the parameter, the value and what is allowed; as all functions here.
+    """
+    if isinstance(value, str) and value in words:
+        return value
+    number = isinstance(value, Integral) and not isinstance(value, bool)
+    if not (number and lowest <= value <= highest):
+        beside = "" if number else "".join(f"{word!r} or " for word in words)
+        raise IdnError(f"{name}: {shown(value)}; must be {beside}a whole number >= {lowest}, at most {highest}")
+    return int(value)
+
+
+def real(name: str, value: Any, lowest: float = 0.0, highest: float = LARGEST, below: bool = False) -> float:
+    """Value as a number from `lowest` to `highest`, both included; with `below` less than `highest`."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (number and lowest <= value <= highest and not (below and value == highest)):
+        inside = highest <= 1.0
+        allowed = f"in [{lowest:g}, {highest:g}]" if inside else f">= {lowest:g}, at most {highest:g}"
+        raise IdnError(f"{name}: {shown(value)}; must be a number {allowed}{f', less than {highest:g}' * below}")
+    return float(value)
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """Value if it is one of the allowed words."""
+    if not (isinstance(value, str) and value in allowed):
+        raise IdnError(f"{name}: {shown(value)}; allowed: {', '.join(allowed)}")
+    return value
+
+
+def seed(value: Any, highest: int = LARGEST_SEED) -> int:
+    """Value as the seed of a generator, of 64 bits at most."""
+    return whole("seed", value, 0, highest)
+
+
+def shown(value: Any) -> str:
+    """A value as it is written, on one line, and cut where it is long."""
+    if isinstance(value, int) and abs(value) >= 10**_MOST_DIGITS:
+        return f"a whole number of about {int(value.bit_length() * 0.30103) + 1} digits"
+    return " ".join(_repr.repr(value).split())
+
+
+@contextmanager
+def as_options(*names: str) -> Iterator[None]:
+    """Name parameters of these names, where they are refused, as options: ``--time-limit`` for ``time_limit``."""
+    try:
+        yield
+    except IdnError as error:
+        name, colon, rest = str(error).partition(":")
+        if colon and name in names:
+            raise IdnError(f"--{name.replace('_', '-')}:{rest}") from None
+        raise
