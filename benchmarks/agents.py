@@ -36,7 +36,7 @@ def measured(scenario: str, slots: int, seeds: int) -> list[dict[str, Any]]:
     """One row per seed and agent."""
     rows = []
     for seed in range(seeds):
-        spec = RunSpec(load_scenario(scenario), AgentSpec(AGENTS[0]), seed, slots)
+        spec = RunSpec(load_scenario(scenario), AgentSpec(AGENTS[0]), seed=seed, slots=slots)
         network, trace = spec.stream()
         results = [play(network, trace, AgentSpec.parse(agent), seed) for agent in AGENTS]
         bound = static_bound(results)

@@ -137,7 +137,7 @@ def save_policy_of(trainer: Trainer, place: Path) -> None:
 def best_feature(scenario: str) -> tuple[int, float]:
     """Feature and sign that gain most on streams of training seeds."""
     network = Network.compile(load_scenario(scenario))
-    _, trace = RunSpec(network.scenario, AgentSpec("none"), FIRST_SEED, 120).stream()
+    _, trace = RunSpec(network.scenario, AgentSpec("none"), seed=FIRST_SEED, slots=120).stream()
     choices = [(i, sign) for i in range(len(NAMES)) for sign in (1.0, -1.0)]
     gains = [
         play(network, trace, Contender("feature", agent=RankByFeature(*choice)), 0).summary.ntag or 0.0
@@ -164,7 +164,7 @@ def evaluate(folder: Path, before: dict[str, Any]) -> dict[str, Any]:
         feature = features[ZERO_SHOT.get(scenario, scenario)]
         for seed in SEEDS if near else SEEDS[:FAR_SEEDS]:
             stream = FIRST_STREAM + seed
-            spec = RunSpec(load_scenario(scenario), AgentSpec("none"), stream, SLOTS if near else FAR_SLOTS)
+            spec = RunSpec(load_scenario(scenario), AgentSpec("none"), seed=stream, slots=SLOTS if near else FAR_SLOTS)
             network, trace = spec.stream()
             here = {row["agent"]: row for row in kept if (row["scenario"], row["stream"]) == (scenario, stream)}
             specs = contenders(folder, seed, feature, near)

@@ -32,7 +32,7 @@ def swept(env_id: str, slots: int, seeds: int, device: str) -> np.ndarray:
     total = 0.0
     for _ in range(slots):
         observation, _, _, _, infos = env.step(agents.act(observation))
-        total = total + infos["gain"] / infos["requests"]
+        total = total + infos["gain"] / infos["request_count"]
     return (total / slots).cpu().numpy().reshape(len(SCALES), seeds)  # type: ignore[attr-defined]
 
 

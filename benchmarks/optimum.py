@@ -50,10 +50,14 @@ def cutting_planes(network: Network, trace: Trace, gap: float, time_limit: float
     series: Series = []
     began = time.process_time()
     solution = solve(
-        network, trace, gap, time_limit, lambda g, b, _: series.append((time.process_time() - began, g, b))
+        network,
+        trace,
+        gap=gap,
+        time_limit=time_limit,
+        progress=lambda g, b, _: series.append((time.process_time() - began, g, b)),
     )
     cpu = time.process_time() - began
-    spec = RunSpec(network.scenario, AgentSpec("optimum"), SEED, trace.slots)
+    spec = RunSpec(network.scenario, AgentSpec("optimum"), seed=SEED, slots=trace.slots)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "certificate.json"
         write_certificate(file, spec, network, trace, solution.allocation, solution.certificate)

@@ -133,7 +133,7 @@ def trace(
     from idn_gym.scenario_file import load_scenario
     from idn_gym.trace import capacities_csv, requests_csv
 
-    spec = RunSpec(load_scenario(scenario, overrides or ()), AgentSpec("none"), seed, slots)
+    spec = RunSpec(load_scenario(scenario, overrides or ()), AgentSpec("none"), seed=seed, slots=slots)
     network, drawn = spec.stream()
     if capacities is not None:
         write_text(capacities, capacities_csv(network, drawn))
@@ -188,7 +188,7 @@ def evaluate(
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
     stream = read_trace(network, requests, capacities)
-    document = evaluation.evaluate(network, stream, read_allocation(network, allocation), subgradient)
+    document = evaluation.evaluate(network, stream, read_allocation(network, allocation), subgradient=subgradient)
     if as_json:
         print_json(document)
         return
@@ -218,10 +218,13 @@ def run(
     if resume and output is None:
         raise IdnError(_NOTHING_TO_RESUME)
     loaded = load_scenario(scenario, overrides or ())
-    specs = [RunSpec(loaded, AgentSpec.parse(text), seed, slots, trace, capacities) for text in agent]
+    how: dict[str, Any] = {"seed": seed, "slots": slots, "trace": trace, "capacities": capacities}
+    specs = [RunSpec(loaded, AgentSpec.parse(text), **how) for text in agent]
     plots = _plots() if output is not None else None
     with PlayProgress() as progress:
-        _, stream, results = run_specs(specs, output, resume, typed_command(), progress, plots)
+        _, stream, results = run_specs(
+            specs, output, resume=resume, command=typed_command(), progress=progress, plots=plots
+        )
     if as_json:
         rows = [{**result.row(), **bound_shares(result, results)} for result in results]
         print_json({"scenario": loaded.name, "slots": stream.slots, "seed": seed, "agents": rows})
@@ -250,7 +253,15 @@ def sweep(
 
     streams = read_sweep(grid)
     with kept_or_temporary(output, resume) as folder, StreamProgress() as progress:
-        rows = sweeps.run(streams, folder, workers or cores(address), resume, address, typed_command(), progress)
+        rows = sweeps.run(
+            streams,
+            folder,
+            workers=workers or cores(address),
+            resume=resume,
+            address=address,
+            command=typed_command(),
+            progress=progress,
+        )
     if as_json:
         print_json({"rows": rows})
         return

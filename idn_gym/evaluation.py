@@ -21,6 +21,7 @@ def slot_table(
     capacities: FloatArray,
     allocation: FloatArray,
     loaded: FloatArray,
+    *,
     fractional: FloatArray | None = None,
 ) -> SlotTable:
     """Serve T slots.
@@ -46,7 +47,7 @@ def slot_table(
     )
 
 
-def evaluate(network: Network, trace: Trace, allocation: FloatArray, subgradient: bool = False) -> dict[str, Any]:
+def evaluate(network: Network, trace: Trace, allocation: FloatArray, *, subgradient: bool = False) -> dict[str, Any]:
     """What one allocation (P,), integral or fractional, makes of a trace, as JSON values.
 
     Cost and gain are totals in ms, latency (ms) and inaccuracy (percentage points) are per request. With

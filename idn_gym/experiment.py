@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,7 @@ class RunSpec:
 
     scenario: Scenario
     agent: AgentSpec
+    _: KW_ONLY
     seed: int = 0
     slots: int | None = None  # None: the trace's, or the scenario's horizon
     trace: Path | None = None  # replaces the workload
@@ -201,7 +202,7 @@ def _chunks(
         capacities = trace.capacities[slots.start : slots.stop] if len(trace.capacities) > 1 else trace.capacities
         states = np.stack(fractional) if fractional else None
         yield (
-            slot_table(network, requests, capacities, submitted, loaded, states),
+            slot_table(network, requests, capacities, submitted, loaded, fractional=states),
             [(t, submitted[b]) for b, t in enumerate(slots) if t == 0 or (submitted[b] != before[b]).any()],
             None if states is None else states.sum(axis=0),
         )

@@ -41,7 +41,7 @@ def mean_interval(values: Sequence[float] | FloatArray, confidence: float = 0.95
 
 
 def bootstrap_interval(
-    values: Sequence[float] | FloatArray, confidence: float = 0.95, draws: int = 10_000, seed: int = 0
+    values: Sequence[float] | FloatArray, confidence: float = 0.95, *, draws: int = 10_000, seed: int = 0
 ) -> Interval:
     """Percentile bootstrap interval for the mean: it supposes no distribution, and is somewhat narrow for few values.
 

@@ -36,6 +36,7 @@ _PACKAGES = ("idn-gym", "gymnasium", "numpy", "scipy", "numba", "networkx", "pyd
 def run(
     specs: Sequence[RunSpec],
     output: Path | None = None,
+    *,
     resume: bool = False,
     command: Sequence[str] = (),
     progress: Progress = silent,

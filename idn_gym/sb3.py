@@ -35,11 +35,11 @@ class SB3VecEnv(VecEnv):
         super().__init__(inner.num_envs, inner.single_observation_space, inner.single_action_space)
 
     def reset(self) -> Any:
-        """Observations alone; seeds set by `seed` are used once."""
+        """Observations alone; seeds set by `seed` are used once. What `reset_infos` holds has the keys of a step's."""
         seeds = self._seeds if any(seed is not None for seed in self._seeds) else None
-        observation, _ = self.env.reset(seed=seeds)
+        observation, infos = self.env.reset(seed=seeds)
         self._reset_seeds()
-        self.reset_infos = [{} for _ in range(self.num_envs)]
+        self.reset_infos = [_of_one(infos, i) | {"TimeLimit.truncated": False} for i in range(self.num_envs)]
         return observation
 
     def step_async(self, actions: FloatArray) -> None:
@@ -52,9 +52,7 @@ class SB3VecEnv(VecEnv):
         last = infos.pop("final_obs", None)
         each: list[dict[str, Any]] = []
         for i, done in enumerate(truncated.tolist()):
-            source = final if done else infos
-            info = {key: values[i] for key, values in source.items() if not key.startswith("_") and len(values)}
-            info["TimeLimit.truncated"] = done
+            info = _of_one(final if done else infos, i) | {"TimeLimit.truncated": done}
             if done and last is not None:
                 info["terminal_observation"] = last[i]
             each.append(info)
@@ -82,3 +80,8 @@ class SB3VecEnv(VecEnv):
 
     def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
         return [False for _ in self._get_indices(indices)]
+
+
+def _of_one(infos: dict[str, Any], i: int) -> dict[str, Any]:
+    """Information of one environment, without the masks."""
+    return {key: values[i] for key, values in infos.items() if not key.startswith("_")}

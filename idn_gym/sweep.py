@@ -58,6 +58,7 @@ class Stream:
 def run(
     streams: Sequence[Stream],
     output: Path,
+    *,
     workers: int | None = 1,
     resume: bool = False,
     address: str | None = None,

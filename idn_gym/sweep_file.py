@@ -59,4 +59,4 @@ def _streams(grid: Grid, path: Path) -> Iterator[Stream]:
         settings = {key: overrides[key] for key in overridden if key in overrides}
         for seed in grid.seeds:
             labels = {"scenario": name, **settings, "seed": seed}
-            yield Stream(labels, tuple(RunSpec(scenario, agent, seed, grid.slots) for agent in agents))
+            yield Stream(labels, tuple(RunSpec(scenario, agent, seed=seed, slots=grid.slots) for agent in agents))

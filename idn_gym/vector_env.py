@@ -7,34 +7,40 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from idn_gym import kernels
-from idn_gym.env import IDNEnv
+from idn_gym import arguments, kernels, parameters
+from idn_gym.arguments import Overrides
+from idn_gym.env import IDNEnv, as_array, in_json, unserved
 from idn_gym.errors import IdnError
 from idn_gym.network import BUDGET_SLACK, Network
-from idn_gym.scenario import Scenario
-from idn_gym.scenario_file import from_values
+from idn_gym.scenario import Replay
 from idn_gym.streams import Rows, Streams
-from idn_gym.trace import LARGEST
+from idn_gym.trace import LARGEST, MOST_VALUES
 from idn_gym.typing import BoolArray, FloatArray
+from idn_gym.workload import BLOCK
 
 Values = dict[str, Any]
 Array = Any  # an array here, a tensor in the subclass that works on those
 _EVERY = slice(None)
+_MOST_ENVS = 10**6
+
+# what environments of one batch share: anything else that a variant changes would go unseen
+_SHARED = ("sizes", "placement_group", "options", "costs", "inaccuracies", "path_groups", "tiers", "type_entry")
 
 
-def make(num_envs: int = 1, device: str | None = None, **arguments: Any) -> IDNVectorEnv:
+def make(*, device: Any = None, **others: Any) -> IDNVectorEnv:
     """What ``gymnasium.make_vec`` calls: NumPy in and out, or, with a device, PyTorch tensors on it."""
     if device is None:
-        return IDNVectorEnv(num_envs, **arguments)
+        return IDNVectorEnv(**others)
     try:
-        from idn_gym.batched.vector_env import make as make_on_device
+        from idn_gym.batched.vector_env import TensorVectorEnv
     except ImportError as error:
         raise IdnError(f"device: {device!r} needs PyTorch; pip install 'idn-gym[torch]' ({error})") from None
-    return make_on_device(num_envs, device, **arguments)
+    return TensorVectorEnv(device=device, **others)
 
 
 class IDNVectorEnv(VectorEnv[Any, Any, Any]):
@@ -44,6 +50,11 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
     What is observed, done and paid is as in `IDNEnv`, with a leading axis B. Environment i, reset with seed s, is
     bitwise the scalar environment reset with seed s + i. Observations are new arrays at every step.
 
+    ## Information
+    That of `IDNEnv` as arrays (B, ...), and beside every key its mask `_key`, (B,) bool: all True, but for a partial
+    reset, which informs of the environments that it resets. A step that begins an episode (``NextStep``) informs of a
+    reset. Under ``SameStep`` the step that ends an episode has also `final_obs` and `final_info`.
+
     ## Arguments
     Those of `IDNEnv`, and:
 
@@ -51,6 +62,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
     |---|---|---|
     | `num_envs` | 1 | B |
     | `variants` | none | B sets of overrides, on top of `overrides`, that change rates, budgets or capacities |
+    | `max_episode_steps` | none | the least of it and `horizon` ends an episode; -1 is none |
     | `autoreset_mode` | `"NextStep"` | or `"SameStep"`, `"Disabled"`; an `AutoresetMode` or its value |
     | `device` | none | PyTorch device: tensors in and out, see `idn_gym.batched.TensorVectorEnv` |
 
@@ -64,27 +76,34 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
 
     metadata = IDNEnv.metadata
 
+    _spec: EnvSpec | None = None
+
     def __init__(
         self,
-        num_envs: int = 1,
         scenario: Any = None,
         *,
-        variants: Sequence[Mapping[str, Any]] | None = None,
-        overrides: Mapping[str, Any] | list[str] | None = None,
+        num_envs: int = 1,
+        variants: Sequence[Overrides] | None = None,
+        overrides: Overrides | None = None,
+        max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
-        **arguments: Any,
+        **others: Any,
     ) -> None:
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
-            raise IdnError(f"num_envs: {num_envs!r}; must be a whole number >= 1")
-        modes = {key: mode for mode in AutoresetMode for key in (mode, mode.value)}
-        if autoreset_mode not in modes:
-            allowed = ", ".join(repr(mode.value) for mode in AutoresetMode)
-            raise IdnError(f"autoreset_mode: {autoreset_mode!r}; allowed: {allowed}")
-        env = IDNEnv(scenario, overrides=overrides, render_mode=render_mode, **arguments)
-        self.num_envs, self.render_mode, self._mode = num_envs, render_mode, modes[autoreset_mode]
+        num_envs = parameters.whole("num_envs", num_envs, highest=_MOST_ENVS)
+        if not isinstance(autoreset_mode, AutoresetMode):
+            arguments.one_of("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
+        env = IDNEnv(scenario, overrides=overrides, render_mode=render_mode, **others)
+        self.num_envs, self.render_mode, self._mode = num_envs, render_mode, AutoresetMode(autoreset_mode)
         self.metadata = IDNEnv.metadata | {"autoreset_mode": self._mode}
         self.network, self.horizon = env.network, env.horizon
+        if max_episode_steps is not None:
+            most = parameters.whole("max_episode_steps", max_episode_steps, lowest=-1)
+            if most == 0:
+                raise IdnError("max_episode_steps: 0; must be at least 1, or -1 for none")
+            self.horizon = self.horizon if most == -1 else min(self.horizon, most)
+        if num_envs * (of_each := self._values_of_each(env)) > MOST_VALUES:
+            raise IdnError(f"num_envs: {num_envs}; at most {MOST_VALUES // of_each} environments of this scenario")
         self._reward, self._update_weight, self._infeasible = env.reward, env.update_weight, env.infeasible
         self.networks = _variants(num_envs, scenario, overrides, variants, env.network)
         alike = all(network is env.network for network in self.networks)
@@ -101,6 +120,15 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
         self._started = False
         self._allocate()
 
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What `gymnasium.make_vec` made it from, its arguments as JSON values."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = in_json(spec)
+
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Values, dict[str, Any]]:
@@ -112,7 +140,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
         self._begin(mask)
         self._over[mask] = False
         self._started = self._started or bool(mask.all())
-        return self._observe(), {}
+        return self._observe(), self._masked(self._unserved(), mask)
 
     def step(self, actions: Any) -> tuple[Values, Any, Any, Any, dict[str, Any]]:
         """One slot of every environment; see `IDNEnv.step`, and Gymnasium's autoreset modes."""
@@ -123,17 +151,23 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
         live = ~begins
         if begins.any():
             self._begin(begins)
-        rewards, values = self._zeros(self.num_envs), {}
+        rewards = self._zeros(self.num_envs)
+        values: Values = {}
         if live.any():
             rows: Rows = _EVERY if live.all() else np.flatnonzero(live)
-            played, of_rows = self._play(rows, asked[rows])
+            played, values = self._play(rows, asked[rows])
             self._put(rewards, rows, played)
-            values = {key: self._spread(value, rows) for key, value in of_rows.items()}
+        if not live.all():
+            of_rows, values = values, self._unserved()
+            for key, value in of_rows.items():
+                self._put(values[key], rows, value)
         self._slot[live] += 1
         truncated = live & (self._slot >= self.horizon)
-        infos = self._masked(values, live)
+        every = np.ones_like(live)
+        infos = self._masked(values, every)
         if self._mode == AutoresetMode.SAME_STEP and truncated.any():
-            infos = self._masked(values, live & ~truncated) | self._final(values, truncated)
+            begun = {key: self._chosen(truncated, new, values[key]) for key, new in self._unserved().items()}
+            infos = self._masked(begun, every) | self._final(values, truncated)
             self._begin(truncated)
         self._over = truncated & (self._mode != AutoresetMode.SAME_STEP)
         return self._observe(), rewards, self._flags(np.zeros_like(truncated)), self._flags(truncated), infos
@@ -156,6 +190,10 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
         return np.stack([np.ones_like(fits), fits], axis=2).reshape(self.num_envs, -1)
 
     # What follows is done on arrays, and is done otherwise on tensors.
+
+    def _values_of_each(self, env: IDNEnv) -> int:
+        """Numbers that an environment keeps, about."""
+        return self.network.R * (1 if env.replay else BLOCK) + self.network.P
 
     def _make_streams(self, env: IDNEnv) -> Any:
         return Streams(self.networks, env.replay)
@@ -183,7 +221,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
             self._capacities = np.where(mask[:, None], self._nominal, self._capacities)
 
     def _play(self, rows: Rows, asked: Array) -> tuple[Array, Values]:
-        """Place, draw and serve one slot: rewards and information of these rows."""
+        """Place, draw and serve one slot: rewards and information of these rows, in the order of `unserved`."""
         before = self._allocation[rows]
         budgets = self._budgets if len(self._budgets) == 1 else self._budgets[rows]
         allocation, repaired, loaded = self._feasible(asked, before, budgets)
@@ -197,12 +235,12 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
         reward = served.gain if self._reward == "gain" else served.gain * per_request
         return reward - self._update_weight * loaded, {
             "slot": self._slot[rows].copy(),
-            "requests": total,
             "gain": served.gain,
             "cost": served.cost,
             "latency_ms": (served.cost - self.network.accuracy_weight * served.inaccuracy) * per_request,
             "inaccuracy": served.inaccuracy * per_request,
             "model_update_mb": loaded,
+            "request_count": total,
             "repaired": repaired,
             "tier_shares": _by_tier(self.network, served.by_node) * per_request[:, None],
         }
@@ -248,7 +286,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _asked(self, actions: Any) -> Array:
         """Actions as (B, P) int8, or an error that names the entry."""
-        asked = np.asarray(actions)
+        asked = as_array("actions", actions)
         shape = (self.num_envs, self.network.P)
         if asked.shape != shape:
             raise IdnError(f"actions: shape {asked.shape}; must be {shape}")
@@ -270,24 +308,21 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
     def _put(self, values: Any, rows: Rows, some: Any) -> None:
         values[rows] = some
 
-    def _spread(self, value: Any, rows: Rows) -> Any:
-        """Values of some rows as those of all, 0 elsewhere."""
-        if isinstance(rows, slice):
-            return value
-        whole = np.zeros((self.num_envs, *value.shape[1:]), dtype=value.dtype)
-        whole[rows] = value
-        return whole
+    def _unserved(self) -> Values:
+        """What every environment informs of where no slot has been served, as arrays of our own."""
+        return {key: np.repeat(value[None], self.num_envs, axis=0) for key, value in unserved(self.network).items()}
 
     def _masked(self, values: Values, mask: BoolArray) -> dict[str, Any]:
         """Gymnasium's form of information: a mask beside every key, 0 where it does not apply."""
-        if not mask.any():
-            return {}
         infos = {}
         for key, value in values.items():
-            shape = (-1,) + (1,) * (value.ndim - 1)
-            infos[key] = value if mask.all() else np.where(mask.reshape(shape), value, np.zeros_like(value))
+            infos[key] = value if mask.all() else self._chosen(mask, value, np.zeros_like(value))
             infos[f"_{key}"] = mask.copy()
         return infos
+
+    def _chosen(self, mask: BoolArray, some: Array, others: Array) -> Array:
+        """Row by row of two arrays, the first where the mask is True."""
+        return np.where(mask.reshape(-1, *[1] * (some.ndim - 1)), some, others)
 
     def _final(self, values: Values, mask: BoolArray) -> dict[str, Any]:
         """Last observation and information of the episodes that have just ended."""
@@ -303,48 +338,65 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
         }
 
     def _reset_mask(self, options: dict[str, Any] | None) -> BoolArray:
+        if options is not None and not isinstance(options, Mapping):
+            raise IdnError(f"options: {parameters.shown(options)}; must be a dict, or None")
         mask = (options or {}).get("reset_mask")
         if mask is None:
             return np.ones(self.num_envs, dtype=np.bool_)
         mask = self._host(mask)
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
-            raise IdnError(f"reset_mask: {mask!r}; must be ({self.num_envs},) bool with at least one True")
+            shown = parameters.shown(mask)
+            raise IdnError(f"reset_mask: {shown}; must be ({self.num_envs},) bool with at least one True")
         return mask
 
     def _seeds(self, seed: int | Sequence[int | None] | None, mask: BoolArray) -> list[int | None]:
         """A seed for each environment that is reset."""
-        if seed is None or isinstance(seed, int | np.integer):
-            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
+        if seed is None:
+            seeds: list[int | None] = [None] * self.num_envs
+        elif isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str):
+            most = parameters.LARGEST_SEED
+            seeds = [
+                None if one is None else parameters.whole(f"seed[{i}]", one, 0, most) for i, one in enumerate(seed)
+            ]
         else:
-            seeds = list(seed)
+            first = parameters.seed(seed)
+            seeds = [first + i for i in range(self.num_envs)]
         if len(seeds) != self.num_envs:
             raise IdnError(f"seed: {len(seeds)} of them; must be {self.num_envs}, one per environment")
         return [one for one, wanted in zip(seeds, mask, strict=True) if wanted]
 
 
-def _variants(
-    rows: int, scenario: Any, overrides: Any, variants: Sequence[Mapping[str, Any]] | None, network: Network
-) -> list[Network]:
+def _variants(rows: int, scenario: Any, overrides: Any, variants: Any, network: Network) -> list[Network]:
     """A network per environment; all of one shape, compiled once for each different set of overrides."""
     if variants is None:
         return [network] * rows
+    if not isinstance(variants, list | tuple):
+        raise IdnError(f"variants: {parameters.shown(variants)}; must be a list of {rows} sets of overrides")
     if len(variants) != rows:
         raise IdnError(f"variants: {len(variants)} of them; must be {rows}, one per environment")
-    base = dict(pair.split("=", 1) for pair in overrides) if isinstance(overrides, list) else dict(overrides or {})
-    found: dict[str, Network] = {repr({}): network}
+    found: dict[str, Network] = {repr([]): network}
+    keys = []
     for i, variant in enumerate(variants):
-        key = repr(sorted(variant.items()))
-        if not variant or key in found:
-            continue
-        if isinstance(scenario, Scenario):
-            changed = IDNEnv(from_values(scenario.to_dict(), scenario.name, variant))
-        else:
-            changed = IDNEnv(scenario, overrides={**base, **variant})
-        found[key] = changed.network
-        for name in ("sizes", "placement_group", "options", "costs", "inaccuracies", "path_groups"):
-            if not np.array_equal(getattr(found[key], name), getattr(network, name)):
-                raise IdnError(f"variants[{i}]: changes {name}; may change rates, budgets and capacities only")
-    return [found[repr(sorted(variant.items()))] if variant else network for variant in variants]
+        try:
+            changes = arguments.changes_of("overrides", variant)
+            keys.append(repr(sorted(changes.items())))
+            if keys[-1] not in found:
+                found[keys[-1]] = _alike(network, Network.compile(arguments.resolve(scenario, overrides, changes)))
+        except IdnError as error:
+            raise IdnError(f"variants[{i}]: {error}") from None
+    return [found[key] for key in keys]
+
+
+def _alike(network: Network, variant: Network) -> Network:
+    """The network of a variant, if it changes nothing but rates, budgets and capacities."""
+    changed = [name for name in _SHARED if not np.array_equal(getattr(network, name), getattr(variant, name))]
+    ours, theirs = network.scenario, variant.scenario
+    changed += [name for name in ("accuracy_weight", "horizon") if getattr(ours, name) != getattr(theirs, name)]
+    if Replay in {type(ours.workload), type(theirs.workload)} and ours.workload != theirs.workload:
+        changed.append("workload, which replays a trace")
+    if changed:
+        raise IdnError(f"changes {changed[0]}; may change rates, budgets and capacities only")
+    return variant
 
 
 def _shown(values: FloatArray, rows: int) -> FloatArray:

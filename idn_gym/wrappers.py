@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import gymnasium
@@ -9,9 +10,9 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
-from idn_gym import kernels
+from idn_gym import kernels, parameters
 from idn_gym.allocation import memory_in_use
-from idn_gym.env import IDNEnv, Observation
+from idn_gym.env import IDNEnv, Information, Observation, as_array, unserved
 from idn_gym.errors import IdnError
 from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.typing import BoolArray, FloatArray
@@ -44,13 +45,14 @@ class ScoreAction(gymnasium.ActionWrapper[Observation, FloatArray, FloatArray], 
     * v0: first release.
     """
 
-    def __init__(self, env: gymnasium.Env[Observation, FloatArray], threshold: float = -1.0) -> None:
-        RecordConstructorArgs.__init__(self, threshold=threshold)
+    def __init__(self, env: gymnasium.Env[Observation, FloatArray], *, threshold: float = -1.0) -> None:
+        number = isinstance(threshold, Real) and not isinstance(threshold, bool)
+        if not (number and -1.0 <= threshold <= 1.0):
+            raise IdnError(f"threshold: {parameters.shown(threshold)}; must be in [-1, 1]")
+        self._threshold = float(threshold)
+        RecordConstructorArgs.__init__(self, threshold=self._threshold)
         super().__init__(env)
         self._network = _network_of(env)
-        if not -1.0 <= threshold <= 1.0:
-            raise IdnError(f"threshold: {threshold}; must be in [-1, 1]")
-        self._threshold = threshold
         self.action_space = spaces.Box(-1.0, 1.0, (self._network.P,), np.float32)
 
     def action(self, action: FloatArray) -> FloatArray:
@@ -61,7 +63,7 @@ class ScoreAction(gymnasium.ActionWrapper[Observation, FloatArray, FloatArray], 
         IdnError
             If the shape is another, or a score is not a number: a policy that has diverged should be seen to have.
         """
-        scores = np.asarray(action, dtype=np.float64)
+        scores = as_array("action", action, dtype=np.float64)
         if scores.shape != (self._network.P,) or np.isnan(scores).any():
             raise IdnError(f"action: shape {scores.shape}; must be ({self._network.P},) scores without NaN")
         priority = np.where(scores >= self._threshold, scores, -np.inf)
@@ -94,8 +96,9 @@ class OnePlacementAtATime(gymnasium.Wrapper[Observation, Any, Observation, Any],
     served without a commit once `max_toggles` actions were no commit, by the last of them; no policy can hang.
 
     ## Information
-    `action_mask`, (P + 1,) int8: `action_masks()` for the next action, as `Discrete.sample(mask)` takes it. `refused`:
-    actions of this slot that were not allowed. When a slot is served, also the information of `IDNEnv` about it.
+    That of `IDNEnv` about the slot that the action served; a toggle serves none, and is informed of as a reset is:
+    `slot` is -1, all else 0. And `action_mask`, (P + 1,) int8: `action_masks()` for the next action, as
+    `Discrete.sample(mask)` takes it; `refused`, int64: actions of this slot that were not allowed.
 
     ## Arguments
     | argument | default | meaning |
@@ -107,40 +110,39 @@ class OnePlacementAtATime(gymnasium.Wrapper[Observation, Any, Observation, Any],
     * v0: first release.
     """
 
-    def __init__(self, env: gymnasium.Env[Observation, Any], max_toggles: int | None = None) -> None:
+    def __init__(self, env: gymnasium.Env[Observation, Any], *, max_toggles: int | None = None) -> None:
+        if max_toggles is not None:
+            max_toggles = parameters.whole("max_toggles", max_toggles)
         RecordConstructorArgs.__init__(self, max_toggles=max_toggles)
         super().__init__(env)
         self._network = _network_of(env)
         if not (isinstance(env.observation_space, spaces.Dict) and "allocation" in env.observation_space.spaces):
             raise IdnError("observation space: must be a Dict with the key 'allocation'; flatten outside this wrapper")
-        if max_toggles is None:
-            max_toggles = max(1, self._network.P)
-        if isinstance(max_toggles, bool) or not isinstance(max_toggles, int) or max_toggles < 1:
-            raise IdnError(f"max_toggles: {max_toggles!r}; must be a whole number >= 1")
-        self._max_toggles: int = max_toggles
+        self._max_toggles: int = max(1, self._network.P) if max_toggles is None else max_toggles
         self.action_space = spaces.Discrete(self._network.P + 1)
         self._over: bool = True  # until reset
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    ) -> tuple[Observation, Information]:
         """Reset the environment; the pending allocation is empty."""
         observation, info = self.env.reset(seed=seed, options=options)
         self._over = False
         self._begin(observation)
         return self._pending_observation(), info | self._masks_and_refusals(0)
 
-    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: int) -> tuple[Observation, float, bool, bool, Information]:
         """Toggle a placement of the pending allocation, or commit it; see the class."""
-        p = int(action)
         if self._over:
             raise gymnasium.error.ResetNeeded("the episode is over, or has not begun; call reset")
-        if not 0 <= p <= self._network.P:
-            raise IdnError(f"action: {p}; must be in 0..{self._network.P}")
+        asked = as_array("action", action)  # DQN's is an array
+        if not (asked.size == 1 and asked.dtype.kind in "iu" and 0 <= (p := int(asked.item())) <= self._network.P):
+            raise IdnError(f"action: {parameters.shown(action)}; must be in 0..{self._network.P}")
         if p < self._network.P:
             self._toggle(p)
             if self._actions < self._max_toggles:
-                return self._pending_observation(), 0.0, False, False, self._masks_and_refusals(self._refused)
+                info = unserved(self._network) | self._masks_and_refusals(self._refused)
+                return self._pending_observation(), 0.0, False, False, info
         refused = self._refused
         observation, reward, terminated, truncated, info = self.env.step(self._pending.astype(np.int8))
         self._over = terminated or truncated
@@ -174,8 +176,8 @@ class OnePlacementAtATime(gymnasium.Wrapper[Observation, Any, Observation, Any],
         # copies, since users keep the observations they were given
         return {key: value.copy() for key, value in (self._observation | {"allocation": self._pending}).items()}
 
-    def _masks_and_refusals(self, refused: int) -> dict[str, Any]:
-        return {"action_mask": self.action_masks().astype(np.int8), "refused": refused}
+    def _masks_and_refusals(self, refused: int) -> Information:
+        return {"action_mask": self.action_masks().astype(np.int8), "refused": np.int64(refused)}
 
 
 def _network_of(env: gymnasium.Env[Any, Any]) -> Network:

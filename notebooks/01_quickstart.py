@@ -54,7 +54,7 @@ observation, info = env.reset(seed=SEED)
 rng = np.random.default_rng(SEED)
 action = idn_gym.pack(network, rng.random(network.P))
 observation, reward, terminated, truncated, info = env.step(action)
-print(f"{info['requests']:.0f} requests, {info['gain'] / info['requests']:.2f} ms saved per request")
+print(f"{info['request_count']:.0f} requests, {info['gain'] / info['request_count']:.2f} ms saved per request")
 print("share served per tier, cloud first:", np.round(info["tier_shares"], 3))
 
 # %%

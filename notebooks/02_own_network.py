@@ -114,7 +114,7 @@ with path.open("w") as file:
             file.write(f"{slot},translation,{site},{rng.poisson(3000 * level * near)}\n")
 
 # %%
-spec = RunSpec(scenario, AgentSpec("infida"), SEED, trace=path)
+spec = RunSpec(scenario, AgentSpec("infida"), seed=SEED, trace=path)
 network, trace = spec.stream()
 agents = ["static-greedy", "load-aware-greedy", "last-batch-greedy", "infida"]
 results = {name: play(network, trace, AgentSpec(name), SEED) for name in agents}

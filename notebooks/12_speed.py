@@ -116,7 +116,7 @@ observation, _ = env.reset(seed=[0] * 16)
 total = np.zeros(16)
 for _ in range(SLOTS):
     observation, _, _, _, info = env.step(agents.act(observation))
-    total += (info["gain"] / info["requests"]).numpy()
+    total += (info["gain"] / info["request_count"]).numpy()
 together = time.process_time() - began
 print(
     f"one by one {one_by_one / SLOTS / 16 * 1e6:,.0f} us of CPU per slot, together {together / SLOTS / 16 * 1e6:,.0f}, drawing included"

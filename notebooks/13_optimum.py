@@ -43,7 +43,7 @@ print(f"idn_gym {version('idn-gym')}, highspy {version('highspy')}, seed {SEED},
 # bound; new cuts are put where the point promises too much. Rounding and local search give allocations; branch and bound closes the gap.
 
 # %%
-spec = RunSpec(load_scenario("topology-2-sliding"), AgentSpec("optimum"), SEED, SLOTS)
+spec = RunSpec(load_scenario("topology-2-sliding"), AgentSpec("optimum"), seed=SEED, slots=SLOTS)
 network, trace = spec.stream()
 steps = []
 solution = solve(
@@ -122,7 +122,7 @@ assert min(bounds) >= solution.gain / total
 # for all.
 
 # %%
-small, few = RunSpec(load_scenario("tiny"), AgentSpec("optimum"), SEED, min(SLOTS, 60)).stream()
+small, few = RunSpec(load_scenario("tiny"), AgentSpec("optimum"), seed=SEED, slots=min(SLOTS, 60)).stream()
 leaves = [1, 2, 4, 8, 16, 32]
 gaps = []
 for number in leaves:

@@ -103,7 +103,7 @@ def instances() -> list[tuple[Network, Trace, Fraction, Solution]]:
 
 def written(path: Path, network: Network, trace: Trace, solution: Solution) -> CertificateFile:
     """The certificate of a solution, as read back from its file; the stream is handed to `verify` apart."""
-    spec = RunSpec(network.scenario, AgentSpec("optimum"), 0, trace.slots)
+    spec = RunSpec(network.scenario, AgentSpec("optimum"), slots=trace.slots)
     write_certificate(path, spec, network, trace, solution.allocation, solution.certificate)
     return read_certificate(path)
 

@@ -6,8 +6,10 @@ numbers computed by hand.
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
@@ -21,6 +23,7 @@ import idn_gym
 from idn_gym import IdnError, Network, draw, load_scenario
 from idn_gym.env import IDNEnv
 from idn_gym.scenario_file import to_yaml
+from idn_gym.wrappers import ScoreAction
 
 IDS = sorted(spec.id for spec in gym.registry.values() if spec.namespace == "IDN")
 TINY = "IDN/Tiny-v0"
@@ -31,6 +34,12 @@ def make(env_id: str, **kwargs: Any) -> gym.Env:
     if env_id == "IDN/Scenario-v0":
         kwargs.setdefault("scenario", "tiny")
     return gym.make(env_id, **kwargs)
+
+
+def holds_itself() -> dict[str, Any]:
+    scenario: dict[str, Any] = load_scenario("tiny").to_dict()
+    scenario["provenance"] = scenario
+    return scenario
 
 
 def actions(env: gym.Env, n: int, seed: int = 0) -> np.ndarray:
@@ -78,7 +87,7 @@ class TestEveryId:
             np.testing.assert_array_equal(observation["requests"], trace.requests[slot].astype(np.float32))
             np.testing.assert_array_equal(observation["capacities"], trace.capacities_at(slot).astype(np.float32))
             assert info["slot"] == slot
-            assert info["requests"] == trace.requests[slot].sum()
+            assert info["request_count"] == trace.requests[slot].sum()
 
     def test_truncates_at_the_horizon_and_never_terminates(self, env_id: str) -> None:
         env = make(env_id, horizon=7)
@@ -104,6 +113,59 @@ class TestEveryId:
         assert env.reset(seed=0)[0].keys() == again.reset(seed=0)[0].keys()
         steps = actions(env, 3)
         assert data_equivalence(rollout(env, steps), rollout(again, steps), exact=True)
+
+
+class TestSpec:
+    """Whatever an argument was given as, the spec is JSON, and what is made from it the same environment."""
+
+    @staticmethod
+    def forms(folder: Path) -> dict[str, Any]:
+        """One scenario, four times as given."""
+        content = load_scenario("tiny", {"workload.rate": 9.0}).to_dict()
+        path = folder / "mine.yaml"
+        path.write_text(to_yaml(load_scenario("tiny", {"workload.rate": 9.0})))
+        tuples = content | {"nodes": tuple(content["nodes"]), "accuracy_weight": np.float64(content["accuracy_weight"])}
+        return {
+            "object": load_scenario(path),
+            "path": path,
+            "text": str(path),
+            "dict": content,
+            "mapping": MappingProxyType(tuples),
+        }
+
+    @pytest.mark.parametrize("form", ["object", "path", "text", "dict", "mapping"])
+    def test_of_scenarios(self, form: str, tmp_path: Path) -> None:
+        scenario = self.forms(tmp_path)[form]
+        env = gym.make("IDN/Scenario-v0", scenario=scenario, horizon=np.int64(4), update_weight=np.float32(0.5))
+        again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+        expected = gym.make(TINY, overrides=["workload.rate=9"], horizon=4, update_weight=0.5)
+        steps = actions(env, 4)
+        outcome = [expected.reset(seed=6), *rollout(expected, steps)]
+        for one in (env, again):
+            assert data_equivalence([one.reset(seed=6), *rollout(one, steps)], outcome, exact=True)
+        assert json.loads(again.spec.to_json()) == json.loads(env.spec.to_json())
+
+    def test_of_all_arguments(self, trace: str, tmp_path: Path) -> None:
+        capacities = tmp_path / "capacities.csv"
+        capacities.write_text("slot,node,model,capacity\n2,bs0,cars/medium,1\n")
+        env = gym.make(
+            TINY,
+            max_episode_steps=2,
+            trace=Path(trace),
+            capacities=capacities,
+            overrides=("nodes.bs0.budget=4", "accuracy_weight=2"),
+            render_mode="ansi",
+        )
+        env = ScoreAction(env, threshold=np.float32(0.25))
+        again = gym.make(EnvSpec.from_json(env.spec.to_json()))
+        assert isinstance(again, ScoreAction)
+        scores = np.random.default_rng(0).uniform(-1, 1, (2, 18))
+        outcomes = [[one.reset(seed=0), *rollout(one, scores)] for one in (env, again)]
+        assert data_equivalence(*outcomes, exact=True)
+        assert outcomes[1][-1][3]
+
+    def test_without_gymnasium_there_is_none(self) -> None:
+        assert IDNEnv("tiny").spec is None
 
 
 def test_spawned_processes_make_it_by_its_id() -> None:
@@ -162,7 +224,7 @@ class TestInformationAndReward:
         assert reward == pytest.approx(505.0, rel=1e-12)
         expected = {
             "slot": 0,
-            "requests": 16.0,
+            "request_count": 16.0,
             "gain": 505.0,
             "cost": 827.0,
             "latency_ms": 147.0 / 16.0,
@@ -191,7 +253,7 @@ class TestInformationAndReward:
         _, reward, _, _, info = env.step(allocation(network, {}))
         assert reward == 0.0
         assert info["tier_shares"].tolist() == [0.0, 0.0, 0.0]
-        assert {info[key] for key in ("requests", "gain", "cost", "latency_ms", "inaccuracy")} == {0.0}
+        assert {info[key] for key in ("request_count", "gain", "cost", "latency_ms", "inaccuracy")} == {0.0}
         _, _, _, truncated, _ = env.step(allocation(network, {}))
         assert truncated  # after the trace's three slots
 
@@ -287,6 +349,9 @@ class TestRepair:
             (np.eye(18)[4] * -1.0, r"action\[4\]: -1.0"),
             (np.eye(18)[17] * 0.5, r"action\[17\]: 0.5"),
             (np.eye(18)[1] * np.nan, r"action\[0\]: nan"),
+            ([[0], [0, 1]], r"action: .*inhomogeneous"),
+            (["0"] * 18, r"action\[0\]: 0; must be 0 or 1"),
+            (None, r"shape \(\)"),
         ],
     )
     def test_what_is_no_action_is_refused(self, action: np.ndarray, message: str) -> None:
@@ -320,11 +385,59 @@ class TestArguments:
             ({"capacities": "capacities.csv"}, r"capacities: .*give trace too"),
             ({"trace": "missing.csv"}, r"missing.csv: cannot be read"),
             ({"scenario": load_scenario("tiny"), "overrides": ["horizon=3"]}, r"overrides: a Scenario object"),
+            ({"update_weight": 1e300}, r"update_weight: 1e\+300; must be a finite number >= 0, at most 1e\+09"),
+            ({"update_weight": 10**400}, r"update_weight: a whole number of about 401 digits; must be"),
+            ({"update_weight": True}, r"update_weight: True"),
+            ({"update_weight": [1.0]}, r"update_weight: \[1.0\]"),
+            ({"horizon": True}, r"horizon: True"),
+            ({"horizon": 10**400}, r"horizon: a whole number of about 401 digits; must be a whole number"),
+            ({"horizon": 10**9 + 1}, r"horizon: 1000000001; .* at most 1000000000"),
+            ({"horizon": np.array([3])}, r"horizon: array\(\[3\]\)"),
+            ({"reward": ["gain"]}, r"reward: \['gain'\]; allowed"),
+            ({"reward": np.array(["gain", "gain"])}, r"reward: array.*; allowed"),
+            ({"render_mode": 3}, r"render_mode: 3; allowed"),
+            ({"overrides": {1: 2}}, r"overrides: \{1: 2\}; must be \{'KEY': VALUE\} or \['KEY=VALUE'\]"),
+            ({"overrides": [1]}, r"overrides: \[1\]; must be"),
+            ({"overrides": 7}, r"overrides: 7; must be"),
+            ({"overrides": ["workload.rate"]}, r"override 'workload.rate': must be KEY=VALUE"),
+            ({"overrides": [["workload.rate", 3]]}, r"overrides: \[\['workload.rate', 3\]\]; must be"),
+            ({"scenario": 5}, r"scenario: 5; must be a packaged name, an id, the path of a file, its content"),
+            ({"scenario": None}, r"scenario: None; must be"),
+            ({"scenario": ["tiny"]}, r"scenario: \['tiny'\]; must be"),
+            ({"scenario": {}}, r"scenario: format: missing"),
+            ({"scenario": load_scenario("tiny").to_dict() | {"horizn": 3}}, r"scenario: horizn: unknown key; allowed"),
+            ({"scenario": load_scenario("tiny").to_dict() | {"horizon": 0}}, r"scenario: horizon: 0"),
+            ({"scenario": holds_itself()}, r"scenario: nested too deeply"),
+            ({"trace": 3}, r"trace: 3; must be the path of a file"),
+            ({"trace": "requests.csv", "capacities": b"x"}, r"capacities: b'x'; must be the path of a file"),
+            ({"horizn": 3}, r"horizn: no argument of the environment; allowed: scenario, overrides, horizon"),
+            ({"variants": [{}]}, r"variants: no argument of the environment"),
         ],
     )
     def test_bad_ones_are_named(self, kwargs: dict[str, Any], message: str) -> None:
-        with pytest.raises(IdnError, match=message):
-            IDNEnv(**({"scenario": "tiny"} | kwargs))
+        kwargs = {"scenario": "tiny"} | kwargs
+        with pytest.raises(IdnError, match=message) as caught:
+            IDNEnv(**kwargs)
+        assert len(str(caught.value).splitlines()) == 1
+        if "render_mode" not in kwargs:  # of which Gymnasium warns
+            with pytest.raises(IdnError, match=message):
+                gym.make("IDN/Scenario-v0", **kwargs)
+
+    def test_only_the_scenario_goes_without_its_name(self) -> None:
+        with pytest.raises(TypeError, match="positional"):
+            IDNEnv("tiny", {"horizon": 3})
+
+    @pytest.mark.parametrize("seed", [-1, 2**64, 10**400, 1.5, True, "0", [1]])
+    def test_bad_seeds(self, seed: Any) -> None:
+        with pytest.raises(IdnError, match=r"seed: .*; must be a whole number >= 0"):
+            IDNEnv("tiny").reset(seed=seed)
+
+    @pytest.mark.parametrize("seed", [np.int64(5), np.uint8(5), 2**64 - 1])
+    def test_seeds_of_other_kinds(self, seed: Any) -> None:
+        env = IDNEnv("tiny")
+        env.reset(seed=seed)
+        expected = draw(env.network, 1, int(seed)).requests[0]
+        np.testing.assert_array_equal(env.step(np.zeros(18, dtype=np.int8))[0]["requests"], expected)
 
     def test_a_name_an_id_a_file_and_an_object(self, tmp_path: Path) -> None:
         path = tmp_path / "mine.yaml"

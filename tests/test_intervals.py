@@ -25,6 +25,6 @@ def test_it_is_repeatable_and_does_not_see_order_of_magnitude() -> None:
 
 def test_it_covers_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
-    found = [bootstrap_interval(rng.normal(size=40), 0.9, 1_000) for _ in range(400)]
+    found = [bootstrap_interval(rng.normal(size=40), 0.9, draws=1_000) for _ in range(400)]
     share = np.mean([interval.low <= 0.0 <= interval.high for interval in found])
     assert 0.82 < share < 0.94  # 0.9, less what is known of it for 40 values, give or take 4 standard errors

@@ -547,7 +547,8 @@ class TestEveryMoment:
     """The files of a run come one after the other; whatever the last one is, the run can be resumed."""
 
     SPECS = tuple(
-        RunSpec(load_scenario("tiny", [OUTAGES]), AgentSpec.parse(agent), 1, 8) for agent in ("random", "infida")
+        RunSpec(load_scenario("tiny", [OUTAGES]), AgentSpec.parse(agent), seed=1, slots=8)
+        for agent in ("random", "infida")
     )
     ORDER = (
         *("requests.csv", "capacities.csv", "run.json"),
@@ -770,7 +771,9 @@ class TestBrokenAgents:
 
 def test_a_wrong_parameter_costs_nobody_a_run(tmp_path: Path) -> None:
     """It is found before the first agent plays."""
-    specs = [RunSpec(load_scenario("tiny"), AgentSpec.parse(agent), 0, 3) for agent in ("random", "infida:refresh=0")]
+    specs = [
+        RunSpec(load_scenario("tiny"), AgentSpec.parse(agent), slots=3) for agent in ("random", "infida:refresh=0")
+    ]
     with pytest.raises(IdnError, match="refresh"):
         records.run(specs, tmp_path / "run")
     assert not (tmp_path / "run").exists()

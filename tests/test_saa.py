@@ -129,7 +129,7 @@ def test_the_limit_by_hand(network: Network) -> None:
 
 
 def test_more_streams_find_the_optimum_and_narrow_the_gap(network: Network, truth: dict[bytes, float]) -> None:
-    few, many = (estimate(network, SLOTS, streams, 5, 7, gap=0.0) for streams in (1, 150))
+    few, many = (estimate(network, SLOTS, streams=streams, replications=5, seed=7, gap=0.0) for streams in (1, 150))
     assert truth[many.allocation.tobytes()] == max(truth.values())
     assert many.gap_limit < 0.2 * few.gap_limit
     assert many.expected_gain.high - many.expected_gain.low < few.expected_gain.high - few.expected_gain.low

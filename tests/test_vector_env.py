@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import idn_gym  # noqa: F401 - registers the ids
 from idn_gym import IdnError, Network, draw, load_scenario
+from idn_gym.scenario_file import to_yaml
+from idn_gym.vector_env import IDNVectorEnv
 
 IDS = sorted(spec.id for spec in gym.registry.values() if spec.namespace == "IDN")
 MODES = list(AutoresetMode)
@@ -160,10 +165,187 @@ def test_no_torch_without_a_device() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def played(env: Any, steps: np.ndarray, seed: int = 4) -> list[Any]:
+    """What a reset and steps return."""
+    return [env.reset(seed=seed), *(env.step(step) for step in steps)]
+
+
+@pytest.mark.parametrize("most", [1, 3, 100, -1])
+@pytest.mark.parametrize("mode", MODES)
+def test_max_episode_steps_is_the_limit_of_gymnasium_s_wrapper(mode: AutoresetMode, most: int) -> None:
+    arguments: dict[str, Any] = {"num_envs": ROWS, "max_episode_steps": most, "horizon": 5}
+    ours = gym.make_vec(TINY, autoreset_mode=mode, **arguments)
+    theirs = gym.make_vec(TINY, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **arguments)
+    until = most if most in (1, 3) else 5
+    steps = actions(ours, until if mode == AutoresetMode.DISABLED else 8)
+    found = played(ours, steps)
+    assert data_equivalence(found, played(theirs, steps), exact=True)
+    assert [step[3].all() for step in found[1 : until + 1]] == [False] * (until - 1) + [True]
+
+
+def test_max_episode_steps_of_a_registered_id_and_of_tensors() -> None:
+    spec = gym.spec(TINY)
+    gym.register("IDN/TinyShort-v0", spec.entry_point, max_episode_steps=2, vector_entry_point=spec.vector_entry_point)
+    try:
+        env = gym.make_vec("IDN/TinyShort-v0", num_envs=2, scenario="tiny")
+    finally:
+        gym.registry.pop("IDN/TinyShort-v0")
+    assert [step[3].tolist() for step in played(env, actions(env, 2))[1:]] == [[False] * 2, [True] * 2]
+    torch = pytest.importorskip("torch")
+    for how in ({}, {"streams": "device"}):
+        env = make(TINY, device="cpu", max_episode_steps=2, **how)
+        steps = torch.zeros((2, *env.action_space.shape), dtype=torch.int8)
+        assert [step[3].tolist() for step in played(env, steps)[1:]] == [[False] * ROWS, [True] * ROWS]
+
+
+@pytest.mark.parametrize("form", ["name", "object", "path", "dict"])
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_spec_survives_json(form: str, device: str | None, tmp_path: Path) -> None:
+    """Whatever the arguments were given as; every reading of it makes the same environment."""
+    (tmp_path / "mine.yaml").write_text(to_yaml(load_scenario("tiny")))
+    content = load_scenario("tiny").to_dict()
+    forms = {"name": "tiny", "object": load_scenario("tiny"), "path": tmp_path / "mine.yaml", "dict": content}
+    arguments: dict[str, Any] = {
+        "scenario": forms[form],
+        "variants": ({"workload.rate": np.float64(3.0)}, ["nodes.bs0.budget=1"]),
+        "horizon": np.int64(9),
+        "max_episode_steps": 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+    if device:
+        torch = pytest.importorskip("torch")
+        arguments["device"] = torch.device(device)
+    env = make("IDN/Scenario-v0", 2, **arguments)
+    again = gym.make_vec(EnvSpec.from_json(env.spec.to_json()))
+    assert type(again) is type(env)
+    assert again.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    steps = actions(env, 6)
+    expected = make(
+        TINY,
+        2,
+        variants=[{"workload.rate": 3.0}, {"nodes.bs0.budget": 1.0}],
+        horizon=4,
+        autoreset_mode="SameStep",
+        **({"device": "cpu"} if device else {}),
+    )
+    if device:
+        steps = torch.from_numpy(steps)
+    outcomes = [played(one, steps) for one in (env, again, expected)]
+    for outcome in outcomes[1:]:
+        for step, first in zip(outcome, outcomes[0], strict=True):
+            assert all(np.array_equal(step[0][key], first[0][key]) for key in first[0])
+            assert np.array_equal(step[1], first[1]) if len(step) > 2 else True
+    assert json.loads(again.spec.to_json()) == json.loads(env.spec.to_json())
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_spec_of_gymnasium_s_vector_environments(mode: str) -> None:
+    """They keep what they were given; a plain dict they can write."""
+    content = load_scenario("tiny", {"horizon": 3}).to_dict()
+    env = gym.make_vec("idn_gym:IDN/Scenario-v0", num_envs=2, vectorization_mode=mode, scenario=content)
+    again = gym.make_vec(EnvSpec.from_json(env.spec.to_json()))
+    steps = actions(env, 3)
+    assert data_equivalence(played(env, steps), played(again, steps), exact=True)
+    env.close()
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["workload.rate=10"], ("workload.rate=10",), "workload.rate=10", {"workload.rate": 10}],
+    ids=["list", "tuple", "text", "mapping"],
+)
+def test_variants_come_on_top_of_overrides_of_every_form(overrides: Any) -> None:
+    variants = [{}, {"nodes.bs0.budget": 1}, ["workload.rate=2", "nodes.bs1.budget=9"], ("workload.rate=0.5",)]
+    env = make(TINY, 4, overrides=overrides, variants=variants, horizon=3)
+    assert [network.scenario.workload.rate for network in env.networks] == [10.0, 10.0, 2.0, 0.5]
+    alone = [
+        gym.make(TINY, overrides={"workload.rate": 10.0} | changes, horizon=3)
+        for changes in (
+            {},
+            {"nodes.bs0.budget": 1},
+            {"workload.rate": 2, "nodes.bs1.budget": 9},
+            {"workload.rate": 0.5},
+        )
+    ]
+    for i, one in enumerate(alone):
+        one.reset(seed=8 + i)
+    env.reset(seed=8)
+    for step in actions(env, 3):
+        _, rewards, *_, infos = env.step(step)
+        for i, one in enumerate(alone):
+            _, reward, _, _, info = one.step(step[i])
+            assert rewards[i] == reward
+            assert all(np.array_equal(infos[key][i], info[key]) for key in info)
+
+
+def test_a_variant_replaces_a_section_and_goes_on_from_it() -> None:
+    burst = {"kind": "burst", "rate": 4.0, "shape": 1.0}
+    env = make(
+        TINY, 2, overrides={"workload": burst}, variants=[{"workload.rate": 7}, {"workload": burst | {"rate": 1.0}}]
+    )
+    assert [network.scenario.workload.rate for network in env.networks] == [7.0, 1.0]
+
+
+def replayed(folder: Path) -> dict[str, Any]:
+    (folder / "requests.csv").write_text("slot,task,source,requests\n0,cars,bs0,3\n1,cars,bs0,4\n")
+    return {"workload": {"kind": "trace", "requests": str(folder / "requests.csv")}}
+
+
+@pytest.mark.parametrize(
+    ("variant", "named"),
+    [
+        ({"horizon": 3}, "horizon"),
+        (["horizon=3"], "horizon"),
+        ({"accuracy_weight": 3.0}, "(options|costs)"),
+        ({"nodes.bs0.tier": 7}, "tiers"),
+        ({"replicas": 2}, "sizes"),
+        ({"models.people/small.accuracy": 1.0}, "(options|costs|inaccuracies)"),
+        ({"workload": {"kind": "zipf", "rate": 3.0}}, "workload, which replays a trace"),
+    ],
+)
+def test_what_a_variant_may_not_change_is_named(variant: Any, named: str, tmp_path: Path) -> None:
+    overrides = replayed(tmp_path) if "replays" in named else None
+    with pytest.raises(IdnError, match=rf"^variants\[1\]: changes {named}; may change rates, budgets and capacities"):
+        make(TINY, 2, overrides=overrides, variants=[{}, variant])
+    if named == "horizon":  # which is said for all of them at once
+        make(TINY, 1, overrides=variant, variants=[variant])
+    make(TINY, 1, overrides=overrides, variants=[{"nodes.bs0.budget": 1.0}])
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_what_only_the_native_one_takes_is_named_by_the_others(mode: str) -> None:
+    for name, value in {"variants": [{}], "device": "cpu", "autoreset_mode": "SameStep"}.items():
+        with pytest.raises(IdnError, match=f"^{name}: no argument of the environment; allowed: scenario, overrides"):
+            gym.make_vec(f"idn_gym:{TINY}", num_envs=1, vectorization_mode=mode, **{name: value})
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
         ({"num_envs": 0}, "num_envs: 0; must be"),
+        ({"num_envs": True}, "num_envs: True; must be"),
+        ({"num_envs": 2.0}, r"num_envs: 2.0; must be"),
+        ({"num_envs": 10**12}, "num_envs: 1000000000000; must be a whole number >= 1, at most 1000000"),
+        ({"num_envs": 10**400}, "num_envs: a whole number of about 401 digits"),
+        ({"num_envs": 10**6, "scenario": "topology-1-fixed"}, "num_envs: 1000000; at most 14233 environments of this"),
+        ({"autoreset_mode": ["SameStep"]}, r"autoreset_mode: \['SameStep'\]; allowed"),
+        ({"autoreset_mode": None}, "autoreset_mode: None; allowed"),
+        ({"max_episode_steps": 0}, "max_episode_steps: 0; must be at least 1, or -1 for none"),
+        ({"max_episode_steps": -2}, "max_episode_steps: -2; must be"),
+        ({"max_episode_steps": 2.5}, "max_episode_steps: 2.5; must be"),
+        ({"variants": 3}, "variants: 3; must be a list of 3 sets of overrides"),
+        ({"variants": "abc"}, "variants: 'abc'; must be a list of 3 sets of overrides"),
+        ({"variants": {"workload.rate": 3}}, r"variants: \{'workload.rate': 3\}; must be a list of 3"),
+        ({"variants": [{}, 3, {}]}, r"variants\[1\]: overrides: 3; must be \{'KEY': VALUE\}"),
+        ({"variants": [{}, {}, {1: 2}]}, r"variants\[2\]: overrides: \{1: 2\}; must be"),
+        ({"variants": [["workload.rate"], {}, {}]}, r"variants\[0\]: override 'workload.rate': must be KEY=VALUE"),
+        ({"variants": [{"workload.rat": 3}, {}, {}]}, r"variants\[0\]: .*workload.rat: unknown key"),
+        ({"overrides": {1: 2}, "variants": [{}] * 3}, r"overrides: \{1: 2\}; must be"),
+        ({"update_weight": 1e300}, r"update_weight: 1e\+300; must be"),
+        ({"scenario": 5}, "scenario: 5; must be"),
+        ({"horizn": 5}, "horizn: no argument of the environment"),
+        ({"streams": "device"}, "streams: no argument of the environment"),
         ({"autoreset_mode": "Sometimes"}, "autoreset_mode: 'Sometimes'; allowed: 'NextStep', 'SameStep', 'Disabled'"),
         ({"variants": [{}]}, "variants: 1 of them; must be 3"),
         ({"variants": [{}, {}, {"accuracy_weight": 3.0}]}, r"variants\[2\]: changes (options|costs)"),
@@ -179,12 +361,26 @@ def test_bad_actions_and_resets() -> None:
     env = make(TINY, infeasible="raise")
     with pytest.raises(IdnError, match=r"seed: 2 of them; must be 3"):
         env.reset(seed=[1, 2])
+    for seed, named in (
+        (-1, "seed: -1"),
+        (2**64, "seed: 18446744073709551616"),
+        ("abc", "seed: 'abc'"),
+        (1.5, "seed: 1.5"),
+        ([1, -1, 2], r"seed\[1\]: -1"),
+        ([None, 1, [2]], r"seed\[2\]: \[2\]"),
+    ):
+        with pytest.raises(IdnError, match=rf"{named}; must be a whole number >= 0"):
+            env.reset(seed=seed)
+    with pytest.raises(IdnError, match="options: 3; must be a dict, or None"):
+        env.reset(options=3)
     with pytest.raises(IdnError, match=r"reset_mask: .*at least one True"):
         env.reset(options={"reset_mask": np.zeros(ROWS, dtype=np.bool_)})
     env.reset(seed=0)
     good = np.zeros(env.action_space.shape, dtype=np.int8)
     with pytest.raises(IdnError, match=r"actions: shape \(3, 17\); must be \(3, 18\)"):
         env.step(good[:, :-1])
+    with pytest.raises(IdnError, match=r"actions: .*inhomogeneous"):
+        env.step([[0], [0, 1], []])
     with pytest.raises(IdnError, match=r"actions\[1, 2\]: 2; must be 0 or 1"):
         env.step(good + 2 * (np.arange(3 * 18).reshape(3, 18) == 20).astype(np.int8))
     with pytest.raises(IdnError, match=r"actions\[0\]: node \w+ would hold .* MB; its budget is"):
@@ -216,6 +412,35 @@ def test_sb3_trains_on_it() -> None:
 
 
 # Tensors
+
+
+def test_tensors_are_of_one_class() -> None:
+    torch = pytest.importorskip("torch")
+    from idn_gym.batched import TensorVectorEnv
+
+    for device in ("cpu", torch.device("cpu")):
+        for how in ({}, {"backend": "torch"}, {"streams": "device"}, {"streams": "numpy", "backend": "numba"}):
+            for env in (
+                make(TINY, 2, device=device, **how),
+                TensorVectorEnv("tiny", num_envs=2, device=device, **how),
+            ):
+                assert isinstance(env, TensorVectorEnv)
+                assert isinstance(env.unwrapped.device, torch.device)
+                env.reset(seed=0)
+                copy = pickle.loads(pickle.dumps(env)) if how.get("streams") != "device" else env
+                found = copy.step(torch.zeros(env.action_space.shape, dtype=torch.int8))
+                assert all(isinstance(value, torch.Tensor) for value in (*found[0].values(), *found[1:4]))
+    assert not isinstance(make(TINY), TensorVectorEnv)
+
+
+def test_all_but_the_scenario_goes_by_name() -> None:
+    pytest.importorskip("torch")
+    from idn_gym.batched import TensorVectorEnv
+
+    for kind in (IDNVectorEnv, TensorVectorEnv):
+        assert kind("tiny", num_envs=2).num_envs == 2
+        with pytest.raises(TypeError, match="positional"):
+            kind("tiny", 2)
 
 
 @pytest.mark.parametrize("backend", [None, "torch"])
@@ -302,6 +527,11 @@ def test_streams_drawn_on_the_device_repeat_with_their_seed() -> None:
     ("kwargs", "message"),
     [
         ({"device": "nowhere"}, "device: 'nowhere'"),
+        ({"device": ["cpu"]}, r"device: \"\['cpu'\]\""),
+        ({"device": "cpu", "backend": "cuda"}, "backend: 'cuda'; allowed"),
+        ({"device": "cpu", "num_envs": 10**12}, "num_envs: 1000000000000; must be"),
+        ({"device": "cpu", "update_weight": 1e300}, r"update_weight: 1e\+300"),
+        ({"device": "cpu", "variants": [{"horizon": 3}] * 3}, r"variants\[0\]: changes horizon"),
         ({"device": "cpu", "streams": "both"}, "streams: 'both'; allowed"),
         ({"device": "cpu", "streams": "device", "horizon": 10**9}, "horizon: 1000000000; too long"),
     ],
@@ -309,7 +539,7 @@ def test_streams_drawn_on_the_device_repeat_with_their_seed() -> None:
 def test_bad_arguments_of_tensors(kwargs: dict[str, Any], message: str) -> None:
     pytest.importorskip("torch")
     with pytest.raises(IdnError, match=message):
-        make(TINY, **kwargs)
+        gym.make_vec(TINY, **{"num_envs": ROWS, **kwargs})
 
 
 def test_bad_actions_of_tensors() -> None:

@@ -320,7 +320,7 @@ def test_each_batch_goes_where_the_victim_is_worst_prepared(seed: int) -> None:
     batches = np.eye(network.R) * 7.0 * network.scenario.slot_seconds
 
     def answer(requests: np.ndarray, held: np.ndarray) -> np.ndarray:
-        victim = LastBatchGreedy(keep)
+        victim = LastBatchGreedy(keep=keep)
         victim.reset(network, 0)
         return victim.act(observe(network, requests, network.capacities, held))
 

@@ -47,7 +47,7 @@ class TestScoreAction:
         network = random_network(seed, ties=True)
         if network.P == 0:
             return
-        env = ScoreAction(IDNEnv(network.scenario, infeasible="raise", trace=None), threshold)
+        env = ScoreAction(IDNEnv(network.scenario, infeasible="raise", trace=None), threshold=threshold)
         values = np.array([scores.randint(-4, 4) / 4 for _ in range(network.P)], dtype=np.float32)
         held: set[int] = set()
         for p in sorted(range(network.P), key=lambda p: (-values[p], p)):  # ties in the order of the file
@@ -83,7 +83,15 @@ class TestScoreAction:
     def test_errors(self) -> None:
         with pytest.raises(IdnError, match=r"threshold: 1.5; must be in \[-1, 1\]"):
             ScoreAction(gym.make(TINY), threshold=1.5)
+        for threshold in (np.nan, "0", True, [0.0], 10**400):
+            with pytest.raises(IdnError, match=r"threshold: .*; must be in \[-1, 1\]"):
+                ScoreAction(gym.make(TINY), threshold=threshold)
+        with pytest.raises(TypeError, match="positional"):
+            ScoreAction(gym.make(TINY), 0.0)
         env = ScoreAction(gym.make(TINY))
+        for words in (["a"] * 18, [[0.0], [0.0, 1.0]], None):
+            with pytest.raises(IdnError, match="action: "):
+                env.action(words)
         for scores in (np.zeros(17), np.full(18, np.nan)):
             with pytest.raises(IdnError, match=r"must be \(18,\) scores without NaN"):
                 env.action(scores)
@@ -161,7 +169,7 @@ class TestOnePlacementAtATime:
                 touched.add(p)
             assert set(np.flatnonzero(observation["allocation"]).tolist()) == held
             assert all(room(network, held, v) >= 0.0 for v in range(network.V))
-            if "slot" in info:
+            if info["slot"] >= 0:
                 assert info["slot"] == slots
                 slots, touched = slots + 1, set()
             if truncated:
@@ -169,11 +177,11 @@ class TestOnePlacementAtATime:
 
     def test_serves_by_itself_after_so_many_actions(self) -> None:
         for most, given_up in ((None, 18), (1, 1), (5, 5)):
-            env = OnePlacementAtATime(gym.make(TINY, horizon=2), most)
+            env = OnePlacementAtATime(gym.make(TINY, horizon=2), max_toggles=most)
             env.reset(seed=0)
             stubborn = placement(env.unwrapped.network, "cloud", "cars/small")  # never allowed
             served = [env.step(stubborn) for _ in range(2 * given_up)]
-            assert ["slot" in info for *_, info in served] == ([False] * (given_up - 1) + [True]) * 2
+            assert [info["slot"] >= 0 for *_, info in served] == ([False] * (given_up - 1) + [True]) * 2
             assert [truncated for _, _, _, truncated, _ in served] == [False] * (2 * given_up - 1) + [True]
             assert served[-1][4]["refused"] == given_up
             with pytest.raises(gym.error.ResetNeeded):
@@ -206,12 +214,16 @@ class TestOnePlacementAtATime:
         spec = OnePlacementAtATime(ScoreAction(gym.make(TINY)).env, max_toggles=3).spec
         env = gym.make(type(spec).from_json(spec.to_json()))
         env.reset(seed=0)
-        assert ["slot" in env.step(0)[4] for _ in range(3)] == [False, False, True]
+        assert [env.step(0)[4]["slot"] >= 0 for _ in range(3)] == [False, False, True]
 
     def test_errors(self) -> None:
         for value in (0, 2.0, True):
             with pytest.raises(IdnError, match=f"max_toggles: {value}; must be a whole number >= 1"):
                 OnePlacementAtATime(gym.make(TINY), max_toggles=value)
+        with pytest.raises(IdnError, match="max_toggles: a whole number of about 401 digits"):
+            OnePlacementAtATime(gym.make(TINY), max_toggles=10**400)
+        with pytest.raises(TypeError, match="positional"):
+            OnePlacementAtATime(gym.make(TINY), 3)
         with pytest.raises(IdnError, match="flatten outside this wrapper"):
             OnePlacementAtATime(FlattenObservation(gym.make(TINY)))
         with pytest.raises(IdnError, match=r"action space Discrete\(19\); must be MultiBinary\(18\)"):
@@ -220,9 +232,11 @@ class TestOnePlacementAtATime:
         with pytest.raises(gym.error.ResetNeeded, match="has not begun"):
             env.step(18)
         env.reset(seed=0)
-        for action in (-1, 19):
-            with pytest.raises(IdnError, match=rf"action: {action}; must be in 0..18"):
+        for action in (-1, 19, 1.5, "1", None):
+            with pytest.raises(IdnError, match=rf"action: {action!r}; must be in 0..18"):
                 env.step(action)
+        for slot, action in enumerate((18, np.int64(18), np.array(18), np.array([18]))):
+            assert env.step(action)[4]["slot"] == slot
 
 
 class TestLearners:

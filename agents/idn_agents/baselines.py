@@ -34,7 +34,7 @@ class Random:
     refresh : slots between draws; None (the default) draws once and keeps it.
     """
 
-    def __init__(self, refresh: int | None = None) -> None:
+    def __init__(self, *, refresh: int | None = None) -> None:
         self._refresh = None if refresh is None else whole("refresh", refresh)
 
     def reset(self, network: Network, seed: int) -> None:

@@ -87,7 +87,8 @@ class CertificateFile(Section):
             raise IdnError(f"made for the capacities {varying}; give them with --capacities")
         if trace is None and not isinstance(scenario.workload, Replay):
             refuse_long(Network.compile(scenario), self.slots)
-        return RunSpec(scenario, AgentSpec("optimum"), self.seed, self.slots, trace, capacities)
+        how: dict[str, Any] = {"seed": self.seed, "slots": self.slots, "trace": trace, "capacities": capacities}
+        return RunSpec(scenario, AgentSpec("optimum"), **how)
 
 
 @dataclass(frozen=True)

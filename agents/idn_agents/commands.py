@@ -46,7 +46,8 @@ def optimum(
     with as_options("gap", "time_limit", "leaves", "seed"):
         refuse_options(gap, time_limit, leaves)
         parameters.seed(seed)
-    spec = RunSpec(load_scenario(scenario, overrides or ()), AgentSpec("optimum"), seed, slots, trace, capacities)
+    resolved = load_scenario(scenario, overrides or ())
+    spec = RunSpec(resolved, AgentSpec("optimum"), seed=seed, slots=slots, trace=trace, capacities=capacities)
     network, stream = spec.stream()
     if certificate is not None and trace is None and not isinstance(spec.scenario.workload, Replay):
         refuse_long(network, stream.slots)
@@ -98,7 +99,17 @@ def saa(
 
     slots = network.scenario.horizon if slots is None else slots
     with as_options("slots", "streams", "replications", "seed", "gap", "time_limit", "confidence"):
-        found = estimate(network, slots, streams, replications, seed, gap, time_limit, confidence, progress)
+        found = estimate(
+            network,
+            slots,
+            streams=streams,
+            replications=replications,
+            seed=seed,
+            gap=gap,
+            time_limit=time_limit,
+            confidence=confidence,
+            progress=progress,
+        )
     allocation = named(network, found.allocation)
     if as_json:
         figures = {key: value for key, value in asdict(found).items() if key != "allocation"}

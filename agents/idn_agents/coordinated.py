@@ -16,6 +16,7 @@ class CoordinatedInfida(Infida):
 
     def __init__(
         self,
+        *,
         learning_rate: str | float = "adaptive",
         scale: float = 1.0,
         refresh: int | str = 1,
@@ -29,5 +30,17 @@ class CoordinatedInfida(Infida):
         update_weight: float | None = None,
         horizon: int | None = None,
     ) -> None:
-        first = (learning_rate, scale, refresh, target, residual, rounding)
-        super().__init__(*first, order, point, window, bonus, update_weight, horizon)
+        super().__init__(
+            learning_rate=learning_rate,
+            scale=scale,
+            refresh=refresh,
+            target=target,
+            residual=residual,
+            rounding=rounding,
+            order=order,
+            point=point,
+            window=window,
+            bonus=bonus,
+            update_weight=update_weight,
+            horizon=horizon,
+        )

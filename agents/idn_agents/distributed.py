@@ -39,6 +39,7 @@ class DistributedInfida(Infida):
 
     def __init__(
         self,
+        *,
         learning_rate: str | float = "scale-free",
         scale: float = 1.0,
         refresh: int | str = 1,
@@ -48,7 +49,7 @@ class DistributedInfida(Infida):
         delay: int = 0,
         unheard: str = "last",
     ) -> None:
-        super().__init__(learning_rate, scale, refresh, target, residual)
+        super().__init__(learning_rate=learning_rate, scale=scale, refresh=refresh, target=target, residual=residual)
         if self.rate == "adaptive":
             raise IdnError("learning_rate: 'adaptive'; nodes keep one state each: not in the distributed form")
         self._loss = real("loss", loss, highest=1.0)

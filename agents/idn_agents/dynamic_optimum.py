@@ -29,7 +29,7 @@ class DynamicOptimum:
 
     hindsight = True
 
-    def __init__(self, every: int | None = None, gap: float = 0.001, time_limit: float | None = 60.0) -> None:
+    def __init__(self, *, every: int | None = None, gap: float = 0.001, time_limit: float | None = 60.0) -> None:
         self._every = None if every is None else whole("every", every)
         refuse_options(gap, time_limit)
         self._gap, self._time_limit = gap, time_limit
@@ -48,7 +48,7 @@ class DynamicOptimum:
         for n, first in enumerate(starts):
             part = trace.part(first, min(first + every, trace.slots))
             share = max(deadline - time.monotonic(), 0.0) / (len(starts) - n)
-            solution = solve(self._network, part, self._gap, None if np.isinf(share) else share)
+            solution = solve(self._network, part, gap=self._gap, time_limit=None if np.isinf(share) else share)
             self._solutions.append(solution)
             if solution.status == "interrupted":  # the other phases take what they find at once
                 deadline = time.monotonic()

@@ -79,7 +79,7 @@ class LastBatchGreedy:
     average : weight of the past in a moving average of the requests, in [0, 1); 0 looks at the last batch alone.
     """
 
-    def __init__(self, keep: float = 0.5, average: float = 0.0) -> None:
+    def __init__(self, *, keep: float = 0.5, average: float = 0.0) -> None:
         self._keep = real("keep", keep, highest=1e6)
         self._average = real("average", average, highest=1.0, below=True)
 

@@ -58,6 +58,7 @@ class Infida:
 
     def __init__(
         self,
+        *,
         learning_rate: str | float = "scale-free",
         scale: float = 1.0,
         refresh: int | str = 1,
@@ -143,7 +144,7 @@ class InfidaOffline:
 
     hindsight = True
 
-    def __init__(self, iterations: int = 200, scale: float = 1.0) -> None:
+    def __init__(self, *, iterations: int = 200, scale: float = 1.0) -> None:
         self._iterations, self._scale = (
             whole("iterations", iterations, highest=100_000),
             real("scale", scale, highest=LARGEST_SCALE),

@@ -37,6 +37,7 @@ class InfidaBatch:
         self,
         runs: Sequence[Mapping[str, Any]],
         device: str | torch.device = "cpu",
+        *,
         dtype: torch.dtype | None = None,
         draws: str | None = None,
         backend: str | None = None,

@@ -33,7 +33,7 @@ class LoadAwareGreedy:
     `docs/load-aware-greedy.md` shows what each reading is worth.
     """
 
-    def __init__(self, decay: float = 0.0, counting: str = "all", sharing: str = "proportional") -> None:
+    def __init__(self, *, decay: float = 0.0, counting: str = "all", sharing: str = "proportional") -> None:
         self._decay = real("decay", decay, highest=1.0, below=True)
         self._own = one_of("counting", counting, ("all", "others")) == "all"
         self._shared = one_of("sharing", sharing, ("proportional", "none")) == "proportional"

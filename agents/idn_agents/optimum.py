@@ -64,6 +64,7 @@ class Solution:
 def solve(
     network: Network,
     trace: Trace,
+    *,
     gap: float = 0.001,
     time_limit: float | None = None,
     progress: Progress | None = None,
@@ -123,7 +124,7 @@ class Optimum:
 
     hindsight = True
 
-    def __init__(self, gap: float = 0.001, time_limit: float | None = 60.0, leaves: int | None = None) -> None:
+    def __init__(self, *, gap: float = 0.001, time_limit: float | None = 60.0, leaves: int | None = None) -> None:
         refuse_options(gap, time_limit, leaves)
         self._gap, self._time_limit, self._leaves = gap, time_limit, leaves
 
@@ -132,7 +133,7 @@ class Optimum:
 
     def fit(self, trace: Trace) -> None:
         """`solve` for the stream, within the time limit."""
-        self._solution = solve(self._network, trace, self._gap, self._time_limit, leaves=self._leaves)
+        self._solution = solve(self._network, trace, gap=self._gap, time_limit=self._time_limit, leaves=self._leaves)
 
     def act(self, observation: dict[str, FloatArray]) -> FloatArray:
         return self._solution.allocation

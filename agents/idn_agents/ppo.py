@@ -35,7 +35,7 @@ Policy = PlacementPolicy | FlatPolicy
 FIRST_SEED = 1_000_000  # training draws its streams from seeds above: those below are there to evaluate on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PPO:
     """What training depends on, besides the scenarios and the seed."""
 

@@ -37,7 +37,7 @@ class Rounding(Protocol):
         """What is worth keeping, as JSON values."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Coordination:
     """How nodes coordinate; parameters as of `idn_agents.infida.Infida`, checked."""
 

@@ -52,6 +52,7 @@ class Estimate:
 def estimate(
     network: Network,
     slots: int,
+    *,
     streams: int = 4,
     replications: int = 10,
     seed: int = 0,
@@ -106,7 +107,7 @@ def estimate(
 
     def search(trace: Trace, left: int) -> tuple[IntArray, float]:
         share = max(deadline - time.monotonic(), 0.0) / left
-        solution = solve(network, trace, gap, None if np.isinf(share) else share)
+        solution = solve(network, trace, gap=gap, time_limit=None if np.isinf(share) else share)
         if solution.status == "interrupted":
             raise KeyboardInterrupt
         return solution.allocation, solution.certified_bound

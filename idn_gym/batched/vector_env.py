@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from idn_gym import arguments
 from idn_gym.batched import feasible, serving
-from idn_gym.batched.arguments import wants_check
+from idn_gym.batched.arguments import chosen, wants_check
 from idn_gym.batched.streams import CopiedStreams, DrawnStreams, _index
 from idn_gym.batched.tables import DeviceTables
 from idn_gym.env import IDNEnv
@@ -24,19 +25,64 @@ Tensor = torch.Tensor
 _EVERY = slice(None)
 
 
-def make(num_envs: int, device: str | torch.device, **arguments: Any) -> IDNVectorEnv:
-    """The environment on tensors: on the CPU NumPy's arrays seen as tensors, unless a keyword asks for more."""
-    plain = arguments.get("streams") in (None, "numpy") and arguments.get("backend") in (None, "numba")
-    if str(device) != "cpu" or not plain or arguments.get("check") is False:
-        return TensorVectorEnv(num_envs, device, **arguments)
-    arguments = {key: value for key, value in arguments.items() if key not in ("streams", "backend", "check")}
-    return HostTensorVectorEnv(num_envs, **arguments)
+class TensorVectorEnv(IDNVectorEnv):
+    """`IDNVectorEnv` with PyTorch tensors in and out: ``gymnasium.make_vec(id, num_envs=B, device="cuda")``.
+
+    ## Description
+    Observations are float32 tensors (B, ...), rewards (B,) float64 on the CPU and
+    float32 elsewhere, flags (B,) bool, information tensors beside
+    their masks. Under ``SameStep``, ``final_obs`` is a dict of tensors, of meaning where ``_final_obs`` is True.
+
+    On the CPU every environment has the stream of its scalar environment, bitwise. On other devices streams of the
+    same law are drawn on the device, from one `torch.Generator` seeded from environment 0's; results then depend on
+    the place in the batch. Episodes have a fixed length, so that the host knows which are over without asking.
+
+    ## Arguments
+    Those of `IDNVectorEnv`, and:
+
+    | argument | default | meaning |
+    |---|---|---|
+    | `device` | `"cpu"` | where tensors are |
+    | `streams` | by device | `"numpy"`: the scalar environments' streams; `"device"`: drawn on the device |
+    | `backend` | by device | as in `idn_gym.batched` |
+    | `check` | by device | whether actions are looked at; on by default on the CPU alone |
+
+    `infeasible="raise"` has to wait for the device at every step.
+    """
+
+    device: torch.device
+
+    def __new__(
+        cls,
+        *_: Any,
+        device: str | torch.device = "cpu",
+        streams: str | None = None,
+        backend: str | None = None,
+        check: bool | None = None,
+        **__: Any,
+    ) -> TensorVectorEnv:
+        """On the CPU NumPy's arrays seen as tensors, unless an argument asks for more."""
+        if cls is not TensorVectorEnv:
+            return super().__new__(cls)
+        plain = streams in (None, "numpy") and backend in (None, "numba") and check is not False
+        return super().__new__(HostTensorVectorEnv if plain and str(device) == "cpu" else DeviceTensorVectorEnv)
 
 
-class HostTensorVectorEnv(IDNVectorEnv):
+class HostTensorVectorEnv(TensorVectorEnv):
     """`IDNVectorEnv` whose arrays are handed in and out as CPU tensors, without a copy; see `TensorVectorEnv`."""
 
-    device = torch.device("cpu")
+    def __init__(
+        self,
+        scenario: Any = None,
+        *,
+        device: str | torch.device = "cpu",
+        streams: Literal["numpy"] | None = None,
+        backend: Literal["numba"] | None = None,
+        check: bool | None = None,
+        **others: Any,
+    ) -> None:
+        self.device = torch.device(device)
+        super().__init__(scenario, **others)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -76,52 +122,34 @@ def _tensors(values: Values) -> Values:
     }
 
 
-class TensorVectorEnv(IDNVectorEnv):
-    """`IDNVectorEnv` with PyTorch tensors in and out: ``gymnasium.make_vec(id, num_envs=B, device="cuda")``.
-
-    ## Description
-    Observations are float32 tensors (B, ...), rewards (B,) float64 on the CPU and
-    float32 elsewhere, flags (B,) bool, information tensors beside
-    their masks. Under ``SameStep``, ``final_obs`` is a dict of tensors, of meaning where ``_final_obs`` is True.
-
-    On the CPU every environment has the stream of its scalar environment, bitwise. On other devices streams of the
-    same law are drawn on the device, from one `torch.Generator` seeded from environment 0's; results then depend on
-    the place in the batch. Episodes have a fixed length, so that the host knows which are over without asking.
-
-    ## Arguments
-    Those of `IDNVectorEnv`, and:
-
-    | argument | default | meaning |
-    |---|---|---|
-    | `device` | `"cpu"` | where tensors are |
-    | `streams` | by device | `"numpy"`: the scalar environments' streams; `"device"`: drawn on the device |
-    | `backend` | by device | as in `idn_gym.batched` |
-    | `check` | by device | whether actions are looked at; on by default on the CPU alone |
-
-    `infeasible="raise"` has to wait for the device at every step.
-    """
+class DeviceTensorVectorEnv(TensorVectorEnv):
+    """`IDNVectorEnv` computed with tensors on their device; see `TensorVectorEnv`."""
 
     def __init__(
         self,
-        num_envs: int = 1,
-        device: str | torch.device = "cpu",
+        scenario: Any = None,
         *,
+        device: str | torch.device = "cpu",
         streams: Literal["numpy", "device"] | None = None,
         backend: str | None = None,
         check: bool | None = None,
-        **arguments: Any,
+        **others: Any,
     ) -> None:
         try:
             self.device = torch.empty(0, device=device).device  # with its number
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, TypeError) as error:
             raise IdnError(f"device: {str(device)!r}: {str(error).splitlines()[0]}") from None
-        if streams not in (None, "numpy", "device"):
-            raise IdnError(f"streams: {streams!r}; allowed: 'numpy', 'device'")
+        arguments.one_of("streams", streams, (None, "numpy", "device"))
+        chosen(backend, self.device)
         on_cpu = self.device.type == "cpu"
         self._drawn_by = streams or ("numpy" if on_cpu else "device")
         self._backend, self._check = backend, wants_check(check, self.device)
         self._dtype = torch.float64 if on_cpu else torch.float32
-        super().__init__(num_envs, **arguments)
+        super().__init__(scenario, **others)
+
+    def _values_of_each(self, env: IDNEnv) -> int:
+        copied = self._drawn_by == "numpy" or env.replay is not None
+        return super()._values_of_each(env) if copied else self.network.R + self.network.P
 
     def _make_streams(self, env: IDNEnv) -> CopiedStreams | DrawnStreams:
         if self._drawn_by == "numpy" or env.replay is not None:
@@ -169,12 +197,12 @@ class TensorVectorEnv(IDNVectorEnv):
         reward = served.gain if self._reward == "gain" else served.gain * per_request
         return reward - self._update_weight * loaded, {
             "slot": torch.from_numpy(self._slot[rows].copy()).to(self.device, non_blocking=True),
-            "requests": total,
             "gain": served.gain,
             "cost": served.cost,
             "latency_ms": (served.cost - self.network.accuracy_weight * served.inaccuracy) * per_request,
             "inaccuracy": served.inaccuracy * per_request,
             "model_update_mb": loaded,
+            "request_count": total,
             "repaired": repaired,
             "tier_shares": served.by_node @ self._tier * per_request[:, None],
         }
@@ -237,23 +265,21 @@ class TensorVectorEnv(IDNVectorEnv):
     def _host(self, values: Any) -> FloatArray:
         return np.asarray(values.cpu() if isinstance(values, Tensor) else values)
 
-    def _spread(self, value: Tensor, rows: Rows) -> Tensor:
-        if isinstance(rows, slice):
-            return value
-        whole = value.new_zeros((self.num_envs, *value.shape[1:]))
-        whole[_index(rows, self.device)] = value
-        return whole
+    def _unserved(self) -> Values:
+        whole = {key: torch.from_numpy(value) for key, value in super()._unserved().items()}
+        dtype = self._tables.sizes.dtype
+        return {key: v.to(self.device, dtype if v.is_floating_point() else v.dtype) for key, v in whole.items()}
 
     def _masked(self, values: Values, mask: BoolArray) -> dict[str, Any]:
-        if not mask.any():
-            return {}
-        every, flags = bool(mask.all()), self._flags(mask)
+        flags = self._flags(mask)
         infos = {}
         for key, value in values.items():
-            shape = (-1,) + (1,) * (value.ndim - 1)
-            infos[key] = value if every else torch.where(flags.reshape(shape), value, torch.zeros_like(value))
+            infos[key] = value if mask.all() else self._chosen(mask, value, torch.zeros_like(value))
             infos[f"_{key}"] = flags
         return infos
+
+    def _chosen(self, mask: BoolArray, some: Tensor, others: Tensor) -> Tensor:
+        return torch.where(self._flags(mask).reshape(-1, *[1] * (some.ndim - 1)), some, others)
 
     def _final(self, values: Values, mask: BoolArray) -> dict[str, Any]:
         flags = self._flags(mask)

@@ -54,7 +54,15 @@ def reproduce(
             with StreamProgress() as progress:
                 found.append(
                     reproduce_figure(
-                        name, budget.value, folder, used, resume, address, typed_command(), progress, pictures
+                        name,
+                        budget.value,
+                        folder,
+                        workers=used,
+                        resume=resume,
+                        address=address,
+                        command=typed_command(),
+                        progress=progress,
+                        pictures=pictures,
                     )
                 )
         if report is not None:

@@ -46,6 +46,7 @@ def reproduce(
     name: str,
     budget: str | Budget,
     output: Path,
+    *,
     workers: int | None = 1,
     resume: bool = False,
     address: str | None = None,
@@ -69,7 +70,9 @@ def reproduce(
     record = output / f"{name}.json"
     begun, complete = ((folder / file).exists() for file in ("sweep.json", "table.csv"))
     began = time.perf_counter()
-    rows = sweep.run(streams, folder, workers, resume, address, command, progress)
+    rows = sweep.run(
+        streams, folder, workers=workers, resume=resume, address=address, command=command, progress=progress
+    )
     seconds = None if begun else time.perf_counter() - began
     if complete and record.exists():
         seconds = records.read_json(record)["seconds"]

@@ -41,7 +41,7 @@ def streams_of(
     specs = [AgentSpec.parse(agent) for agent in agents]
     named = {"scenario": resolved.name, **(labels or dict(overrides or {}))}
     return [
-        Stream({**named, "seed": seed}, tuple(RunSpec(resolved, spec, seed, budget.slots) for spec in specs))
+        Stream({**named, "seed": seed}, tuple(RunSpec(resolved, spec, seed=seed, slots=budget.slots) for spec in specs))
         for seed in range(budget.seeds)
     ]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import gymnasium
@@ -43,6 +43,7 @@ class SB3:
     """What training depends on, besides the scenario and the seed; the rest is as SB3 has it by default."""
 
     algo: str
+    _: KW_ONLY
     steps: int = 200_000
     envs: int = 16
     slots: int = 240  # of an episode
