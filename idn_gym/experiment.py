@@ -198,11 +198,10 @@ def _chunks(
         before = np.concatenate([placed, submitted[:-1]])
         in_use, loaded = kernels.memory(network, submitted, before)
         _refuse_infeasible(network, spec, first, in_use)
-        requests = trace.requests[slots.start : slots.stop]
-        capacities = trace.capacities[slots.start : slots.stop] if len(trace.capacities) > 1 else trace.capacities
+        served = trace.part(slots.start, slots.stop)
         states = np.stack(fractional) if fractional else None
         yield (
-            slot_table(network, requests, capacities, submitted, loaded, fractional=states),
+            slot_table(network, served.requests, served.capacities, submitted, loaded, fractional=states),
             [(t, submitted[b]) for b, t in enumerate(slots) if t == 0 or (submitted[b] != before[b]).any()],
             None if states is None else states.sum(axis=0),
         )

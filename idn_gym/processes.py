@@ -16,7 +16,8 @@ class Bursts:
     """Multipliers of the mean counts, of a gamma law of mean 1; see `Burst`."""
 
     def __init__(self, network: Network, workload: Burst) -> None:
-        self._shape, self._persistence = workload.shape, workload.persistence or 0.0
+        self._shape = workload.shape
+        self._persistence = 0.0 if workload.persistence is None else workload.persistence
         self._of_task = network.type_task if workload.per == "task" else None
         self._last: FloatArray | None = None  # (R,) or (N,)
         self._width = network.N if workload.per == "task" else network.R

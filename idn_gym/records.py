@@ -118,7 +118,7 @@ def _begin(
 ) -> None:
     """Write what the agents share, or make sure that a folder to resume is about the same runs."""
     stream = {"requests.csv": requests_csv(network, trace)}
-    if len(trace.capacities) > 1:
+    if trace.varying:
         stream["capacities.csv"] = capacities_csv(network, trace)
     about = {
         "scenario": network.scenario.to_dict(),

@@ -1,10 +1,14 @@
 """Public traces as request streams: read timestamps or counts, spread them over tasks and entry nodes.
 
-A public trace is a CSV file with a header. One column says when: ``timestamp`` (ISO 8601, or seconds), or ``second``,
-``minute`` or ``hour`` (a number). Another says how many: ``count``, requests from then on, or ``rate``, requests/s on
-average over that second, minute or hour; with timestamps it may be missing, and each row is one request. Names of
-columns are read in any case; other columns and the order of the rows do not matter. The first slot begins at the
-earliest row; the last may be cut short by the end of the trace.
+A public trace is a CSV file with a header. One column says when: ``timestamp``, or ``second``, ``minute`` or ``hour``
+(a number). Another says how many: ``count``, requests from then on, or ``rate``, requests/s on average over that
+second, minute or hour; with timestamps it may be missing, and each row is one request. Names of columns are read in any
+case; other columns and the order of the rows do not matter. The first slot begins at the earliest row; the last may be
+cut short by the end of the trace.
+
+The first timestamp says what all of a file are: a date in ISO 8601 with a hyphen after its year or a ``T`` before its
+time (UTC where it names no zone), or else a plain number, of seconds. A number that can be no seconds since 1970, from
+1e11 on, is one of milliseconds, from 1e14 on of microseconds, from 1e17 on of nanoseconds; stderr says so.
 """
 
 from __future__ import annotations
@@ -12,10 +16,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+import re
+import sys
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +29,7 @@ from idn_gym.errors import IdnError
 from idn_gym.network import Network
 from idn_gym.scenario import Burst, Zipf
 from idn_gym.scenario_file import read_text
-from idn_gym.trace import MOST_VALUES, Trace
+from idn_gym.trace import Trace, fitting
 from idn_gym.typing import FloatArray
 from idn_gym.workload import popularity
 
@@ -32,6 +38,27 @@ TWIN = "twin"  # the packaged file: synthetic, see `twin`
 _SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 _MOST_REQUESTS = 1e15  # in a slot: whole numbers up to here are exact
 _MAX_BYTES = 2**30
+_PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DATE = re.compile(r"[0-9]{4}-|[0-9]{8}[Tt]|[0-9]{4}W")  # how a date begins that nobody takes for a number
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Unit(NamedTuple):
+    name: str
+    per_second: float
+    lowest: float = 0.0  # size of the plain numbers that are read in it
+
+
+_NO_SECONDS = 1e11  # since 1970: beyond the year 5000
+_NO_TIME = 1e20
+_DATES = _Unit("dates", 1e6)
+_SECOND = _Unit("seconds", 1.0)
+_NUMBERS = (
+    _SECOND,
+    _Unit("milliseconds", 1e3, _NO_SECONDS),
+    _Unit("microseconds", 1e6, 1e3 * _NO_SECONDS),
+    _Unit("nanoseconds", 1e9, 1e6 * _NO_SECONDS),
+)
 
 
 def replay(network: Network, file: Path, seed: int, rate: float | None = None) -> Trace:
@@ -54,9 +81,7 @@ def replay(network: Network, file: Path, seed: int, rate: float | None = None) -
     if not isinstance(workload, Zipf | Burst):
         name = network.scenario.name
         raise IdnError(f"scenario {name}: counts are spread by the popularity of a workload of kind zipf or burst")
-    counts = read_counts(file, network.scenario.slot_seconds)
-    if len(counts) * network.R > MOST_VALUES:
-        raise IdnError(f"{file}: {len(counts)} slots of {network.R} request types; at most {MOST_VALUES} values")
+    counts = read_counts(file, network.scenario.slot_seconds, network.R)
     if rate is not None:
         if not 0.0 <= rate < math.inf:
             raise IdnError(f"rate: {rate}; must be a finite number >= 0, requests/s")
@@ -70,59 +95,114 @@ def replay(network: Network, file: Path, seed: int, rate: float | None = None) -
     return Trace(drawn.astype(np.float64), network.capacities[None])
 
 
-def read_counts(file: Path, slot_seconds: float) -> FloatArray:
+def read_counts(file: Path, slot_seconds: float, width: int = 1) -> FloatArray:
     """(T,) requests per slot in a public trace; see the module for what it holds.
+
+    Parameters
+    ----------
+    width : values per slot in what is to be made of them; see `fitting`.
 
     Raises
     ------
     IdnError
-        Naming file, line and value of the first fault; or if slots are shorter than what the file counts by.
+        Naming file, line and value of the first fault; if slots are shorter than what the file counts by; or if few
+        rows span slots out of proportion.
     """
     if str(file) == TWIN:
-        packaged = resources.files("idn_gym") / "traces" / f"{TWIN}.csv"
-        rows = list(_rows(TWIN, packaged.read_text("utf-8"), slot_seconds))
+        text = (resources.files("idn_gym") / "traces" / f"{TWIN}.csv").read_text("utf-8")
     else:
-        rows = list(_rows(str(file), read_text(file, _MAX_BYTES), slot_seconds))
-    if not rows:
+        text = read_text(file, _MAX_BYTES)
+    times, many, unit = _columns(str(file), text, slot_seconds)
+    if not times:
         raise IdnError(f"{file}: no rows; a trace has at least one")
-    when, many = np.array(rows).T
-    slots = np.floor((when - when.min()) / slot_seconds)
-    if slots.max() >= MOST_VALUES:
-        raise IdnError(f"{file}: {slots.max() + 1:g} slots of {slot_seconds:g} s; at most {MOST_VALUES}")
+    when = np.array(times)  # as they are in the file until here: differences of large ones are exact
+    slots = np.floor((when - when.min()) / (slot_seconds * unit.per_second))
+    fitting(file, float(slots.max()) + 1.0, width, len(times))
+    if unit.lowest:
+        print(f"idn-gym: {file}: timestamps from {unit.lowest:g} on, read as {unit.name}", file=sys.stderr)
     return np.bincount(slots.astype(np.int64), many)
 
 
-def _rows(source: str, text: str, slot_seconds: float) -> Iterator[tuple[float, float]]:
-    """When, in seconds, and how many requests, row by row."""
+def _columns(source: str, text: str, slot_seconds: float) -> tuple[list[float], list[float], _Unit]:
+    """When, in which unit, and how many requests, row by row."""
+    times, many = [], []
     reader = csv.reader(io.StringIO(text), strict=True)
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
-        when, time_of = _time_column(source, columns, slot_seconds)
-        many, unit = _count_column(source, columns, columns[when])
+        when, clock = _time_column(source, columns, slot_seconds)
+        count, factor = _count_column(source, columns, columns[when])
         for row in filter(None, reader):
             where = f"{source}:{reader.line_num}"
             if len(row) != len(columns):
                 raise IdnError(f"{where}: {len(row)} values; the header has {len(columns)}")
-            count = 1.0 if many is None else unit * _number(f"{where}: {columns[many]}", row[many], lowest=0.0)
-            yield time_of(f"{where}: {columns[when]}", row[when]), count
+            many.append(1.0 if count is None else factor * _number(f"{where}: {columns[count]}", row[count]))
+            times.append(clock.read(f"{where}: {columns[when]}", row[when], reader.line_num))
     except csv.Error as error:
         raise IdnError(f"{source}:{reader.line_num}: not CSV: {error}") from None
+    return times, many, clock.unit
 
 
-def _time_column(source: str, columns: list[str], slot_seconds: float) -> tuple[int, Callable[[str, str], float]]:
-    """Which column says when, and how to read it as seconds."""
+class _Timestamps:
+    """Reads the cells of a column `timestamp`; the first says what unit the others have to be of."""
+
+    def __init__(self) -> None:
+        self.unit, self._first = _SECOND, 0  # the line that says it
+
+    def read(self, where: str, text: str, line: int) -> float:
+        """A cell, in its unit."""
+        value, unit = self._value(where, text)
+        if not self._first:
+            self.unit, self._first = unit, line
+        if unit != self.unit:
+            says = f"{unit.name}, but {self.unit.name} in line {self._first}; one file has one format"
+            raise IdnError(f"{where} {text!r}: {says}")
+        return value
+
+    def _value(self, where: str, text: str) -> tuple[float, _Unit]:
+        value = _plain(text)
+        if abs(value) < _NO_TIME:
+            return value, next(unit for unit in reversed(_NUMBERS) if abs(value) >= unit.lowest)
+        try:
+            date = datetime.fromisoformat(text.strip()) if _DATE.match(text.strip()) else None
+        except ValueError:
+            date = None
+        if date is None:
+            raise IdnError(f"{where} {text!r}; must be a number or a date in ISO 8601")
+        since = (date if date.tzinfo else date.replace(tzinfo=UTC)) - _EPOCH
+        return since // timedelta(microseconds=1), _DATES
+
+
+class _Numbers:
+    """Reads the cells of a column `second`, `minute` or `hour`."""
+
+    unit = _SECOND
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def read(self, where: str, text: str, line: int) -> float:
+        """A cell, in seconds."""
+        value = self._seconds * _plain(text)
+        if not abs(value) < _NO_SECONDS:
+            hint = "dates and milliseconds go in a column timestamp"
+            raise IdnError(f"{where} {text!r}; must be a number, of less than {_NO_SECONDS:g} s; {hint}")
+        return value
+
+
+def _time_column(source: str, columns: list[str], slot_seconds: float) -> tuple[int, _Timestamps | _Numbers]:
+    """Which column says when, and what reads it."""
     found = _one_of(source, columns, ("timestamp", *_SECONDS))
     if found is None:
         raise IdnError(f"{source}: columns {','.join(columns)!r}; one must be timestamp, second, minute or hour")
     name = columns[found]
     if name == "timestamp":
-        return found, _timestamp
+        return found, _Timestamps()
     unit = _SECONDS[name]
     if unit > slot_seconds:
         raise IdnError(
             f"{source}: counts by the {name}, slots of {slot_seconds:g} s; set slot_seconds={unit:g} or more"
         )
-    return found, lambda where, text: unit * _number(where, text)
+    return found, _Numbers(unit)
 
 
 def _count_column(source: str, columns: list[str], time: str) -> tuple[int | None, float]:
@@ -144,21 +224,13 @@ def _one_of(source: str, columns: list[str], names: tuple[str, ...]) -> int | No
     return found[0] if found else None
 
 
-def _timestamp(where: str, text: str) -> float:
-    try:
-        date = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return _number(where, text)
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-
-
-def _number(where: str, text: str, lowest: float = -1e15) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not lowest <= value <= 1e15:
-        what = "a number" if lowest else "a number >= 0"
-        hint = " or a date in ISO 8601" if where.endswith("timestamp") else ""
-        raise IdnError(f"{where} {text!r}; must be {what}{hint}")
+def _number(where: str, text: str) -> float:
+    value = _plain(text)
+    if not 0.0 <= value <= 1e15:
+        raise IdnError(f"{where} {text!r}; must be a number >= 0")
     return value
+
+
+def _plain(text: str) -> float:
+    """A plain number, else nan."""
+    return float(text) if _PLAIN.fullmatch(text.strip()) else math.nan

@@ -71,7 +71,8 @@ def _towards(scenario: Scenario, repositories: IntArray) -> tuple[IntArray, Floa
     """(V,) next node towards the nearest repository (-1 at one) and latency of that link in ms."""
     index = {node.name: v for v, node in enumerate(scenario.nodes)}
     links = scenario.links or ()
-    ends = np.array([(index[link.source], index[link.target]) for link in links], dtype=np.int64).reshape(-1, 2)
+    # int32: SciPy before 1.15 finds no routes over indices of 64 bits
+    ends = np.array([(index[link.source], index[link.target]) for link in links], dtype=np.int32).reshape(-1, 2)
     latency = np.array([link.latency for link in links])
     matrix = csr_array((latency, (ends[:, 0], ends[:, 1])), shape=(len(index),) * 2)  # keeps links of 0 ms
     _, step, _ = dijkstra(matrix, directed=False, indices=repositories, return_predecessors=True, min_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from idn_gym.errors import IdnError
 from idn_gym.kernels.threads import over_rows
 from idn_gym.network import Network
 from idn_gym.trace import Trace
@@ -21,7 +22,13 @@ class Streams:
     Parameters
     ----------
     networks : of each environment; they share placements and request types, not necessarily the workload.
-    replay : the trace, instead of workloads.
+    replay : the trace, instead of workloads; its capacities, where they do not vary, are each environment's nominal
+        ones if they are so in the first.
+
+    Raises
+    ------
+    IdnError
+        If environments differ in nominal capacities and the trace's, which build on one set of them, vary.
     """
 
     def __init__(self, networks: Sequence[Network], replay: Trace | None) -> None:
@@ -29,8 +36,13 @@ class Streams:
         self._slot = np.zeros(len(networks), dtype=np.int64)
         alike = all(np.array_equal(network.capacities, networks[0].capacities) for network in set(networks))
         self._nominal = np.stack([network.capacities for network in (networks[:1] if alike else networks)])
+        self._steady = self._nominal  # capacities in force where they do not vary
+        if replay is not None and not alike and replay.varying:
+            raise IdnError("variants: change capacities; with a capacity file all environments have the same")
+        if replay is not None and not replay.varying and (replay.capacities[0] != networks[0].capacities).any():
+            self._steady = replay.capacities
         self._streams: list[Stream | None] = [None] * len(networks)
-        self._requests = np.empty((len(networks), 0 if replay else BLOCK, networks[0].R))
+        self._requests = np.empty((len(networks), 0 if replay is not None else BLOCK, networks[0].R))
         self._capacities: list[FloatArray | None] = [None] * len(networks)  # of the block, where they vary
 
     @property
@@ -50,8 +62,8 @@ class Streams:
         slot = self._slot[rows].copy()
         self._slot[rows] += 1
         if self._replay is not None:
-            requests, capacities = self._replay.requests[slot], self._replay.capacities
-            return requests, self._nominal if len(capacities) == 1 else capacities[slot]
+            requests = self._replay.requests[slot]
+            return requests, self._replay.capacities[slot] if self._replay.varying else self._steady_at(rows)
         numbers = np.arange(len(self._slot))[rows]
         within = slot % BLOCK
         self._draw(numbers[within == 0])
@@ -66,14 +78,14 @@ class Streams:
                 assert stream is not None
                 block = stream.next_block()
                 self._requests[row] = block.requests
-                self._capacities[row] = block.capacities if len(block.capacities) > 1 else None
+                self._capacities[row] = block.capacities if block.varying else None
 
         if len(rows):
             over_rows(len(rows), self._requests[0].size, work)
 
     def _capacities_at(self, rows: IntArray, within: IntArray) -> FloatArray:
         blocks = [self._capacities[row] for row in rows.tolist()]
-        nominal = self._nominal if len(self._nominal) == 1 or len(rows) == len(self._slot) else self._nominal[rows]
+        nominal = self._steady_at(rows)
         if all(block is None for block in blocks):
             return nominal
         nominal = np.broadcast_to(nominal, (len(rows), nominal.shape[1]))
@@ -83,3 +95,8 @@ class Streams:
                 for i, (block, t) in enumerate(zip(blocks, within.tolist(), strict=True))
             ]
         )
+
+    def _steady_at(self, rows: Rows) -> FloatArray:
+        """(n, P), or (1, P): what is in force in environments whose capacities do not vary."""
+        every = isinstance(rows, slice) or len(rows) == len(self._slot)
+        return self._steady if every or len(self._steady) == 1 else self._steady[rows]

@@ -7,24 +7,22 @@ links carry `latency`, the round trip in ms; `nodes_and_links` turns such a grap
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import product
 from numbers import Real
-from pathlib import Path
-from typing import Any, cast
-from xml.parsers import expat
+from typing import Any
 
 import networkx as nx
 
 from idn_gym.errors import IdnError
-from idn_gym.scenario_file import read_text
+from idn_gym.graph_file import read_graph as read_graph  # users have it from here
+from idn_gym.graph_file import refuse_shared_names
 
 FIVE_TIERS = ("cloud", "dc", "main-co", "co", "bs")  # co: central office, bs: base station
 
-_MAX_BYTES = 16 * 2**20
 _EARTH_RADIUS_KM = 6371.0
 _FIBRE_KM_PER_MS = 200.0  # about two thirds of the speed of light
+_LARGEST = 1e15  # as in a scenario file
 
 # City, latitude, longitude: the cities it is linked to, each link once.
 _BACKBONES = {
@@ -166,60 +164,57 @@ def backbone(name: str) -> nx.Graph[str]:
     return with_geographic_latency(graph)
 
 
-def with_geographic_latency(graph: nx.Graph[Any]) -> nx.Graph[Any]:
+def with_geographic_latency(graph: nx.Graph[Any], *, otherwise: float | None = None) -> nx.Graph[Any]:
     """A copy whose links have the round trip of light in fibre along the great circle, in ms.
 
     latency = 2 x km / 200 km per ms, rounded to 0.01 ms, from the node attributes `Latitude` and `Longitude`
-    (degrees), as files of the Internet Topology Zoo have them; a node without them raises `IdnError`.
-    """
-    placed = graph.copy()
-    places = {node: _place(node, data) for node, data in placed.nodes(data=True)}
-    for source, target, data in placed.edges(data=True):
-        data["latency"] = round(2.0 * _great_circle_km(places[source], places[target]) / _FIBRE_KM_PER_MS, 2)
-    return placed
+    (degrees), as files of the Internet Topology Zoo have them.
 
-
-def read_graph(path: str | os.PathLike[str]) -> nx.Graph[str]:
-    """Read a ``.gml`` or ``.graphml`` file; nodes are called by their `label` where they have one, else by their id.
+    Parameters
+    ----------
+    otherwise : round trip in ms of links with an end that has no coordinates, unless they have a `latency` of their
+        own; default: all nodes must have coordinates.
 
     Raises
     ------
     IdnError
-        If the file cannot be read, is larger than 16 MiB, is not of its format, declares a DOCTYPE or entities, links
-        a node that it does not list, or gives a label twice.
+        Naming the node and the value, if coordinates are missing, no numbers, or on no globe.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (".gml", ".graphml"):
-        raise IdnError(f"{path}: not a graph file; allowed suffixes: .gml, .graphml")
-    text = read_text(path, _MAX_BYTES)
-    listed = _listed_in_xml(text, path) if suffix == ".graphml" else None
-    try:
-        graph = nx.parse_gml(text, label=cast(str, None)) if listed is None else nx.parse_graphml(text)  # None: by id
-    except Exception as error:  # networkx's readers raise a dozen types on malformed text
-        says = " ".join(str(error).split()) or type(error).__name__
-        raise IdnError(f"{path}: not a {suffix[1:]} graph: {says}") from None
-    strays = [node for node in graph if listed is not None and node not in listed]
-    if strays:
-        raise IdnError(f"{path}: a link ends at {strays[0]!r}, which is not listed as a node")
-    labels = {node: str(data.get("label", node)) for node, data in graph.nodes(data=True)}
-    _refuse_shared_names(labels, f"{path}: ")
-    return nx.relabel_nodes(graph, labels)
+    if otherwise is not None:
+        otherwise = _number("otherwise:", otherwise, 0.0)
+    placed = graph.copy()
+    places = {
+        node: _place(node, data)
+        for node, data in placed.nodes(data=True)
+        if otherwise is None or (data.get("Latitude") is not None and data.get("Longitude") is not None)
+    }
+    for source, target, data in placed.edges(data=True):
+        if source in places and target in places:
+            data["latency"] = round(2.0 * _great_circle_km(places[source], places[target]) / _FIBRE_KM_PER_MS, 2)
+        elif data.get("latency") is None:
+            data["latency"] = otherwise
+    return placed
 
 
 def nodes_and_links(
-    graph: nx.Graph[Any], *, processor: str | None = None, budget: float | None = None, latency: float | None = None
+    graph: nx.Graph[Any],
+    *,
+    processor: str | None = None,
+    budget: float | None = None,
+    latency: float | None = None,
+    largest_part: bool = False,
 ) -> dict[str, list[dict[str, Any]]]:
     """The `nodes` and `links` of a scenario file, from any networkx graph.
 
-    Nodes are called ``str(node)``. Attributes other than the scenario file's are ignored. A directed graph or a
-    multigraph will do if every link runs both ways and all links between two nodes have the same latency. `repository`
-    is a list of models or, as GraphML knows no lists, their names separated by commas.
+    Nodes are called ``str(node)``. Attributes other than the scenario file's are ignored. In a directed graph every
+    link must run both ways. All links between two nodes become one and must have the same latency. `repository` is a
+    list of models or, as GraphML knows no lists, their names separated by commas.
 
     Parameters
     ----------
     processor, budget : for nodes without the attribute; budget in MB.
     latency : round trip in ms for links without the attribute.
+    largest_part : of a graph that is not connected, take the part with most nodes (of equals the first).
 
     Returns
     -------
@@ -229,12 +224,16 @@ def nodes_and_links(
     ------
     IdnError
         If the graph is empty or not connected, two nodes have the same name, a link joins a node to itself or runs
-        one way, or an attribute is missing or of the wrong type.
+        one way, or an attribute is missing, of the wrong type, not finite or negative.
     """
     if len(graph) == 0:
         raise IdnError("graph: has no nodes; at least one is needed")
+    if largest_part:
+        kept = max(nx.connected_components(graph.to_undirected(as_view=True)), key=len)
+        graph = graph.copy()
+        graph.remove_nodes_from([node for node in graph if node not in kept])
     names = {node: str(node) for node in graph}
-    _refuse_shared_names(names, "graph: ")
+    refuse_shared_names(names, "graph: ")
     defaults = {"processor": processor, "budget": budget}
     nodes = [_node(names[node], {**defaults, **data}) for node, data in graph.nodes(data=True)]
 
@@ -252,8 +251,11 @@ def nodes_and_links(
             )
     parts = sorted(nx.connected_components(graph.to_undirected(as_view=True)), key=lambda part: len(part))
     if len(parts) > 1:
-        lost = ", ".join(sorted(names[node] for node in list(parts[0])[:3]))
-        raise IdnError(f"graph: falls into {len(parts)} parts, the smallest with {lost}; all nodes must be connected")
+        lost = ", ".join(sorted(names[node] for node in parts[0])[:3])
+        raise IdnError(
+            f"graph: falls into {len(parts)} parts, the smallest with {lost}; all nodes must be connected "
+            "(largest_part=True takes the largest part)"
+        )
     return {"nodes": nodes, "links": list(links.values())} if links else {"nodes": nodes}
 
 
@@ -271,8 +273,13 @@ def _numbered(name: str, index: int) -> str:
 
 def _place(node: Hashable, data: dict[str, Any]) -> tuple[float, float]:
     """Latitude and longitude of a node, in radians."""
-    latitude, longitude = (_number(f"node {str(node)!r}: {key}", data.get(key)) for key in ("Latitude", "Longitude"))
-    return math.radians(latitude), math.radians(longitude)
+    where = f"node {str(node)!r}"
+    for key in ("Latitude", "Longitude"):
+        if data.get(key) is None:
+            hint = "or with_geographic_latency(..., otherwise=...) for links that have no length"
+            raise IdnError(f"{where}: {key} None; allowed: a number, {hint}")
+    latitude = _number(f"{where}: Latitude", data.get("Latitude"), -90.0, 90.0)
+    return math.radians(latitude), math.radians(_number(f"{where}: Longitude", data.get("Longitude"), -180.0, 180.0))
 
 
 def _great_circle_km(here: tuple[float, float], there: tuple[float, float]) -> float:
@@ -282,45 +289,18 @@ def _great_circle_km(here: tuple[float, float], there: tuple[float, float]) -> f
     return 2.0 * _EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, chord)))
 
 
-def _listed_in_xml(text: str, path: Path) -> set[str]:
-    """Ids of the nodes that an XML file lists; networkx would quietly add a node for a typo in a link."""
-    listed: set[str] = set()
-
-    def refuse(*_: Any) -> None:
-        raise IdnError(f"{path}: declares a DOCTYPE; GraphML with a DOCTYPE or entities is not allowed")
-
-    def note(tag: str, attributes: dict[str, str]) -> None:
-        if tag.rpartition(":")[2] == "node":
-            if attributes.get("id", "") in listed:
-                raise IdnError(f"{path}: node {attributes.get('id', '')!r} is listed twice; ids must differ")
-            listed.add(attributes.get("id", ""))
-
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = refuse
-    parser.StartElementHandler = note
-    try:
-        parser.Parse(text, True)
-    except expat.ExpatError as error:
-        raise IdnError(f"{path}: not XML: {error}") from None
-    return listed
-
-
-def _refuse_shared_names(names: dict[Any, str], where: str) -> None:
-    first: dict[str, Any] = {}
-    for node, name in names.items():
-        if name in first:
-            raise IdnError(f"{where}nodes {first[name]!r} and {node!r} are both called {name!r}; names must differ")
-        first[name] = node
-
-
 def _node(name: str, data: dict[str, Any]) -> dict[str, Any]:
     where = f"node {name!r}"
     for key in ("processor", "budget"):
         if data[key] is None:
             raise IdnError(f"{where}: no {key}; set the node's attribute, or nodes_and_links(..., {key}=...) for all")
-    node = {"name": name, "processor": str(data["processor"]), "budget": _number(f"{where}: budget", data["budget"])}
+    node = {
+        "name": name,
+        "processor": str(data["processor"]),
+        "budget": _number(f"{where}: budget", data["budget"], 0.0),
+    }
     if data.get("tier") is not None:
-        tier = _number(f"{where}: tier", data["tier"])
+        tier = _number(f"{where}: tier", data["tier"], 0.0)
         if not tier.is_integer():
             raise IdnError(f"{where}: tier {data['tier']!r}; allowed: whole numbers from 0")
         node["tier"] = int(tier)
@@ -328,9 +308,13 @@ def _node(name: str, data: dict[str, Any]) -> dict[str, Any]:
         if data["entry"] not in (0, 1):  # GML writes true as 1
             raise IdnError(f"{where}: entry {data['entry']!r}; allowed: true, false")
         node["entry"] = bool(data["entry"])
-    held = data.get("repository") or []
-    if held:
-        listed = held.split(",") if isinstance(held, str) else held
+    held = data.get("repository")
+    if held is None or held == "":
+        held = []
+    if not isinstance(held, Iterable):
+        raise IdnError(f"{where}: repository {held!r}; allowed: a list of models, or their names separated by commas")
+    listed = held.split(",") if isinstance(held, str) else list(held)
+    if listed:
         node["repository"] = [str(model).strip() for model in listed]
     return node
 
@@ -341,10 +325,14 @@ def _link(source: str, target: str, latency: Any) -> dict[str, Any]:
         raise IdnError(f"{where}: joins a node to itself; a link joins two nodes")
     if latency is None:
         raise IdnError(f"{where}: no latency; set the link's attribute, or nodes_and_links(..., latency=...) for all")
-    return {"source": source, "target": target, "latency": _number(f"{where}: latency", latency)}
+    return {"source": source, "target": target, "latency": _number(f"{where}: latency", latency, 0.0)}
 
 
-def _number(where: str, value: Any) -> float:
+def _number(where: str, value: Any, lowest: float, highest: float = _LARGEST) -> float:
     if not isinstance(value, Real) or isinstance(value, bool):
         raise IdnError(f"{where} {value!r}; allowed: a number")
+    if not bool(lowest <= value <= highest):  # type: ignore[operator]  # also refuses nan
+        huge = isinstance(value, int) and value.bit_length() > 1024  # beyond floats, and beyond what repr writes
+        shown = "of hundreds of digits" if huge else str(value)
+        raise IdnError(f"{where} {shown}; allowed: a number from {lowest:g} to {highest:g}")
     return float(value)

@@ -22,13 +22,33 @@ LARGEST = 1e18  # requests of a type in a slot, and capacities: far beyond use, 
 _MAX_BYTES = 2**30
 MOST_VALUES = 2**29  # slots x request types, or slots x placements: 4 GiB
 
+# what a file may ask for however few rows it has: 2 years of minutes, and 512 MiB; beyond, it grows with the rows
+_SLOTS = 2**20
+_VALUES = 2**26
+_PER_ROW = 256
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The stream that every agent, the environment and the optimum face alike."""
+    """The stream that every agent, the environment and the optimum face alike.
+
+    Raises
+    ------
+    IdnError
+        If there are neither as many rows of capacities as slots nor, where they do not vary, one.
+    """
 
     requests: FloatArray  # (T, R) requests per type
     capacities: FloatArray  # (T, P), or (1, P) where they do not vary; requests a placement can serve in a slot
+    varying: bool | None = None  # whether capacities are those of each slot; None: if they have T rows, and T > 1
+
+    def __post_init__(self) -> None:
+        rows = len(self.capacities)
+        if self.varying is None:
+            object.__setattr__(self, "varying", rows == self.slots and rows > 1)
+        if rows != (self.slots if self.varying else 1):
+            allowed = f"{self.slots}, one per slot" if self.varying else f"{self.slots}, one per slot, or 1 for all"
+            raise IdnError(f"capacities: {rows} rows; must be {allowed}")
 
     @property
     def slots(self) -> int:
@@ -37,13 +57,12 @@ class Trace:
 
     def capacities_at(self, slot: int) -> FloatArray:
         """(P,) capacities in force in a slot."""
-        return self.capacities[slot if len(self.capacities) > 1 else 0]
+        return self.capacities[slot if self.varying else 0]
 
     def part(self, first: int, stop: int) -> Trace:
-        """The slots from `first` to before `stop`, as a trace of their own."""
-        return Trace(
-            self.requests[first:stop], self.capacities[first:stop] if len(self.capacities) > 1 else self.capacities
-        )
+        """The slots from `first` to before `stop`, as a trace of their own; capacities that vary stay so."""
+        capacities = self.capacities[first:stop] if self.varying else self.capacities
+        return Trace(self.requests[first:stop], capacities, self.varying)
 
     def head(self, slots: int) -> Trace:
         """The first slots of the trace.
@@ -59,24 +78,50 @@ class Trace:
 
 
 def joined(traces: Sequence[Trace]) -> Trace:
-    """Traces one after the other as one."""
+    """Traces one after the other as one; capacities of the whole vary if a part's do, or if parts differ in them."""
     requests = np.concatenate([trace.requests for trace in traces])
     first = traces[0].capacities
-    if all(len(trace.capacities) == 1 and (trace.capacities == first).all() for trace in traces):
-        return Trace(requests, first)
+    if not any(trace.varying or (trace.capacities != first).any() for trace in traces):
+        return Trace(requests, first, varying=False)
     each = [np.broadcast_to(trace.capacities, (trace.slots, first.shape[1])) for trace in traces]
-    return Trace(requests, np.concatenate(each))
+    return Trace(requests, np.concatenate(each), varying=True)
+
+
+def fitting(source: object, slots: float, width: int, rows: int) -> int:
+    """The slots that a file asks for, as a whole number: memory stays in proportion to the file.
+
+    Parameters
+    ----------
+    source : the file, for the error message.
+    width : values per slot in the table that the file fills.
+    rows : of the file.
+
+    Raises
+    ------
+    IdnError
+        If it asks for more slots or values than a few, given how few rows it has, or for more than any file may.
+    """
+    few = f"for a file with so few rows ({rows})"
+    most = max(_SLOTS, _PER_ROW * rows)
+    if slots > most:
+        raise IdnError(f"{source}: {slots:.15g} slots; at most {most} {few}")
+    most = min(MOST_VALUES, max(_VALUES, _PER_ROW * rows))
+    if slots * width > most:
+        few = few if most < MOST_VALUES else "are read"
+        raise IdnError(f"{source}: {slots:.15g} slots of {width} values; at most {most} values {few}")
+    return int(slots)
 
 
 def read_trace(network: Network, requests: Path, capacities: Path | None = None) -> Trace:
     """Read a request file (slot, task, source, requests) and, where capacities vary, a capacity file.
 
-    Slots count from 0, T is the largest plus 1, missing rows are 0 requests, or nominal capacity.
+    Slots count from 0, T is the largest plus 1, missing rows are 0 requests, or nominal capacity. With a capacity file
+    capacities vary, whatever it says.
 
     Raises
     ------
     IdnError
-        Naming file, line and value of the first fault.
+        Naming file, line and value of the first fault; or if few rows make a table that is out of proportion.
     """
     types = network.type_index()
     rows = _Rows(requests, REQUEST_COLUMNS)
@@ -92,16 +137,21 @@ def read_trace(network: Network, requests: Path, capacities: Path | None = None)
         slots = max(slots, slot + 1)
     if slots == 0:
         raise IdnError(f"{requests}: no requests; a trace has at least one row")
-    table = _filled(requests, np.zeros((1, network.R)), slots, entries)
-    return Trace(table, read_capacities(network, capacities, slots) if capacities else network.capacities[None])
+    slots = fitting(requests, slots, network.R, len(entries))
+    if capacities is None:
+        nominal = network.capacities[None]
+        return Trace(_filled(np.zeros((1, network.R)), slots, entries), nominal, varying=False)
+    each = read_capacities(network, capacities, slots, len(entries))  # before the requests take their memory
+    return Trace(_filled(np.zeros((1, network.R)), slots, entries), each, varying=True)
 
 
-def read_capacities(network: Network, path: Path, slots: int | None = None) -> FloatArray:
+def read_capacities(network: Network, path: Path, slots: int | None = None, rows_of_trace: int = 0) -> FloatArray:
     """(T, P) capacities of a capacity file; nominal where it says nothing.
 
     Parameters
     ----------
     slots : T of the trace it belongs to; a row beyond is an error. None: the file's largest slot plus 1.
+    rows_of_trace : of that trace's file; what the two may ask for grows with the rows of both.
     """
     nodes = {name: v for v, name in enumerate(network.node_names)}
     models = {name: m for m, name in enumerate(network.model_names)}
@@ -123,7 +173,8 @@ def read_capacities(network: Network, path: Path, slots: int | None = None) -> F
             raise IdnError(f"{rows.where}: slot {slot}, node {node}, model {model} twice")
         entries[slot, p] = value
         largest = max(largest, slot + 1)
-    return _filled(path, network.capacities[None], slots or max(largest, 1), entries)
+    wanted = max(largest, 1) if slots is None else slots
+    return _filled(network.capacities[None], fitting(path, wanted, network.P, rows_of_trace + len(entries)), entries)
 
 
 def requests_csv(network: Network, trace: Trace) -> str:
@@ -210,9 +261,7 @@ class _Rows:
         return value
 
 
-def _filled(path: Path, rest: FloatArray, slots: int, entries: dict[tuple[int, int], float]) -> FloatArray:
-    if slots * rest.shape[1] > MOST_VALUES:
-        raise IdnError(f"{path}: {slots} slots of {rest.shape[1]} values; at most {MOST_VALUES} values are read")
+def _filled(rest: FloatArray, slots: int, entries: dict[tuple[int, int], float]) -> FloatArray:
     table = np.repeat(rest, slots, axis=0)
     if entries:
         where = np.array(list(entries), dtype=np.int64)

@@ -27,8 +27,10 @@ def draw(network: Network, slots: int, seed: int) -> Trace:
     """
     if slots < 1:
         raise IdnError(f"slots: {slots}; must be at least 1")
-    if slots * network.R > MOST_VALUES:
-        raise IdnError(f"slots: {slots} of {network.R} request types; at most {MOST_VALUES} values are drawn")
+    outages = isinstance(getattr(network.scenario.workload, "capacity", None), Outages)
+    for width, what in ((network.R, "request types"), (network.P * outages, "placements")):
+        if slots * width > MOST_VALUES:
+            raise IdnError(f"slots: {slots} of {width} {what}; at most {MOST_VALUES} values are drawn")
     if isinstance(network.scenario.workload, Replay):
         return replayed(network).head(slots)
     stream = Stream(network, np.random.default_rng(seed))
@@ -72,8 +74,9 @@ class Stream:
     def next_block(self) -> Trace:
         """The next `BLOCK` slots."""
         requests = self._opponent.next_block(BLOCK, self._generator) if self._opponent else self._counts()
-        nominal = self._network.capacities[None]
-        return Trace(requests, self._failures.next_block(BLOCK, self._generator) if self._failures else nominal)
+        if self._failures is None:
+            return Trace(requests, self._network.capacities[None], varying=False)
+        return Trace(requests, self._failures.next_block(BLOCK, self._generator), varying=True)
 
     def _counts(self) -> FloatArray:
         mean = expected_requests(self._network, np.arange(self._slot, self._slot + BLOCK))
@@ -111,8 +114,8 @@ def popularity(network: Network, slots: FloatArray) -> FloatArray:
         raise IdnError(f"scenario {network.scenario.name}: its workload has no rate")
     weights = np.arange(1, network.N + 1, dtype=np.float64) ** -workload.exponent
     step = np.zeros(len(slots), dtype=np.int64)
-    if workload.profile == "sliding":
-        step = (workload.shift or 0) * (np.asarray(slots, dtype=np.int64) // (workload.every or 1))
+    if workload.shift is not None and workload.every is not None:  # it slides
+        step = workload.shift * (np.asarray(slots, dtype=np.int64) // workload.every)
     entries = np.bincount(network.type_task, minlength=network.N)
     of_task = weights[(np.arange(network.N) - step[:, None]) % network.N] * (entries > 0)
     of_type = (of_task / np.maximum(entries, 1))[:, network.type_task]

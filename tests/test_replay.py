@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import in_process
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from idn_gym import twin
@@ -71,8 +73,18 @@ def test_formats(tmp_path: Path, text: str, slot_seconds: float, counts: list[fl
         ("minute,count\n0,nan\n", "public.csv:2: count 'nan'; must be a number >= 0"),
         ("minute,count\ninf,1\n", "public.csv:2: minute 'inf'; must be a number"),
         ("timestamp\nyesterday\n", "public.csv:2: timestamp 'yesterday'; must be a number or a date in ISO 8601"),
-        ("timestamp\n0\n1e14\n", "slots of 60 s; at most"),
-        ("timestamp\n0\n1e10\n", "public.csv: 166666667 slots of 4 request types; at most 536870912 values"),
+        ("timestamp\n1e14\n9e16\n", "slots; at most 1048576 for a file with so few rows (2)"),
+        ("timestamp\n0\n1e10\n", "public.csv: 166666667 slots; at most 1048576 for a file with so few rows (2)"),
+        ("minute,count\n0,1\n100000000,1\n", "public.csv: 100000001 slots; at most 1048576"),
+        ("timestamp\n1e20\n", "public.csv:2: timestamp '1e20'; must be a number or a date in ISO 8601"),
+        ("timestamp\n1_0\n", "public.csv:2: timestamp '1_0'; must be a number or a date in ISO 8601"),
+        ("timestamp\n\n10:30\n", "public.csv:3: timestamp '10:30'; must be a number or a date in ISO 8601"),
+        ("timestamp\n2023-02-30\n", "public.csv:2: timestamp '2023-02-30'; must be a number or a date in ISO 8601"),
+        ("timestamp\n161201180123Z\n", "public.csv:2: timestamp '161201180123Z'; must be a number or a date"),
+        ("second,count\n1612011801234,1\n", "public.csv:2: second '1612011801234'; must be a number, of less than"),
+        ("second,count\n2024-11-15 16,1\n", "1e+11 s; dates and milliseconds go in a column timestamp"),
+        ("minute,count\n2e9,1\n", "public.csv:2: minute '2e9'; must be a number, of less than 1e+11 s"),
+        ("minute,count\n0,1_0\n", "public.csv:2: count '1_0'; must be a number >= 0"),
         ("minute,count\n0,1e15\n0,1e15\n", "public.csv: 2e+15 requests in a slot; at most 1e+15"),
         ('minute,count\n"0,1\n', "public.csv:2: not CSV"),
     ],
@@ -83,6 +95,74 @@ def test_errors_through_the_command_line(tmp_path: Path, text: str, says: str) -
     assert says in outcome.stderr
     assert outcome.stderr.startswith("idn-gym: ")
     assert outcome.stderr.count("\n") == 1
+
+
+START = 1612011801234  # ms since 1970: 30 January 2021
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_second"), [("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9)]
+)
+def test_numbers_that_are_no_seconds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], unit: str, per_second: int
+) -> None:
+    start = START * per_second // 1000
+    minutes = [0, 0, 3, 9]  # each a ms before the next begins, but for the first
+    rows = [start] + [start + (60 * minute + 60) * per_second - per_second // 1000 for minute in minutes[1:]]
+    file = written(tmp_path, "timestamp\n" + "".join(f"{row}\n" for row in reversed(rows)))
+    assert read_counts(file, 60.0).tolist() == [2, 0, 0, 1, 0, 0, 0, 0, 0, 1]
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"idn-gym: {file}: timestamps from {1e8 * per_second:g} on, read as {unit}\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts"),
+    [
+        (["10101010", "10101069", "10101070"], [2, 1]),  # not days of the year 1010
+        (["20231116", "20231117"], [2]),  # nor of 2023
+        (["1612011801", "1612011861.5"], [1, 1]),
+        (["16120118", "16120177.9"], [2]),
+        (["99999999940", "99999999999.9"], [2]),
+        (["-60", "+0", ".5", "59.", "6e1"], [1, 3, 1]),
+        (["20231116T1817", "20231116T181830Z", "2023-11-16 18:17:59.999999"], [2, 1]),
+        (["2023-W46-4", "2023W464", "2023-11-16"], [3]),
+        (["1612-01-18", "1612-01-18 00:01"], [1, 1]),
+    ],
+)
+def test_a_plain_number_is_seconds_and_a_date_looks_like_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: list[str], counts: list[int]
+) -> None:
+    assert read_counts(written(tmp_path, "\n".join(["timestamp", *rows])), 60.0).tolist() == counts
+    assert capsys.readouterr().err == ""
+
+
+FORMATS = {
+    "seconds": "1612011801",
+    "milliseconds": "1612011801234",
+    "microseconds": "1.612011801e15",
+    "nanoseconds": "1612011801234567890",
+    "dates": "2021-01-30T13:03:21Z",
+}
+
+
+@pytest.mark.parametrize("first", FORMATS)
+@pytest.mark.parametrize("other", FORMATS)
+def test_one_file_has_one_format(tmp_path: Path, first: str, other: str) -> None:
+    if first == other:
+        return
+    file = written(tmp_path, f"timestamp,count\n{FORMATS[first]},1\n{FORMATS[first]},1\n{FORMATS[other]},1\n")
+    outcome = in_process("replay", "tiny", file)
+    says = f"idn-gym: {file}:4: timestamp '{FORMATS[other]}': {other}, but {first} in line 2; one file has one format\n"
+    assert (outcome.status, outcome.stdout, outcome.stderr) == (2, "", says)
+
+
+def test_milliseconds_through_the_command_line(tmp_path: Path, network: Network) -> None:
+    file = written(tmp_path, "timestamp\n" + "".join(f"{START + 1000 * second}\n" for second in range(600)))
+    outcome = in_process("replay", "tiny", file, "--set", "slot_seconds=60", "--output", tmp_path / "requests.csv")
+    assert (outcome.status, outcome.stdout) == (0, "")
+    assert outcome.stderr == f"idn-gym: {file}: timestamps from 1e+11 on, read as milliseconds\n"
+    assert read_trace(network, tmp_path / "requests.csv").requests.sum(axis=1).tolist() == [60.0] * 10
 
 
 def test_what_cannot_be_spread_or_scaled_is_refused(tmp_path: Path, network: Network) -> None:
@@ -165,3 +245,50 @@ def test_azure_trace_as_published(service: str, network: Network) -> None:
     trace = replay(network, file, seed=0)
     assert trace.requests.sum() == rows
     assert trace.slots in (57, 58, 59, 60)
+
+
+def test_twitter_counts_by_the_minute(tmp_path: Path, network: Network) -> None:
+    file = DATA / "twitter_stream_2021_08_per_minute.csv"
+    if not file.is_file():
+        pytest.skip("the Twitter counts are kept outside the repository")
+    rows = file.read_text("utf-8").splitlines()[1:501]
+    renamed = written(tmp_path, "\n".join(["minute,rate,max", *rows]))
+    counts = read_counts(renamed, network.scenario.slot_seconds)
+    assert counts == pytest.approx([60.0 * float(row.split(",")[1]) for row in rows])
+
+
+# --- whatever a file holds ---------------------------------------------------------------------------------------
+
+CELLS = st.one_of(
+    st.sampled_from([*FORMATS.values(), "0", "-1", "1e11", "1e300", "nan", "inf", "", " 7 ", "2023-11-16", "10:10"]),
+    st.sampled_from(
+        ["0001-01-01T00:00+14:00", "9999-12-31T23:59:59.9-14:00", "2023-11-16T18:17:05+99:00", "20231116T"]
+    ),
+    st.text(max_size=5),
+    st.floats().map(repr),
+)
+COLUMNS = st.sampled_from(["timestamp", "second", "minute", "hour", "count", "rate", "Timestamp", "other"])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("replay")
+
+
+@given(
+    columns=st.lists(COLUMNS, min_size=1, max_size=3),
+    rows=st.lists(st.lists(CELLS, min_size=1, max_size=3), max_size=5),
+    slot_seconds=st.sampled_from([1e-9, 1.0, 60.0, 3600.0, 1e15]),
+)
+def test_any_file_is_read_or_refused(
+    folder: Path, columns: list[str], rows: list[list[str]], slot_seconds: float
+) -> None:
+    cut = [(row * 3)[: len(columns)] for row in rows]
+    text = "\n".join(",".join(row) for row in [columns, *cut])
+    (folder / "any.csv").write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        counts = read_counts(folder / "any.csv", slot_seconds)
+    except IdnError:
+        return
+    assert len(counts) <= 2**20
+    assert (counts >= 0.0).all()

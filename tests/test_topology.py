@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import re
+import tarfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from idn_gym.catalog import detection_models
 from idn_gym.errors import IdnError
 from idn_gym.scenario import Scenario, parse
 from idn_gym.topology import backbone, grid, nodes_and_links, read_graph, tiers, tree, with_geographic_latency
@@ -215,19 +224,189 @@ def test_zoo_files_give_names_and_places(tmp_path: Path) -> None:
     assert list(read_graph(written(tmp_path, graphml()))) == ["a", "b"]
 
 
+def both_formats(folder: Path, nodes: dict[str, dict[str, Any]], links: list[tuple[str, str, dict[str, Any]]]) -> Any:
+    """The graphs that are read from a GML and a GraphML file of one network; the latter lists links the other way."""
+
+    def gml(values: dict[str, Any]) -> str:
+        numbers = {"nan": "NAN", "inf": "INF", "-inf": "-INF"}
+        texts = {key: value if isinstance(value, str) else repr(value) for key, value in values.items()}
+        texts |= {key: '"' + text.replace("\n", "&#10;") + '"' for key, text in texts.items() if key == "label"}
+        return " ".join(f"{key} {numbers.get(text, text)}" for key, text in texts.items())
+
+    def data(values: dict[str, Any]) -> str:
+        return "".join(f'<data key="{key}">{value}</data>' for key, value in values.items())
+
+    lines = [f"node [ id {node} {gml(values)} ]" for node, values in nodes.items()]
+    lines += [f"edge [ source {source} target {target} {gml(values)} ]" for source, target, values in links]
+    first = written(folder, 'Creator "graph [" # graph [\ngraph [ directed 0\n' + "\n".join(lines) + "\n]\n", "net.gml")
+
+    kinds = {"label": "string", "Latitude": "double", "Longitude": "double", "latency": "double"}
+    keys = "".join(
+        f'<key id="{key}" attr.name="{key}" attr.type="{kind}" for="{"edge" if key == "latency" else "node"}"/>'
+        for key, kind in kinds.items()
+    )
+    lines = [f'<node id="{node}">{data(values)}</node>' for node, values in nodes.items()]
+    lines += [f'<edge source="{s}" target="{t}">{data(values)}</edge>' for s, t, values in reversed(links)]
+    second = written(
+        folder,
+        '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">'
+        + f'{keys}<graph edgedefault="undirected">{"".join(lines)}</graph></graphml>',
+    )
+    return [read_graph(first), read_graph(second)]
+
+
+def test_parallel_links_and_loops_of_a_file(tmp_path: Path) -> None:
+    nodes = {"3": {"label": "a"}, "1": {"label": "b"}, "2": {"label": "c"}}
+    links: list[tuple[str, str, dict[str, Any]]] = [
+        ("1", "2", {}),
+        ("3", "1", {"latency": 7.0}),
+        ("1", "3", {"latency": 7.0}),
+        ("2", "2", {}),
+        ("2", "1", {}),
+        ("3", "2", {"latency": 2.5}),
+    ]
+    first, second = (
+        nodes_and_links(graph, processor="gpu", budget=1, latency=5) for graph in both_formats(tmp_path, nodes, links)
+    )
+    assert first == second
+    assert [node["name"] for node in first["nodes"]] == ["a", "b", "c"]
+    assert [(link["source"], link["target"], link["latency"]) for link in first["links"]] == [
+        ("a", "b", 7.0),
+        ("a", "c", 2.5),
+        ("b", "c", 5.0),
+    ]
+    links[2] = ("1", "3", {"latency": 8.0})
+    for graph in both_formats(tmp_path, nodes, links):
+        with pytest.raises(IdnError, match=r"link a - b: latencies of [78] and [78] ms; keep one link of the two"):
+            nodes_and_links(graph, processor="gpu", budget=1, latency=5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["x", "x", "y"], ["x (0)", "x (1)", "y"]),
+        (["", "x", None], ["0", "x", "2"]),
+        ([" ", "0", ""], ["0 (0)", "0 (1)", "2"]),
+        (["x", "x", "x (1)"], ["x (0)", "x (1) (1)", "x (1) (2)"]),
+        (["New\nYork", "Int'l [/x]", " Liege 1 "], ["New York", "Int'l [/x]", " Liege 1 "]),
+    ],
+)
+def test_every_node_of_a_file_has_a_name_of_its_own(tmp_path: Path, labels: list[str | None], names: list[str]) -> None:
+    nodes = {str(i): {} if label is None else {"label": label} for i, label in enumerate(labels)}
+    for graph in both_formats(tmp_path, nodes, [("0", "1", {}), ("1", "2", {})]):
+        assert list(graph) == names
+        assert [graph.has_edge(names[i], names[j]) for i, j in ((0, 1), (1, 2), (0, 2))] == [True, True, False]
+
+
+BAD_PLACES = [
+    (math.nan, 1.0, "Latitude nan; allowed: a number from -90 to 90"),
+    (1.0, math.inf, "Longitude inf; allowed: a number from -180 to 180"),
+    (-math.inf, 1.0, "Latitude -inf; allowed: a number from -90 to 90"),
+    (200.0, 1.0, "Latitude 200.0; allowed: a number from -90 to 90"),
+    (-90.001, 1.0, "Latitude -90.001; allowed"),
+    (1.0, 180.5, "Longitude 180.5; allowed: a number from -180 to 180"),
+]
+
+
+@pytest.mark.parametrize(("north", "east", "says"), BAD_PLACES)
+def test_places_on_no_globe_are_refused(tmp_path: Path, north: float, east: float, says: str) -> None:
+    nodes = {"0": {"label": "here", "Latitude": 0.5, "Longitude": 0.0}}
+    nodes["1"] = {"label": "there", "Latitude": north, "Longitude": east}
+    mine = nx.Graph([("here", "there")])
+    mine.add_node("here", Latitude=0, Longitude=0)
+    mine.add_node("there", Latitude=np.float64(north), Longitude=east)
+    for graph in (*both_formats(tmp_path, nodes, [("0", "1", {})]), mine):
+        for otherwise in (None, 5.0):
+            with pytest.raises(IdnError, match=rf"^node 'there': {says}".replace("200.0", r"(np.float64\()?200.0\)?")):
+                with_geographic_latency(graph, otherwise=otherwise)
+
+
+@pytest.mark.parametrize("latency", [math.nan, math.inf, -1.0, -1e-300, 1e16])
+def test_latencies_that_are_none_are_refused(tmp_path: Path, latency: float) -> None:
+    nodes = {"0": {"label": "a"}, "1": {"label": "b"}}
+    links = [("0", "1", {"latency": latency}), ("1", "0", {"latency": latency})]
+    mine = nx.MultiGraph([("a", "b", {"latency": latency})])
+    says = re.escape(f"link a - b: latency {latency}; allowed: a number from 0 to 1e+15")
+    for graph in (*both_formats(tmp_path, nodes, links), mine):
+        with pytest.raises(IdnError, match=f"^{says}"):
+            nodes_and_links(graph, processor="gpu", budget=1)
+    with pytest.raises(IdnError, match=f"^{says}"):
+        nodes_and_links(nx.Graph([("a", "b")]), processor="gpu", budget=1, latency=latency)
+    with pytest.raises(IdnError, match=r"^otherwise: "):
+        with_geographic_latency(mine, otherwise=latency)
+
+
+@pytest.mark.parametrize(("text", "latency"), [("2e1", 20.0), ("5E-1", 0.5), ("+1e+1", 10.0), ("2.5e1", 25.0)])
+def test_exponents_of_whole_numbers_in_gml(tmp_path: Path, text: str, latency: float) -> None:
+    file = written(tmp_path, GML.replace("LinkSpeed", f'latency {text} note "1e9 graph [" LinkSpeed'), "net.gml")
+    link = read_graph(file).edges["São Paulo", "Rio"]
+    assert link == {"latency": latency, "note": "1e9 graph [", "LinkSpeed": "10"}
+
+
+def test_links_without_a_length_have_the_latency_given() -> None:
+    graph = nx.Graph([("a", "b"), ("b", "c"), ("b", "d", {"latency": 3.0})])
+    graph.add_node("a", Latitude=0.0, Longitude=0.0)
+    graph.add_node("b", Latitude=0.0, Longitude=1.0)
+    graph.add_node("d", Latitude=0.0)
+    placed = with_geographic_latency(graph, otherwise=9)
+    # a degree of the equator is 111.19 km
+    assert [placed.edges[ends]["latency"] for ends in (("a", "b"), ("b", "c"), ("b", "d"))] == [1.11, 9.0, 3.0]
+    with pytest.raises(IdnError, match=r"^node 'c': Latitude None; allowed: a number, or .*otherwise="):
+        with_geographic_latency(graph)
+
+
+def test_the_largest_part_of_a_graph() -> None:
+    graph = nx.Graph([(5, 6), (3, 4), (4, 2), (0, 1), (2, 9), (8, 7)])
+    cut = nodes_and_links(graph, processor="gpu", budget=1, latency=1, largest_part=True)
+    assert [node["name"] for node in cut["nodes"]] == ["3", "4", "2", "9"]
+    assert len(cut["links"]) == 3
+    graph.remove_nodes_from([2, 9])  # of equals the first
+    cut = nodes_and_links(graph, processor="gpu", budget=1, latency=1, largest_part=True)
+    assert [node["name"] for node in cut["nodes"]] == ["5", "6"]
+    says = r"falls into 4 parts, .*\(largest_part=True takes the largest part\)"
+    with pytest.raises(IdnError, match=says):
+        nodes_and_links(graph, processor="gpu", budget=1, latency=1)
+
+
+ZOO = Path(__file__).resolve().parents[2] / "shared" / "data" / "topology-zoo.tar.gz"
+
+
+@pytest.mark.skipif(not ZOO.is_file(), reason="topology-zoo.tar.gz is kept outside the repository")
+def test_the_internet_topology_zoo(tmp_path: Path) -> None:
+    with tarfile.open(ZOO) as files:
+        files.extractall(tmp_path, filter="data")
+    models = detection_models(["person"])[:2]
+    parts, scenarios = Counter[bool](), 0
+    for file in sorted((tmp_path / "gml").iterdir()):
+        both = [read_graph(file), read_graph(tmp_path / "graphml" / f"{file.stem}.graphml")]
+        both = [with_geographic_latency(graph, otherwise=5.0) for graph in both]
+        parts[nx.is_connected(both[0])] += 1
+        first, second = (
+            nodes_and_links(graph, processor="agx-xavier", budget=2000.0, largest_part=True) for graph in both
+        )
+        assert first == second, file.stem
+        if not nx.is_connected(both[0]):
+            with pytest.raises(IdnError, match="all nodes must be connected"):
+                nodes_and_links(both[0], processor="gpu", budget=1)
+            continue
+        first["nodes"][0] |= {"repository": [model["name"] for model in models], "processor": "rtx-2080-ti"}
+        about = {"format": "idn-gym/scenario-1", "name": file.stem, "tasks": ["person"], "models": models}
+        scenarios += len(parse({**about, **first}, file.stem).nodes) == len(both[1])
+    assert parts == {True: 253, False: 23}
+    assert scenarios >= 0.98 * parts[True]
+
+
 @pytest.mark.parametrize(
     ("text", "name", "says"),
     [
         (graphml("<!DOCTYPE graphml>"), "net.graphml", "DOCTYPE"),
         (graphml('<!DOCTYPE g [<!ENTITY lol "lol">]>', "&lol;"), "net.graphml", "DOCTYPE or entities"),
         (graphml('<!DOCTYPE g [<!ENTITY x SYSTEM "file:///etc/hostname">]>', "&x;"), "net.graphml", "DOCTYPE"),
-        (graphml(first="b"), "net.graphml", "nodes '0' and '1' are both called 'b'"),
         (graphml(target="2"), "net.graphml", "link ends at '2', which is not listed"),
         (graphml().replace('"1"', '"0"'), "net.graphml", "node '0' is listed twice"),
         (graphml()[:-20], "net.graphml", "not XML"),
         ("", "net.graphml", "not XML"),
         ("<svg/>", "net.graphml", "not a graphml graph"),
-        (GML.replace("Rio", "São Paulo"), "net.gml", "nodes 0 and 1 are both called 'São Paulo'"),
         (GML.replace("id 1", "id 0"), "net.gml", "not a gml graph"),
         (GML.replace("target 1", "target 7"), "net.gml", "not a gml graph"),
         ("graph [" * 5000, "net.gml", "not a gml graph"),
@@ -301,8 +480,103 @@ def changed(**attributes: Any) -> nx.Graph[int]:
         (changed(budget=True), {}, "node '0': budget True; allowed: a number"),
         (changed(tier=1.5), {}, "node '0': tier 1.5; allowed: whole numbers"),
         (changed(entry="yes"), {}, "node '0': entry 'yes'; allowed: true, false"),
+        (changed(budget=math.nan), {}, "node '0': budget nan; allowed: a number from 0"),
+        (changed(budget=-1), {}, "node '0': budget -1; allowed: a number from 0"),
+        (changed(budget=10**5000), {}, "node '0': budget of hundreds of digits; allowed: a number from 0"),
+        (changed(tier=math.inf), {}, "node '0': tier inf; allowed: a number from 0"),
+        (changed(repository=7), {}, "node '0': repository 7; allowed: a list of models"),
     ],
 )
 def test_graphs_that_make_no_network(graph: nx.Graph[Any], defaults: dict[str, Any], says: str) -> None:
     with pytest.raises(IdnError, match=says):
         nodes_and_links(graph, **{"processor": "gpu", "budget": 1.0, "latency": 1.0, **defaults})
+
+
+# --- whatever a file holds ---------------------------------------------------------------------------------------
+
+VALUES = st.sampled_from(
+    [
+        "0",
+        "1",
+        "-1",
+        "1.5",
+        "NAN",
+        "INF",
+        "-INF",
+        "NaN",
+        '"a"',
+        '""',
+        '"nan"',
+        "[",
+        "]",
+        "1e400",
+        "9" * 30,
+        "é",
+        "[ x 1 ]",
+    ]
+)
+KEYS = st.sampled_from(
+    [
+        *("id", "label", "source", "target", "latency", "Latitude", "Longitude", "budget", "tier", "entry"),
+        *("repository", "processor", "key", "directed", "multigraph", "node_for_adding", "u_of_edge"),
+    ]
+)
+PAIRS = st.lists(st.tuples(KEYS, VALUES).map(" ".join), max_size=4).map(" ".join)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("graphs")
+
+
+def read_or_refused(path: Path) -> None:
+    """A file ends as a network that a scenario takes, or as an `IdnError`, whatever it holds."""
+    try:
+        graph = read_graph(path)
+        with contextlib.suppress(IdnError):
+            graph = with_geographic_latency(graph, otherwise=1.0)
+        lists = nodes_and_links(graph, processor="gpu", budget=1.0, latency=1.0, largest_part=True)
+    except IdnError:
+        return
+    names = [node["name"] for node in lists["nodes"]]
+    assert len(set(names)) == len(names)
+    assert all(0.0 <= link["latency"] <= 1e15 for link in lists.get("links", []))
+
+
+@given(
+    about=PAIRS,
+    items=st.lists(st.tuples(st.sampled_from(["node", "edge"]), PAIRS), max_size=5),
+    tail=st.text(max_size=3),
+)
+def test_any_gml_is_read_or_refused(folder: Path, about: str, items: list[tuple[str, str]], tail: str) -> None:
+    numbered = [f"node [ id {i} {pairs} ]" for i, (_, pairs) in enumerate(items)]
+    loose = [f"{kind} [ {pairs} source 0 target 1 ]" for kind, pairs in items]
+    for lines in ([*numbered, *loose], loose, numbered):
+        text = f"graph [ {about}\n" + "\n".join(lines) + f"\n]{tail}"
+        (folder / "any.gml").write_bytes(text.encode("utf-8", "surrogatepass"))
+        read_or_refused(folder / "any.gml")
+
+
+CUTS = st.lists(
+    st.tuples(
+        st.integers(0, 2000),
+        st.integers(0, 30),
+        st.sampled_from(["", "<", ">", "&", '"', "\0", "<node/>", "<graph>", "nan", "double", "boolean", "port"]),
+    ),
+    max_size=4,
+)
+
+
+@given(cuts=CUTS)
+def test_any_graphml_is_read_or_refused(folder: Path, cuts: list[tuple[int, int, str]]) -> None:
+    both_formats(
+        folder,
+        {"0": {"label": "a", "Latitude": 1.0, "Longitude": 2.0}, "1": {"Latitude": 3.0}, "2": {"label": ""}},
+        [("0", "1", {"latency": 2.0}), ("1", "2", {})],
+    )
+    text = (folder / "net.graphml").read_text("utf-8")
+    for at, length, instead in cuts:
+        at %= len(text)
+        text = text[:at] + instead + text[at + length :]
+    (folder / "any.graphml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    read_or_refused(folder / "any.graphml")

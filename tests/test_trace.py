@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import json
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
+from command_line import in_process
 from hypothesis import given
 from hypothesis import strategies as st
 
 from idn_gym.errors import IdnError
+from idn_gym.experiment import AgentSpec, RunSpec
 from idn_gym.network import Network
+from idn_gym.records import run
 from idn_gym.scenario import parse
 from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace, capacities_csv, header, number, read_capacities, read_trace, requests_csv
+from idn_gym.streams import Streams
+from idn_gym.trace import (
+    Trace,
+    capacities_csv,
+    fitting,
+    header,
+    joined,
+    number,
+    read_capacities,
+    read_trace,
+    requests_csv,
+)
+from idn_gym.workload import draw
 
 REQUESTS = "slot,task,source,requests\n"
 CAPACITIES = "slot,node,model,capacity\n"
@@ -210,6 +229,136 @@ def test_head(tiny: Network) -> None:
         trace.head(4)
 
 
+# --- capacities that vary, and those that do not -----------------------------------------------------------------
+
+
+def test_one_slot_of_capacities_is_said_to_vary_or_not(tiny: Network, folder: Path) -> None:
+    requests = written(folder, REQUESTS + "0,cars,bs0,3\n")
+    assert read_trace(tiny, requests).varying is False
+    for rows in ("0,bs0,cars/small,1\n", f"0,bs0,cars/small,{tiny.capacities[0]}\n", ""):
+        assert read_trace(tiny, requests, written(folder, CAPACITIES + rows, "c.csv")).varying is True
+
+
+def test_parts_of_a_trace_stay_what_it_is(tiny: Network) -> None:
+    requests, capacities = np.ones((3, tiny.R)), np.arange(3.0 * tiny.P).reshape(3, tiny.P)
+    varying = Trace(requests, capacities)
+    assert [part.varying for part in (varying, varying.head(1), varying.part(2, 3))] == [True] * 3
+    assert np.array_equal(varying.part(2, 3).capacities_at(0), capacities[2])
+    for steady in (Trace(requests, capacities[1:2]), Trace(requests[:1], capacities[:1])):
+        assert (steady.varying, steady.head(1).varying) == (False, False)
+    assert joined([varying.head(1), varying.part(1, 3)]).varying
+    assert joined([varying.head(1)]).varying
+    assert joined([steady, steady]).varying is False
+    assert joined([steady, Trace(requests, capacities[1:2])]).varying
+
+
+@pytest.mark.parametrize(
+    ("slots", "rows", "varying", "says"),
+    [
+        (3, 2, None, "capacities: 2 rows; must be 3, one per slot, or 1 for all"),
+        (3, 1, True, "capacities: 1 rows; must be 3, one per slot"),
+        (3, 3, False, "capacities: 3 rows; must be 3, one per slot, or 1 for all"),
+        (1, 2, None, "capacities: 2 rows; must be 1"),
+    ],
+)
+def test_capacities_of_another_number_of_slots(slots: int, rows: int, varying: bool | None, says: str) -> None:
+    with pytest.raises(IdnError, match=f"^{says}"):
+        Trace(np.ones((slots, 2)), np.ones((rows, 3)), varying)
+
+
+def earned(trace: Path, capacities: Path, slots: int) -> dict[str, list[float]]:
+    """What holding all that `HELD` says earns in each slot, by who is asked."""
+    gym_arguments: dict[str, Any] = {"trace": str(trace), "capacities": str(capacities)}
+    env = gym.make("IDN/Tiny-v0", **gym_arguments).unwrapped
+    action = np.zeros(env.network.P, dtype=np.int8)
+    for node, models in HELD.items():
+        for model in models:
+            names = env.network.node_names.index(node), env.network.model_names.index(model)
+            action[env.network.placement_index[names]] = 1
+    batches: dict[str, Any] = {
+        "vector": gym.make_vec("IDN/Tiny-v0", num_envs=2, **gym_arguments),
+        "tensors": gym.make_vec("IDN/Tiny-v0", num_envs=2, device="cpu", **gym_arguments),
+        "device": gym.make_vec(
+            "IDN/Tiny-v0", num_envs=2, device="cpu", streams="device", backend="reference", **gym_arguments
+        ),
+    }
+    env.reset(seed=0)
+    by_whom = {"scalar": [float(env.step(action)[1]) for _ in range(slots)]}
+    for name, batch in batches.items():
+        torch = pytest.importorskip("torch")
+        batch.reset(seed=0)
+        asked = np.stack([action] * 2)
+        given = asked if name == "vector" else torch.from_numpy(asked)
+        rewards = [batch.step(given)[1].tolist() for _ in range(slots)]
+        assert all(first == second for first, second in rewards)
+        by_whom[name] = [first for first, _ in rewards]
+    return by_whom
+
+
+HELD = {"bs0": ["cars/small"], "bs1": ["people/small"], "co": ["cars/medium"]}
+LIMITED = "0,bs0,cars/small,1\n0,bs1,people/small,0\n0,co,cars/medium,2\n"
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+@pytest.mark.parametrize("rows", [LIMITED, "0,bs0,cars/small,0\n", ""])
+def test_all_environments_and_the_command_line_earn_the_same(tmp_path: Path, slots: int, rows: str) -> None:
+    trace = written(tmp_path, REQUESTS + "".join(f"{t},cars,bs0,9\n{t},people,bs1,7\n" for t in range(slots)))
+    capacities = written(tmp_path, CAPACITIES + rows, "c.csv")
+    allocation = written(tmp_path, json.dumps(HELD), "a.json")
+    outcome = in_process(
+        "evaluate", "tiny", "--allocation", allocation, "--requests", trace, "--capacities", capacities, "--json"
+    )
+    expected = [slot["gain"] for slot in json.loads(outcome.stdout)["slots"]]
+    unlimited = json.loads(
+        in_process("evaluate", "tiny", "--allocation", allocation, "--requests", trace, "--json").stdout
+    )
+    assert (expected[0] < unlimited["slots"][0]["gain"]) == bool(rows)
+    assert all(gain == unlimited["slots"][t]["gain"] for t, gain in enumerate(expected) if t > 0)
+    for whom, gains in earned(trace, capacities, slots).items():
+        assert gains == pytest.approx(expected, rel=1e-12), whom
+
+
+def test_a_run_of_one_slot_keeps_its_capacities(tmp_path: Path, tiny: Network) -> None:
+    trace = written(tmp_path, REQUESTS + "0,cars,bs0,9\n")
+    pairs = zip(tiny.placement_node, tiny.placement_model, strict=True)
+    names = [(tiny.node_names[v], tiny.model_names[m]) for v, m in pairs]
+    nothing = written(tmp_path, CAPACITIES + "".join(f"0,{node},{model},0\n" for node, model in names), "c.csv")
+    gains = {}
+    for name, file in {"without": None, "with": nothing}.items():
+        spec = RunSpec(tiny.scenario, AgentSpec("static-greedy"), trace=trace, capacities=file)
+        _, _, results = run([spec], tmp_path / name)
+        gains[name] = results[0].summary.gain
+        assert (tmp_path / name / "capacities.csv").exists() == (file is not None)
+    assert gains["without"] > 0.0 == gains["with"]
+    kept = tmp_path / "with" / "capacities.csv"
+    assert not read_capacities(tiny, kept).any()
+
+
+def test_a_drawn_slot_of_outages_is_recorded(tmp_path: Path) -> None:
+    outages = "workload.capacity={kind: outages, probability: 1.0}"
+    command = ("run", "tiny", "--set", outages, "--agent", "random", "--slots", 1, "--output", tmp_path / "run")
+    assert in_process(*command).status == 0
+    network = Network.compile(load_scenario("tiny"))
+    assert not read_capacities(network, tmp_path / "run" / "capacities.csv").any()
+
+
+def test_variants_of_other_capacities_go_with_no_capacity_file(tmp_path: Path) -> None:
+    trace = written(tmp_path, REQUESTS + "0,cars,bs0,9\n")
+    capacities = written(tmp_path, CAPACITIES + "0,bs0,cars/small,1\n", "c.csv")
+    variants = [{}, {"slot_seconds": 5.0}]
+    arguments: dict[str, Any] = {"num_envs": 2, "variants": variants, "trace": str(trace)}
+    gym.make_vec("IDN/Tiny-v0", **arguments)
+    with pytest.raises(IdnError, match="variants: change capacities; with a capacity file all environments have"):
+        gym.make_vec("IDN/Tiny-v0", **arguments, capacities=str(capacities))
+
+
+def test_constant_capacities_of_a_trace_need_not_be_nominal(tiny: Network) -> None:
+    streams = Streams([tiny] * 3, Trace(np.ones((2, tiny.R)), tiny.capacities[None] / 2))
+    for rows in (slice(None), np.array([0, 2])):
+        capacities = streams.next_slot(rows)[1]
+        assert (capacities == tiny.capacities / 2).all()
+
+
 def test_the_header_tells_a_file_s_kind(folder: Path) -> None:
     assert header(written(folder, CAPACITIES)) == CAPACITIES.strip().split(",")
     assert header(written(folder, "\ufeff" + CAPACITIES.replace("\n", "\r\n"))) == CAPACITIES.strip().split(",")
@@ -275,8 +424,9 @@ def test_counts_are_numbers_from_0(tiny: Network, folder: Path, count: str) -> N
         ("0,cars,bs0,1\r1,cars,bs0,1\r", "r.csv:2: not CSV: "),
         ("0," + "c" * 200_000 + ",bs0,1\n", "r.csv:2: not CSV: field larger than field limit"),
         ("0,ca\0rs,bs0,1\n", r"r.csv:2: unknown task 'ca\x00rs'; allowed: cars, people"),
-        ("99999999999,cars,bs0,1\n", "r.csv: 100000000000 slots of 4 values; at most "),
-        ("200000000,cars,bs0,1\n", "r.csv: 200000001 slots of 4 values; at most "),
+        ("99999999999,cars,bs0,1\n", "r.csv: 100000000000 slots; at most 1048576 for a file with so few rows (1)"),
+        ("100000000,cars,bs0,1\n", "r.csv: 100000001 slots; at most 1048576 for a file with so few rows (1)"),
+        ("0,cars,bs0,1\n1048576,cars,bs0,1\n", "r.csv: 1048577 slots; at most 1048576 for a file with so few rows (2)"),
     ],
 )
 def test_faults_of_traces(tiny: Network, folder: Path, rows: str, expected: str) -> None:
@@ -314,10 +464,52 @@ def test_a_model_that_cannot_run_at_a_node_has_no_capacity_there(folder: Path) -
     refused(network, path, "r.csv:2: cars/large is no placement at bs0: it cannot run there", capacities=True)
 
 
-def test_huge_slots_of_a_capacity_file_are_refused(tiny: Network, folder: Path) -> None:
-    path = written(folder, CAPACITIES + "99999999999,bs0,cars/small,1\n")
-    with pytest.raises(IdnError, match=r"r.csv: 100000000000 slots of 18 values; at most"):
+@pytest.mark.parametrize(
+    ("slot", "says"),
+    [
+        (99999999999, "100000000000 slots; at most 1048576 for a file with so few rows (1)"),
+        (100000000, "100000001 slots; at most 1048576"),
+        (4000000, "4000001 slots; at most 1048576"),
+    ],
+)
+def test_far_slots_of_a_capacity_file_are_refused(tiny: Network, folder: Path, slot: int, says: str) -> None:
+    path = written(folder, f"{CAPACITIES}{slot},bs0,cars/small,1\n", "c.csv")
+    with pytest.raises(IdnError, match=rf"c\.csv: {re.escape(says)}"):
         read_capacities(tiny, path)
+
+
+def test_a_wide_table_of_few_rows_is_refused_before_it_takes_memory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("idn_gym.trace._MAX_BYTES", 2**16)  # the buffer that a file is read into
+    network = Network.compile(load_scenario("topology-1-fixed"))  # 480 types, 7,000 placements
+    far = written(folder, REQUESTS + f"200000,{network.scenario.tasks[0]},bs0,1\n")
+    near = written(folder, REQUESTS + f"20000,{network.scenario.tasks[0]},bs0,1\n", "near.csv")
+    nominal = written(folder, CAPACITIES, "c.csv")
+    tracemalloc.start()
+    try:
+        with pytest.raises(IdnError, match=r"r\.csv: 200001 slots of 480 values; at most 67108864 values for a file"):
+            read_trace(network, far)
+        with pytest.raises(IdnError, match=r"c\.csv: 20001 slots of 7000 values; at most 67108864 values for a file"):
+            read_trace(network, near, nominal)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_a_file_may_ask_for_grows_with_its_rows() -> None:
+    assert fitting("f", 2**20, 64, rows=1) == 2**20
+    assert fitting("f", 10**7, 4, rows=10**6) == 10**7
+    assert fitting("f", 70_000, 7_000, rows=2 * 10**6) == 70_000
+    with pytest.raises(IdnError, match=r"f: 10000001 slots of 100 values; at most 536870912 values are read"):
+        fitting("f", 10**7 + 1, 100, rows=10**8)
+
+
+def test_a_drawn_stream_with_outages_has_a_limit_of_its_own(tiny: Network) -> None:
+    outages = {"kind": "outages", "probability": 0.5}
+    network = Network.compile(load_scenario("tiny", {"workload.capacity": outages}))
+    with pytest.raises(IdnError, match=r"slots: 40000000 of 18 placements; at most 536870912 values are drawn"):
+        draw(network, 40_000_000, 0)
 
 
 def test_files_that_cannot_be_read(tiny: Network, folder: Path) -> None:
@@ -340,3 +532,66 @@ def test_the_largest_numbers_are_read(tiny: Network, folder: Path) -> None:
     trace = read_trace(tiny, written(folder, REQUESTS + "0,cars,bs0,1e18\n0,cars,bs1,5e-324\n"))
     index: dict[Any, int] = tiny.type_index()
     assert trace.requests[0, [index["cars", "bs0"], index["cars", "bs1"]]].tolist() == [1e18, 5e-324]
+
+
+# --- whatever a file holds ---------------------------------------------------------------------------------------
+
+CELLS = st.one_of(
+    st.sampled_from(
+        [
+            *(
+                "0",
+                "1",
+                "2",
+                "-1",
+                "1e3",
+                "9" * 12,
+                "99999999",
+                "1048576",
+                "",
+                " ",
+                "nan",
+                "inf",
+                "1e999",
+                "0x1",
+                "1_0",
+            ),
+            *("cars", "people", "boats", "bs0", "bs1", "co", "cloud", "cars/small", "people/large", "slot", "\ud7ff"),
+        ]
+    ),
+    st.text(max_size=4),
+    st.integers(-5, 10**4).map(str),
+    st.floats().map(repr),
+)
+LINES = st.lists(
+    st.one_of(
+        st.lists(CELLS, min_size=4, max_size=4),
+        st.tuples(st.sampled_from("0123"), st.sampled_from(["cars", "people"]), st.sampled_from(["bs0", "bs1"]), CELLS),
+        st.tuples(st.sampled_from("0123"), st.sampled_from(["bs0", "co"]), st.just("cars/small"), CELLS),
+        st.lists(CELLS, max_size=6),
+    ).map(",".join),
+    max_size=6,
+).map("\n".join)
+
+
+@given(head=st.sampled_from([REQUESTS, CAPACITIES, ""]), lines=LINES)
+def test_any_rows_are_read_or_refused(tiny: Network, folder: Path, head: str, lines: str) -> None:
+    path = written(folder, (head + lines).encode("utf-8", "surrogatepass"), "any.csv")
+    good = written(folder, REQUESTS + "3,cars,bs0,1\n", "good.csv")
+    for read in (
+        lambda: read_trace(tiny, path),
+        lambda: read_capacities(tiny, path),
+        lambda: read_trace(tiny, good, path),
+    ):
+        try:
+            found = read()
+        except IdnError:
+            continue
+        assert ((found.requests if isinstance(found, Trace) else found) >= 0.0).all()
+
+
+@given(content=st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(tiny: Network, folder: Path, content: bytes) -> None:
+    path = written(folder, REQUESTS.encode() + content, "bytes.csv")
+    with contextlib.suppress(IdnError):
+        read_trace(tiny, path)

@@ -398,3 +398,63 @@ def test_the_command_line_runs_both(tmp_path: Path) -> None:
         file = tmp_path / "requests.csv"
         assert in_process("trace", scenario_id, "--slots", 30, "--output", file).status == 0
         assert in_process("check", file, "--scenario", scenario_id).status == 0
+
+
+# --- drawn on a device -------------------------------------------------------------------------------------------
+
+
+def drawn_on_device(networks: list[Network], slots: int) -> tuple[np.ndarray, np.ndarray]:
+    """Requests (slots, B, R) and capacities (slots, B, P)."""
+    torch = pytest.importorskip("torch")
+    from idn_gym.batched.streams import DrawnStreams
+
+    streams = DrawnStreams(networks, slots, torch.device("cpu"), torch.float64)
+    streams.restart(slice(None), [np.random.default_rng(0)])
+    drawn = [streams.next_slot(slice(None)) for _ in range(slots)]
+    requests, capacities = zip(*drawn, strict=True)
+    return np.stack(requests), np.stack([each.expand(len(networks), -1) for each in capacities])
+
+
+@pytest.mark.parametrize("given", [{}, {"remaining": 0.0}, {"remaining": 0.25}, {"remaining": 1.0}])
+@pytest.mark.parametrize("duration", [1.0, 1e15])  # down in every other slot, or from the first on
+def test_certain_outages_are_those_of_the_scalar_stream(given: dict[str, float], duration: float) -> None:
+    outages = {"kind": "outages", "probability": 1.0, "duration": duration, **given}
+    network = tiny(capacity=outages)
+    expected = draw(network, 6, seed=0).capacities
+    assert expected[0] == pytest.approx(network.capacities * given.get("remaining", 0.0))
+    _, capacities = drawn_on_device([network] * 3, 6)
+    assert np.array_equal(capacities, np.repeat(expected[:, None], 3, axis=1))
+
+
+def test_outages_of_everything_follow_their_chances_on_a_device() -> None:
+    """Up in all slots before, a node is down in slot t with chance p sum_{i <= t} (1 - p - 1/d)^i."""
+    chance, duration, rows, slots = 0.3, 4.0, 2000, 5
+    network = tiny(capacity={"kind": "outages", "probability": chance, "duration": duration})
+    _, capacities = drawn_on_device([network] * rows, slots)
+    assert set(np.unique(capacities / network.capacities)) == {0.0, 1.0}
+    first = np.unique(network.placement_node, return_index=True)[1]  # a placement of each node
+    for t in range(slots):
+        down = (capacities[t][:, first] == 0.0).sum()
+        expected = chance * sum((1.0 - chance - 1.0 / duration) ** i for i in range(t + 1))
+        assert_binomial(down, rows * len(first), expected, questions=slots)
+
+
+def test_outages_stay_with_the_environments_that_have_them() -> None:
+    failing = tiny(capacity={"kind": "outages", "probability": 1.0, "duration": 1e15})
+    steady = tiny()
+    _, capacities = drawn_on_device([failing, steady, failing], 3)
+    assert not capacities[:, [0, 2]].any()
+    assert (capacities[:, 1] == steady.capacities).all()
+
+
+def test_tasks_burst_apart_on_a_device_whatever_nobody_asks_for() -> None:
+    """Of three tasks the second has no request type: the others must not share a multiplier."""
+    data = load_scenario("tiny").to_dict()
+    data["tasks"] = ["cars", "bikes", "people"]
+    bikes = [{**model, "name": "bikes/only", "task": "bikes"} for model in data["models"][:1]]
+    data["models"] += bikes
+    data["requests"] = [{"task": task, "path": ["bs0", "co", "cloud"]} for task in ("cars", "people")]
+    data["workload"] = {"kind": "burst", "rate": 1e6, "exponent": 0.0, "shape": 1.0, "per": "task"}
+    network = hard({key: value for key, value in data.items() if key != "format"})
+    requests, _ = drawn_on_device([network] * 200, 1)
+    assert abs(np.corrcoef(requests[0], rowvar=False)[0, 1]) < SIGMAS / math.sqrt(200)

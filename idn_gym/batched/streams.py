@@ -81,7 +81,8 @@ class DrawnStreams:
         self._per_task = torch.tensor(per_task, device=device)[:, None]
         entries, entry_of_type = np.unique(first.type_entry, return_inverse=True)
         self._entry_of_type = torch.as_tensor(entry_of_type, device=device)
-        self._type_task = torch.as_tensor(np.array(first.type_task, dtype=np.int64), device=device)
+        _, task_of_type = np.unique(first.type_task, return_inverse=True)
+        self._task_of_type = torch.as_tensor(task_of_type, device=device)
         self._placement_node = torch.as_tensor(np.array(first.placement_node, dtype=np.int64), device=device)
         self._crowds = torch.zeros(rows, len(entries), dtype=torch.bool, device=device)
         self._down = torch.zeros(rows, first.V, dtype=torch.bool, device=device)
@@ -126,9 +127,9 @@ class DrawnStreams:
         finite = torch.where(bursts, shape, 1.0).expand_as(last).contiguous()
         drawn = torch.where(bursts, torch._standard_gamma(finite, generator=self._generator) / finite, 1.0)
         uniform = self._uniforms(*last.shape)
-        shared = self._per_task[where]  # all types of a task follow the draws that stand at the task's number
-        drawn = torch.where(shared, drawn[:, self._type_task % last.shape[1]], drawn)
-        uniform = torch.where(shared, uniform[:, self._type_task % last.shape[1]], uniform)
+        shared = self._per_task[where]  # all types of a task follow the draws at the task's place among those asked for
+        drawn = torch.where(shared, drawn[:, self._task_of_type], drawn)
+        uniform = torch.where(shared, uniform[:, self._task_of_type], uniform)
         now = torch.where((uniform < persistence) & (slot > 0)[:, None], last, drawn)
         self._multiplier[where] = now
         return now
@@ -149,12 +150,13 @@ class DrawnStreams:
 
     def _parameters(self, processes: Sequence[object], **neutral: float) -> tuple[Tensor, ...] | None:
         """(B, 1) of each parameter, or None if no environment has the process."""
-        if not any(processes):
+        if all(process is None for process in processes):
             return None
-        return tuple(
-            self._tensor(np.array([[getattr(process, name, None) or rest] for process in processes]))
+        columns = [
+            [[rest if (value := getattr(process, name, None)) is None else value] for process in processes]
             for name, rest in neutral.items()
-        )
+        ]
+        return tuple(self._tensor(np.array(column)) for column in columns)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(values, dtype=np.float64)).to(self._device, self._dtype)
