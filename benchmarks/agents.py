@@ -52,7 +52,7 @@ def measured(scenario: str, slots: int, seeds: int) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: one line per agent."""
     lines = [
-        "| agent | NTAG (ms) | of static bound | fractional NTAG "
+        "| agent | NTAG (ms) | total gain, of static bound | fractional NTAG "
         "| latency (ms) | inaccuracy (pp) | GB loaded per slot |",
         "|---|---|---|---|---|---|---|",
     ]

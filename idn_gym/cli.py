@@ -38,7 +38,7 @@ Address = Annotated[
 ]
 CapacityFile = Annotated[Path | None, typer.Option("--capacities", help="capacity file that goes with the trace")]
 
-_ASIDE = ("--output", "--workers", "--address")  # options that say where and how fast, not what
+_ASIDE = ("--output", "--workers", "--address", "--max-runs")  # options that say where and how fast, not what
 _NOTHING_TO_RESUME = "--resume: needs --output, the record folder to go on with"
 
 
@@ -243,15 +243,17 @@ def sweep(
     address: Address = None,
     output: Annotated[Path | None, typer.Option(help="folder for the records and table.csv")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the interrupted sweep in --output")] = False,
+    max_runs: Annotated[int | None, typer.Option(min=1, help="refuse a file of more runs; default: 10000")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run every combination of a sweep file, on several processes or a Ray cluster: records and one table."""
     from idn_gym import sweep as sweeps
     from idn_gym import tables
     from idn_gym.progress import StreamProgress
-    from idn_gym.sweep_file import read_sweep
+    from idn_gym.sweep_file import MOST_RUNS, read_sweep
 
-    streams = read_sweep(grid)
+    most = MOST_RUNS if max_runs is None else max_runs
+    streams = read_sweep(grid, most, lambda line: print(f"idn-gym: {line}", file=sys.stderr, flush=True))
     with kept_or_temporary(output, resume) as folder, StreamProgress() as progress:
         rows = sweeps.run(
             streams,
@@ -278,17 +280,21 @@ def print_json(document: dict[str, Any]) -> None:
 
 def main() -> None:
     """Entry point: bad input is one line on stderr and exit status 2, no traceback."""
-    for name in plugins.names(plugins.COMMANDS):
-        try:
-            app.command(name)(plugins.load(plugins.COMMANDS, name))
-        except IdnError as error:  # another package's fault should not take the other commands along
-            print(f"idn-gym: {error}", file=sys.stderr)
+    own = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
+    plugins.commands(own, _add, lambda fault: print(f"idn-gym: {fault}", file=sys.stderr))
     try:
         app()
     except IdnError as error:
         _fail(str(error), 2)
     except OSError as error:
         _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
+
+
+def _add(name: str, command: Any) -> None:
+    alone = typer.Typer()
+    alone.command(name)(command)
+    typer.main.get_command(alone)  # raises where the signature is none of a command, which later costs all of them
+    app.command(name)(command)
 
 
 def _fail(message: str, status: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import operator
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,11 +22,13 @@ from idn_gym.evaluation import slot_table
 from idn_gym.metrics import SlotTable, Summary, summarise
 from idn_gym.network import BUDGET_SLACK, Network
 from idn_gym.scenario import Replay, Scenario
+from idn_gym.scenario_file import parse_json
 from idn_gym.trace import Trace, read_trace
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload import draw, replayed
 
 _CHUNK = 64  # slots served at a time
+_QUOTED = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')(?=,|$)""", re.DOTALL)  # a YAML scalar in quotes
 
 Progress = Callable[[str, int, int], None]  # agent, slots played, slots in all
 
@@ -42,7 +46,9 @@ class AgentSpec:
 
     @classmethod
     def parse(cls, text: str) -> AgentSpec:
-        """Read the form of the command line; values are YAML scalars.
+        """Read the form of the command line; values are YAML scalars, or JSON, in which a comma may stand.
+
+        `str` gives it back: the text of an agent reads back to an equal one.
 
         Raises
         ------
@@ -50,12 +56,15 @@ class AgentSpec:
             If it is not ``name`` or ``name:key=value,key=value``.
         """
         name, _, rest = text.partition(":")
-        parameters = {}
-        for pair in filter(None, rest.split(",")):
-            key, equals, value = pair.partition("=")
-            if not (key and equals) or key in parameters:
+        parameters: dict[str, Any] = {}
+        while rest:
+            if rest.startswith(","):
+                rest = rest[1:]
+                continue
+            key, equals, after = rest.partition("=")
+            if not (key and equals) or "," in key or key in parameters:
                 raise IdnError(f"agent {text!r}: must be name or name:key=value,key=value, each key once")
-            parameters[key] = yaml_file.parse_yaml(value, f"agent {text!r}")
+            parameters[key], rest = _value(after, f"agent {text!r}")
         return cls(name, parameters)
 
     def make(self) -> Any:
@@ -63,8 +72,7 @@ class AgentSpec:
         return plugins.make_agent(self.name, self.parameters)
 
     def __str__(self) -> str:
-        pairs = ",".join(f"{key}={value}" for key, value in self.parameters.items())
-        return f"{self.name}:{pairs}" if pairs else self.name
+        return self._text(_written)
 
     @property
     def folder(self) -> str:
@@ -72,13 +80,23 @@ class AgentSpec:
         if not self.parameters:
             return self.name
         text = json.dumps([self.name, self.parameters], sort_keys=True)
-        slug = re.sub(r"[^A-Za-z0-9.]+", "-", str(self))[:60].strip("-.")
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", self._text(str))[:60].strip("-.")
         return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    def _text(self, written: Callable[[Any], str]) -> str:
+        pairs = ",".join(f"{key}={written(value)}" for key, value in self.parameters.items())
+        return f"{self.name}:{pairs}" if pairs else self.name
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """A resolved scenario, an agent, a seed, and how many slots of which stream."""
+    """A resolved scenario, an agent, a seed, and how many slots of which stream.
+
+    Raises
+    ------
+    IdnError
+        If the seed is no whole number >= 0, or `slots` none >= 1.
+    """
 
     scenario: Scenario
     agent: AgentSpec
@@ -87,6 +105,11 @@ class RunSpec:
     slots: int | None = None  # None: the trace's, or the scenario's horizon
     trace: Path | None = None  # replaces the workload
     capacities: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", _whole("seed", self.seed, 0))
+        if self.slots is not None:
+            object.__setattr__(self, "slots", _whole("slots", self.slots, 1))
 
     def stream(self) -> tuple[Network, Trace]:
         """The network and the stream that this run is about.
@@ -104,8 +127,8 @@ class RunSpec:
         elif isinstance(self.scenario.workload, Replay):
             trace = replayed(network)
         else:
-            return network, draw(network, self.slots or self.scenario.horizon, self.seed)
-        return network, trace.head(self.slots or trace.slots)
+            return network, draw(network, self.scenario.horizon if self.slots is None else self.slots, self.seed)
+        return network, trace if self.slots is None else trace.head(self.slots)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +249,48 @@ def _refuse_infeasible(network: Network, spec: AgentSpec, first: int, in_use: Fl
             f"agent {spec}, slot {first + b}: node {network.node_names[v]} holds {in_use[b, v]:.6g} MB; "
             f"its budget is {network.budgets[v]:.6g} MB"
         )
+
+
+def _value(text: str, source: str) -> tuple[Any, str]:
+    """The value that a text begins with, up to a comma outside it, and what follows."""
+    if text[:1] in ('"', "[", "{"):
+        try:
+            _, end = json.JSONDecoder().raw_decode(text)
+        except (ValueError, RecursionError):
+            end = 0  # YAML may read it, or says what is wrong with it
+        if end and text[end : end + 1] in ("", ","):
+            return parse_json(text[:end], source), text[end:]
+    quoted = _QUOTED.match(text)
+    end = quoted.end() if quoted else (text + ",").index(",")
+    return yaml_file.parse_yaml(text[:end], source), text[end:]
+
+
+def _written(value: Any) -> str:
+    """The text that `_value` reads back to the value: plain where that does, else JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
+    if not isinstance(value, str):
+        try:
+            return json.dumps(value)
+        except TypeError:  # given in Python, where an agent may take more than the command line can say
+            return str(value)
+    if value[:1] not in ('"', "'", "[", "{") and "," not in value:
+        try:
+            if yaml_file.parse_yaml(value, "") == value:
+                return value
+        except IdnError:
+            pass
+    return json.dumps(value)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least or isinstance(value, bool):
+        raise IdnError(f"{name}: {value!r}; must be a whole number >= {least}")
+    return number
 
 
 def _present(values: dict[str, Any]) -> dict[str, Any]:

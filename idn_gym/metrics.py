@@ -70,6 +70,12 @@ def running_ntag(gain: FloatArray, requests: FloatArray) -> FloatArray:
     return np.cumsum(each) / np.maximum(np.cumsum(busy), 1)
 
 
+def gain_so_far(gain: FloatArray, requests: FloatArray) -> FloatArray:
+    """(T,) ms per request of the slots so far: their total gain over their total requests, which bounds are about."""
+    total = np.cumsum(requests)
+    return np.divide(np.cumsum(gain), total, out=np.zeros_like(gain), where=total > 0)
+
+
 def regret(gain: FloatArray, comparator: FloatArray) -> FloatArray:
     """(T,) gain in ms that a comparator is ahead by, summed over the slots so far. paper.md section 2, psi = 1."""
     return np.cumsum(comparator - gain)

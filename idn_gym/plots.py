@@ -44,7 +44,8 @@ def ntag_over_time(
     series : agent -> (T,) gain per request of each slot in ms; nan in a slot without requests, which does not count.
     target : path or binary file that the PNG goes to.
     hindsight : agents that saw the requests beforehand; dashed.
-    bound : no static allocation gains more than this, in ms per request over all slots; a horizontal line.
+    bound : no static allocation has an average above this, in ms; a horizontal line. What is proven of total gain, over
+        all requests, is another average than this one, and may lie below it: `regret_over_time` takes that.
     title : what was run.
 
     Raises
@@ -75,6 +76,7 @@ def regret_over_time(
     *,
     comparator: str,
     hindsight: Collection[str] = (),
+    bound: float | None = None,
     title: str = "",
 ) -> None:
     """Plot how far each agent is behind the best static allocation in hindsight, summed over the slots so far.
@@ -83,10 +85,11 @@ def regret_over_time(
     ----------
     series : agent -> (T,) regret so far, per request of the whole run, in ms; below 0 the agent is ahead.
     comparator : name of the one whose regret is 0; other parameters as `ntag_over_time`.
+    bound : no static allocation ends below this, in the same unit; a horizontal line.
     """
     values = {agent: np.asarray(regrets, dtype=np.float64) for agent, regrets in series.items()}
     label = f"regret so far against {comparator}, per request of the run (ms)"
-    _lines(values, label, target, hindsight, None, None, title)
+    _lines(values, label, target, hindsight, bound, None, title)
 
 
 def _lines(

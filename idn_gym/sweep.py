@@ -20,6 +20,7 @@ from typing import Any
 from idn_gym import records
 from idn_gym.errors import IdnError
 from idn_gym.experiment import RunSpec
+from idn_gym.locks import locked
 from idn_gym.workers import on_processes, on_ray
 
 FORMAT = "idn-gym/sweep-1"
@@ -83,7 +84,8 @@ def run(
     Raises
     ------
     IdnError
-        If an agent or folder is not as it must be; nothing is played then.
+        If an agent or folder is not as it must be, another process is at work in it, or what is read back from it is
+        not what this version would have written; nothing is played then.
     ChildProcessError
         If runs are missing at the end: a worker was killed, or an agent failed. All others are complete.
     """
@@ -91,25 +93,28 @@ def run(
     for agent in {str(spec.agent): spec.agent for stream in streams for spec in stream.runs}.values():
         agent.make()  # a wrong parameter should not cost the runs before it
     output = output.resolve()
-    _begin(output, streams, resume, command)
-    pending = [stream for stream in streams if not _complete(output, stream)]
-    pieces = [(stream, output, list(command)) for stream in pending]
-    done = on_ray(play, pieces, address, workers) if address else on_processes(play, pieces, _at_most(workers, pieces))
-    faults = {}
-    for n, (index, fault) in enumerate(done, 1):
-        stream = pending[index]
-        if fault is None and not _complete(output, stream):
-            fault = f"{output / stream.folder} is not there; does every worker see --output under this path?"
-        if fault is not None:
-            faults[index] = f"{stream}: {fault}"
-        progress(faults.get(index, str(stream)), len(streams) - len(pending) + n, len(streams))
-    if faults:
-        first = faults[min(faults)]
-        raise ChildProcessError(
-            f"{len(faults)} of {len(streams)} streams are not complete; the first: {first}; --resume goes on with them"
-        )
-    rows = [row for stream in streams for row in _rows(output, stream)]
-    records.write_text(output / "table.csv", to_csv(rows))
+    with locked(output):
+        _begin(output, streams, resume, command)
+        pending = [stream for stream in streams if not _complete(output, stream)]
+        pieces = [(stream, output, list(command)) for stream in pending]
+        at_most = max(1, min(1 if workers is None else workers, len(pieces)))
+        done = on_ray(play, pieces, address, workers) if address else on_processes(play, pieces, at_most)
+        faults = {}
+        for n, (index, fault) in enumerate(done, 1):
+            stream = pending[index]
+            if fault is None and not _complete(output, stream):
+                fault = f"{output / stream.folder} is not there; does every worker see --output under this path?"
+            if fault is not None:
+                faults[index] = f"{stream}: {fault}"
+            progress(faults.get(index, str(stream)), len(streams) - len(pending) + n, len(streams))
+        if faults:
+            first = faults[min(faults)]
+            raise ChildProcessError(
+                f"{len(faults)} of {len(streams)} streams are not complete; the first: {first}; "
+                "--resume goes on with them"
+            )
+        rows = [row for stream in streams for row in _rows(output, stream)]
+        records.write_text(output / "table.csv", to_csv(rows))
     return rows
 
 
@@ -145,35 +150,41 @@ def _begin(output: Path, streams: Sequence[Stream], resume: bool, command: Seque
         {"folder": stream.folder, **stream.labels, "agents": [str(spec.agent) for spec in stream.runs]}
         for stream in streams
     ]
-    if output.exists() and not output.is_dir():
-        raise IdnError(f"{output}: is a file; --output takes a folder")
     kept = output / "sweep.json"
+    agents = dict.fromkeys(spec.agent.name for stream in streams for spec in stream.runs)
     if kept.exists() and resume:
-        if records.read_json(kept).get("streams") != listed:
-            raise IdnError(f"{output}: holds another sweep; resume with the same command and file")
+        _read_back(kept, listed, records.versions(agents))
+        for stream in streams:
+            if (output / stream.folder / "run.json").exists() or _complete(output, stream):
+                records.verify(output / stream.folder, stream.runs)
         return
-    if output.exists() and any(path.suffix != ".part" for path in output.iterdir()):
+    if any(path.suffix != ".part" for path in output.iterdir()):
         says = "not empty" if not resume else "holds files but no sweep to resume"
         raise IdnError(
             f"{output}: {says}; give {'--resume to go on with the sweep there, or ' * (not resume)}another folder"
         )
-    output.mkdir(parents=True, exist_ok=True)
-    about = {"format": FORMAT, "command": list(command), "streams": listed, "versions": records.versions()}
+    about = {"format": FORMAT, "command": list(command), "streams": listed, "versions": records.versions(agents)}
     records.write_text(kept, json.dumps(about, indent=1) + "\n")
+
+
+def _read_back(path: Path, listed: list[dict[str, Any]], here: dict[str, str]) -> None:
+    """Raise unless a ``sweep.json`` lists these streams, and was written by these versions."""
+    values = records.read_json(path)
+    if values.get("format") != FORMAT:
+        raise IdnError(f"{path}: format {str(values.get('format'))[:60]!r}; must be {FORMAT!r}")
+    if values.get("streams") != listed:
+        raise IdnError(f"{path.parent}: holds another sweep; resume with the same command and file")
+    records.refuse_other_versions(path, values.get("versions"), here)
 
 
 def _complete(output: Path, stream: Stream) -> bool:
     return all((output / stream.folder / spec.agent.folder / "result.json").exists() for spec in stream.runs)
 
 
-def _at_most(workers: int | None, pieces: Sequence[Any]) -> int:
-    return max(1, min(workers or 1, len(pieces)))
-
-
 def _rows(output: Path, stream: Stream) -> list[Row]:
     folder = output / stream.folder
     slots = records.read_json(folder / "run.json")["slots"]
-    results = [records.read_json(folder / spec.agent.folder / "result.json") for spec in stream.runs]
+    results = [records.read_row(folder / spec.agent.folder, spec.agent) for spec in stream.runs]
     bounds = [result["info"]["certified_bound"] for result in results if "certified_bound" in result["info"]]
     shared = {"static_bound": min(bounds)} if bounds else {}
     return [

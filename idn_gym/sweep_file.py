@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,9 @@ from idn_gym.scenario import AsTuple, Count, Name, Section, faults_of, sentence
 from idn_gym.scenario_file import load_scenario, read_values
 from idn_gym.sweep import Stream
 
+MOST_RUNS = 10_000  # unless more are asked for: days of work, and records by the million
+_WORTH_SAYING = 1_000  # runs
+
 
 class Grid(Section):
     """Scenarios x overrides x seeds are the streams; every agent faces each of them."""
@@ -29,8 +33,13 @@ class Grid(Section):
     overrides: Annotated[tuple[dict[Name, Any], ...], AsTuple, Field(min_length=1)] = ({},)
 
 
-def read_sweep(path: Path) -> list[Stream]:
+def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = lambda line: None) -> list[Stream]:
     """The streams of a sweep file, in the order of its lists; seeds vary fastest.
+
+    Parameters
+    ----------
+    most : runs; a file of more is refused before any of them takes time or memory.
+    says : told how many runs a large sweep has, before its scenarios are resolved.
 
     Raises
     ------
@@ -44,6 +53,13 @@ def read_sweep(path: Path) -> list[Stream]:
         grid = Grid.model_validate(data)
     except ValidationError as error:
         raise IdnError(f"{path}: {sentence(faults_of(error, data, Grid))}") from None
+    sizes = {key: len(getattr(grid, key)) for key in ("scenarios", "overrides", "seeds", "agents")}
+    runs = math.prod(sizes.values())
+    counted = f"{path}: {runs:,} runs: " + " x ".join(f"{size:,} {key}" for key, size in sizes.items())
+    if runs > most:
+        raise IdnError(f"{counted}; at most {most:,} are run unless --max-runs allows more")
+    if runs >= _WORTH_SAYING:
+        says(counted)
     return list(_streams(grid, path))
 
 

@@ -16,7 +16,7 @@ from idn_gym.metrics import Summary
 from idn_gym.network import Network
 from idn_gym.scenario import Model, Scenario
 
-_SHARES = {"of_bound": "of bound", "of_dynamic_bound": "of dynamic"}  # key -> column
+_SHARES = {"of_bound": "gain of bound", "of_dynamic_bound": "gain of dynamic"}  # key -> column
 SIZES = ("V", "M", "P", "R", "K")
 _OF_A_RUN = {"agent", "seed", "slots", "seconds", "static_bound"} | {field.name for field in fields(Summary)}
 
@@ -124,13 +124,14 @@ def results(rows: Sequence[Result], title: str) -> Table:
     table.caption = "* in hindsight: has seen the whole stream"
     if bounds["of_bound"]:
         table.caption += (
-            f"\nof bound: total gain over {bounds['of_bound']:.6g} ms, which no static allocation exceeds, certified; "
-            "an online agent may"
+            f"\ngain of bound: total gain over {bounds['of_bound']:.6g} ms, certified: no static allocation exceeds it,"
+            " an online agent may\nNTAG weighs slots alike, total gain requests: the two may order agents differently"
         )
     else:
         table.caption += "\nwith --agent optimum: each one's share of a certified bound on static allocations"
     if bounds["of_dynamic_bound"]:
-        table.caption += f"\nof dynamic: over {bounds['of_dynamic_bound']:.6g} ms, for allocations that change by phase"
+        dynamic = f"{bounds['of_dynamic_bound']:.6g} ms"
+        table.caption += f"\ngain of dynamic: total gain over {dynamic}, for allocations that change by phase"
     return table
 
 

@@ -13,7 +13,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from typing import Any
 
@@ -84,7 +84,7 @@ def on_ray(work: Work, pieces: Sequence[tuple[Any, ...]], address: str, workers:
     cores = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address, **cores, runtime_env={"env_vars": _ONE_THREAD}, logging_level="error", log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # of many kinds; a cluster that takes too long to start is a plain Exception
         raise IdnError(f"--address {address}: no Ray cluster there: {' '.join(str(error).split())[:200]}") from None
     remote = ray.remote(max_retries=0)(_fault)
     waiting = deque(enumerate(pieces))
@@ -112,7 +112,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self.process.start()
+        with _interrupts_held():  # until it ignores them: they are the driver's to handle
+            self.process.start()
         theirs.close()
         self.connection.send(work)
 
@@ -125,9 +126,24 @@ class _Worker:
         return f"its worker ended early: {name}"
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """An interrupt waits until the end; programs that are started meanwhile begin with theirs held."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(ours: connection.Connection) -> None:
     os.environ.update(_ONE_THREAD)  # before `work`, on its way through the pipe, imports what reads them
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the driver's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_driver, daemon=True).start()
     work = ours.recv()
     while True:

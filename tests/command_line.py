@@ -16,7 +16,7 @@ from unittest import mock
 from idn_gym import cli
 
 ENTRY = Path(sys.executable).parent / "idn-gym"  # the script that the installation put beside this interpreter
-PATIENCE = 300  # s; only so that a process that hangs ends in a failure
+PATIENCE = 1200  # s; only so that a process that hangs ends in a failure, on a machine however busy
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import PATIENCE
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SOURCES = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py"))
@@ -19,7 +20,7 @@ SOURCES = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py"))
 def test_a_source_runs_and_its_claims_hold(source: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "IDN_GYM_BUDGET": "smoke", "MPLBACKEND": "agg"}
     done = subprocess.run(
-        [sys.executable, str(source)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+        [sys.executable, str(source)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr[-2000:]
 

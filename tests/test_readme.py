@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from command_line import PATIENCE
+
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 SCRIPTS = Path(sys.executable).parent
 
@@ -19,7 +21,11 @@ def blocks(language: str) -> list[str]:
 
 def test_python_blocks_run_one_after_the_other(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks("python"))], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", "\n".join(blocks("python"))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("ms saved per request") == 10
@@ -34,7 +40,7 @@ def test_own_scenario_and_trace_as_typed(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "runs" / "mine" / "ntag.png").exists()

@@ -220,7 +220,7 @@ class TestLayout:
             assert result["hindsight"] is (agent == "static-greedy")
             assert isinstance(result["info"], dict)
             assert {key: result[key] for key in printed[agent]} == printed[agent]
-            assert set(result) == set(printed[agent]) | {"hindsight", "info"}
+            assert set(result) == set(printed[agent]) | {"hindsight", "info", "digests"}
             assert result["seconds"] >= 0.0
 
 

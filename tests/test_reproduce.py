@@ -148,7 +148,7 @@ class TestFigures:
             streams = figure(name).streams(budget)
             assert {stream.labels["seed"] for stream in streams} == set(range(budget.seeds))
             agents = {str(run.agent) for stream in streams for run in stream.runs}
-            assert all("time_limit=None" in agent for agent in agents if agent.startswith("optimum"))
+            assert all("time_limit=null" in agent for agent in agents if agent.startswith("optimum"))
 
     def test_alphas_are_those_of_the_paper(self) -> None:
         assert figure("fig5").ALPHAS == (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from command_line import PATIENCE, comparable, idn_gym, in_process, install_agen
 from idn_gym import sweep
 from idn_gym.errors import IdnError
 from idn_gym.intervals import mean_interval
+from idn_gym.locks import locked
 from idn_gym.sweep_file import read_sweep
 
 GRID: dict[str, Any] = {
@@ -37,6 +39,11 @@ def write(folder: Path, **changes: Any) -> Path:
     path = folder / "grid.json"
     path.write_text(json.dumps(values))
     return path
+
+
+def edit(path: Path, **changes: Any) -> None:
+    """Change keys of a JSON object."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -84,7 +91,7 @@ class TestRecords:
             for name in GRID["scenarios"]
             for over in GRID["overrides"]
             for seed in GRID["seeds"]
-            for agent in ("infida", "random:refresh=2", "optimum:time_limit=None")
+            for agent in ("infida", "random:refresh=2", "optimum:time_limit=null")
         ]
         columns = ("scenario", "accuracy_weight", "slot_seconds", "seed", "agent")
         assert [tuple(row[column] for column in columns) for row in table] == order
@@ -169,6 +176,38 @@ class TestFile:
             read_sweep(tmp_path / "grid.json")
 
 
+class TestSize:
+    """A file of a few bytes may ask for days of work: how much it is, is said first, or refused."""
+
+    @staticmethod
+    def grid(folder: Path, overrides: int, seeds: int, scenario: str = "tiny") -> Path:
+        settings = [{"accuracy_weight": 1.0 + n} for n in range(overrides)]
+        return write(
+            folder, scenarios=[scenario], overrides=settings, seeds=list(range(seeds)), agents=["infida", "random"]
+        )
+
+    def test_too_many_are_refused_before_any_is_resolved(self, tmp_path: Path) -> None:
+        """The scenario is none, which nobody finds out."""
+        outcome = in_process("sweep", self.grid(tmp_path, 100, 51, "nowhere"), "--output", tmp_path / "out")
+        assert (outcome.status, outcome.stdout) == (2, "")
+        assert outcome.stderr.endswith(
+            "10,200 runs: 1 scenarios x 100 overrides x 51 seeds x 2 agents; at most 10,000 are run unless --max-runs "
+            "allows more\n"
+        )
+        assert outcome.stderr.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+
+    def test_an_option_sets_the_limit(self, tmp_path: Path) -> None:
+        grid = self.grid(tmp_path, 100, 51, "nowhere")
+        lifted = in_process("sweep", grid, "--output", tmp_path / "out", "--max-runs", 10_200)
+        said, refused = lifted.stderr.splitlines()
+        assert said == f"idn-gym: {grid}: 10,200 runs: 1 scenarios x 100 overrides x 51 seeds x 2 agents"
+        assert "no scenario 'nowhere'" in refused
+        lowered = in_process("sweep", write(tmp_path), "--output", tmp_path / "out", "--max-runs", 23)
+        assert "24 runs: 2 scenarios x 2 overrides x 2 seeds x 3 agents; at most 23" in lowered.stderr
+        assert (lowered.status, (tmp_path / "out").exists()) == (2, False)
+
+
 class TestFolder:
     def test_not_empty(self, tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()
@@ -184,6 +223,35 @@ class TestFolder:
         for changes in ({"seeds": [3]}, {"slots": 13}, {"agents": ["infida"]}):
             with pytest.raises(IdnError, match="holds another sweep"):
                 sweep.run(read_sweep(write(tmp_path, **changes)), swept, resume=True)
+
+    def test_damage_is_named_before_anything_is_played(self, swept: Path, tmp_path: Path) -> None:
+        """Also in a stream that is complete, which nobody would play again."""
+        changes: dict[str, Callable[[Path], Any]] = {
+            "sweep.json": lambda path: edit(path, format="idn-gym/sweep-0"),
+            "*/run.json": lambda path: edit(path, versions={"python": "2.7"}),
+            "*/requests.csv": lambda path: path.write_text(path.read_text().replace("0,cars", "0,people", 1)),
+            "*/infida/slots.csv": lambda path: path.write_text("slot\n0\n"),
+            "*/infida/fractional.json": Path.unlink,
+            "*/infida/result.json": lambda path: edit(path, ntag=99.0),
+        }
+        before = {path: path.read_bytes() for path in swept.rglob("*") if path.is_file()}
+        for pattern, change in changes.items():
+            path = max(swept.glob(pattern))
+            change(path)
+            outcome = in_process("sweep", swept.parent / "grid.json", "--output", swept, "--resume")
+            path.write_bytes(before[path])
+            assert (outcome.status, outcome.stdout, outcome.stderr.count("\n")) == (2, "", 1), pattern
+            assert str(path) in outcome.stderr, pattern
+        assert {path: path.read_bytes() for path in swept.rglob("*") if path.is_file()} == before
+
+    def test_a_second_process_is_refused(self, swept: Path) -> None:
+        before = comparable(swept)
+        with locked(swept):
+            for resume in ((), ("--resume",)):
+                outcome = in_process("sweep", swept.parent / "grid.json", "--output", swept, *resume)
+                assert (outcome.status, outcome.stdout, outcome.stderr.count("\n")) == (2, "", 1)
+                assert f"{swept}: another process is at work there" in outcome.stderr
+        assert comparable(swept) == before
 
     def test_resuming_what_is_complete_plays_nothing(self, swept: Path) -> None:
         before = {path: path.stat().st_mtime_ns for path in swept.rglob("*") if path.name != "table.csv"}
@@ -239,7 +307,8 @@ class Raises(Agent):
 
 class Waits(Agent):
     def fail(self):
-        GATE.with_name("waiting").write_text(str(os.getpid()))
+        GATE.with_name("begun").write_text(str(os.getpid()))
+        GATE.with_name("begun").replace(GATE.with_name("waiting"))  # never seen half written
         while not GATE.exists():
             time.sleep(0.01)
 """
@@ -261,10 +330,19 @@ class TestDisturbed:
     def plugins(tmp_path: Path) -> Path:
         return install_agents(tmp_path / "plugins", AGENTS.format(gate=str(tmp_path / "gate")), POINTS)
 
+    @staticmethod
+    def complete(folder: Path) -> list[Path]:
+        """Files of runs that have a result, and the streams of record folders that have been begun."""
+        marks = {
+            "result.json": ("slots.csv", "allocations.csv", "result.json"),
+            "run.json": ("requests.csv", "run.json"),
+        }
+        return [path.with_name(name) for mark, names in marks.items() for path in folder.rglob(mark) for name in names]
+
     def resumed(self, tmp_path: Path, grid: Path, plugins: Path) -> None:
         """Resume it, and compare it with one that nothing disturbed."""
         (tmp_path / "gate").touch()
-        kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.csv")}
+        kept = {path: path.stat().st_mtime_ns for path in self.complete(tmp_path / "out")}
         outcome = idn_gym("sweep", grid, "--output", tmp_path / "out", "--workers", 2, "--resume", plugins=plugins)
         assert outcome.status == 0, outcome.stderr
         assert {path: path.stat().st_mtime_ns for path in kept} == kept, "what was complete is not written again"

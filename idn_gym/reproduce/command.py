@@ -11,6 +11,7 @@ import typer
 
 from idn_gym.cli import Address, AsJson, Workers, cores, kept_or_temporary, print_json, typed_command
 from idn_gym.errors import IdnError
+from idn_gym.locks import locked
 from idn_gym.reproduce import FIGURES
 
 
@@ -49,7 +50,7 @@ def reproduce(
     found = []
     pictures = output is not None or report is not None
     used = workers or cores(address)
-    with kept_or_temporary(output, resume) as folder:
+    with kept_or_temporary(output, resume) as folder, locked(folder):
         for name in names:
             with StreamProgress() as progress:
                 found.append(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from idn_gym import records, sweep
+from idn_gym.errors import IdnError
 from idn_gym.reproduce import figure
 from idn_gym.reproduce.checks import Check
 from idn_gym.reproduce.runs import Budget, Runs
@@ -75,7 +76,9 @@ def reproduce(
     )
     seconds = None if begun else time.perf_counter() - began
     if complete and record.exists():
-        seconds = records.read_json(record)["seconds"]
+        seconds = records.read_json(record).get("seconds")
+        if seconds is not None and not (isinstance(seconds, int | float) and 0.0 <= seconds < 1e15):
+            raise IdnError(f"{record}: seconds {str(seconds)[:60]!r}; must be a number >= 0")
     runs = Runs(folder, tuple(streams), tuple(rows))
     found = Reproduction(name, module.TITLE, chosen, runs, tuple(module.claims(runs)), seconds)
     records.write_text(record, json.dumps({**found.document(), "seconds": seconds}, indent=1) + "\n")

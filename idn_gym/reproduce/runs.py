@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from idn_gym.experiment import AgentSpec, RunSpec
-from idn_gym.metrics import SlotTable
+from idn_gym.metrics import SlotTable, gain_so_far
 from idn_gym.network import Network
-from idn_gym.records import read_fractional, read_slots
+from idn_gym.record_tables import read_fractional, read_slots
 from idn_gym.scenario import Scenario
 from idn_gym.scenario_file import load_scenario
 from idn_gym.sweep import Row, Stream
@@ -74,6 +74,11 @@ class Runs:
         """(seeds, T) ms per request in each slot."""
         tables = self.tables(agent, **labels)
         return np.stack([table.columns()[column] / table.requests for table in tables])
+
+    def gain_so_far(self, agent: str, column: str = "gain", **labels: Any) -> FloatArray:
+        """(seeds, T) ms per request of the slots so far, of total gain and total requests, as bounds are."""
+        tables = self.tables(agent, **labels)
+        return np.stack([gain_so_far(table.columns()[column], table.requests) for table in tables])
 
     def fractional(self, agent: str, **labels: Any) -> FloatArray:
         """(seeds, P) the average state over time."""

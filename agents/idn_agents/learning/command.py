@@ -11,6 +11,7 @@ import typer
 
 from idn_gym.cli import AsJson, Overrides, ScenarioName, print_json, typed_command
 from idn_gym.errors import IdnError
+from idn_gym.locks import locked
 from idn_gym.parameters import as_options, shown
 
 ALGORITHMS = ("ppo-torch", "ppo", "a2c", "sac", "maskable-ppo")
@@ -55,7 +56,8 @@ def train(
     names = [scenario, *(also or ())]
     with as_options(*_OPTIONS):
         trainer, about = _trainer(algo, names, overrides or (), seed, device, policy, hidden, rates, given)
-    rows = _run(trainer, about, output, resume, tensorboard)
+    with locked(output):
+        rows = _run(trainer, about, output, resume, tensorboard)
     if as_json:
         print_json({"output": str(output), "algo": algo, "steps": rows[-1]["steps"], "curve": rows})
         return
