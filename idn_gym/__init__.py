@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from idn_gym import startup  # noqa: F401 - before what takes time
+
+# isort: split
 from importlib import import_module
 from typing import Any
 

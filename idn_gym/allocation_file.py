@@ -12,6 +12,7 @@ from idn_gym.allocation import check
 from idn_gym.errors import IdnError
 from idn_gym.network import Network
 from idn_gym.scenario_file import read_values
+from idn_gym.text import listed, shown
 from idn_gym.typing import FloatArray
 
 
@@ -43,13 +44,13 @@ def parse_allocation(network: Network, values: Any, source: str) -> FloatArray:
     allocation = np.zeros(network.P)
     for node, held in values.items():
         if node not in nodes:
-            raise IdnError(f"{source}: unknown node {node!r}; allowed: {_some(nodes)}")
+            raise IdnError(f"{source}: unknown node {shown(node)}; allowed: {listed(nodes)}")
         for model, fraction in _pairs(source, node, held):
             if model not in models:
-                raise IdnError(f"{source}: {node}: unknown model {model!r}; allowed: {_some(models)}")
+                raise IdnError(f"{source}: {node}: unknown model {shown(model)}; allowed: {listed(models)}")
             number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
             if not (number and 0.0 <= fraction <= 1.0):
-                raise IdnError(f"{source}: {node}.{model}: {fraction!r}; must be a number in [0, 1]")
+                raise IdnError(f"{source}: {node}.{model}: {shown(fraction)}; must be a number in [0, 1]")
             p = network.placement_index[nodes[node], models[model]]
             if p >= 0:
                 allocation[p] = fraction
@@ -80,13 +81,8 @@ def _pairs(source: str, node: str, held: Any) -> list[tuple[str, Any]]:
     if isinstance(held, dict):
         return list(held.items())
     if not isinstance(held, list) or not all(isinstance(model, str) for model in held):
-        raise IdnError(f"{source}: {node}: {str(held)[:60]!r}; must be a list of model names or {{model: fraction}}")
+        raise IdnError(f"{source}: {node}: {shown(held)}; must be a list of model names or {{model: fraction}}")
     repeated = next((model for model, times in Counter(held).items() if times > 1), None)
     if repeated is not None:
-        raise IdnError(f"{source}: {node}: model {repeated!r} twice")
+        raise IdnError(f"{source}: {node}: model {shown(repeated)} twice")
     return [(model, 1.0) for model in held]
-
-
-def _some(allowed: dict[str, int]) -> str:
-    names = list(allowed)
-    return ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")

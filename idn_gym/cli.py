@@ -3,20 +3,63 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+from pydantic import ValidationError
+from typer.core import TyperCommand, TyperGroup
 
-from idn_gym import plugins
+from idn_gym import plugins, startup, terminal
 from idn_gym.errors import IdnError
+from idn_gym.text import line, printable, shown
+from idn_gym.wording import phrase
 
-app = typer.Typer(
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_LARGEST = 2**64  # whole numbers of the command line are below
+
+
+class _Command(TyperCommand):
+    """Refuses numbers that no computation takes, of every option alike, before anything runs."""
+
+    def invoke(self, context: Any) -> Any:
+        for parameter in self.params:
+            value = context.params.get(parameter.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise IdnError(f"{parameter.opts[0]}: {value}; must be a finite number")
+            if isinstance(value, int) and abs(value) >= _LARGEST:
+                raise IdnError(f"{parameter.opts[0]}: {shown(value)}; must be a whole number below 2^64")
+        return super().invoke(context)
+
+
+class _Commands(TyperGroup):
+    """Leaves to `main` what typer would end in words of its own."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _passed_on():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, context: Any) -> Any:
+        with _passed_on():
+            return super().invoke(context)
+
+
+class _Typer(typer.Typer):
+    """A program all of whose commands are `_Command`."""
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[_Function], _Function]:
+        return super().command(name, **{"cls": _Command, **options})
+
+
+app = _Typer(
+    cls=_Commands,
     help="Inference delivery networks: which ML models should live where?",
     add_completion=False,
     no_args_is_help=True,
@@ -39,6 +82,7 @@ Address = Annotated[
 CapacityFile = Annotated[Path | None, typer.Option("--capacities", help="capacity file that goes with the trace")]
 
 _ASIDE = ("--output", "--workers", "--address", "--max-runs")  # options that say where and how fast, not what
+_Refusal: Any = typer.BadParameter.__mro__[2]  # what typer says of wrong usage; it has no public name everywhere
 _NOTHING_TO_RESUME = "--resume: needs --output, the record folder to go on with"
 
 
@@ -115,7 +159,7 @@ def check(
     if as_json:
         print_json({"ok": True, "kind": kind})
         return
-    print(f"{file}: a valid {kind} file")
+    print(f"{printable(file)}: a valid {kind} file")
 
 
 @app.command()
@@ -233,7 +277,7 @@ def run(
     console = tables.console()
     console.print(tables.results(results, title))
     if output is not None:
-        console.print(f"records and plots in {output}", soft_wrap=True)
+        console.print(f"records and plots in {printable(output)}", soft_wrap=True)
 
 
 @app.command()
@@ -268,9 +312,9 @@ def sweep(
         print_json({"rows": rows})
         return
     console = tables.console()
-    console.print(tables.sweep(rows, f"{grid.name}: {len(streams)} streams, {len(rows)} runs"))
+    console.print(tables.sweep(rows, f"{printable(grid.name)}: {len(streams)} streams, {len(rows)} runs"))
     if output is not None:
-        console.print(f"records and table.csv in {output}", soft_wrap=True)
+        console.print(f"records and table.csv in {printable(output)}", soft_wrap=True)
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -278,28 +322,73 @@ def print_json(document: dict[str, Any]) -> None:
     print(json.dumps(document, allow_nan=False))
 
 
+_OWN = frozenset(info.name or info.callback.__name__ for info in app.registered_commands if info.callback)
+
+
 def main() -> None:
     """Entry point: bad input is one line on stderr and exit status 2, no traceback."""
-    own = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
-    plugins.commands(own, _add, lambda fault: print(f"idn-gym: {fault}", file=sys.stderr))
+    with terminal.printable_streams():
+        try:
+            with terminal.interruptible():
+                _add_commands()
+                try:
+                    app()
+                finally:
+                    sys.stdout.flush()
+        except BaseException as error:
+            _end(error)
+
+
+def _end(error: BaseException) -> NoReturn:
+    """Exit with what became of the command; what nobody has thought of is passed on."""
     try:
-        app()
-    except IdnError as error:
-        _fail(str(error), 2)
-    except OSError as error:
-        _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
+        sys.stdout.flush()
+    except OSError:
+        terminal.discard(sys.stdout)
+    if terminal.interrupted(error):
+        terminal.fail(startup.how_to_go_on(sys.argv[1:]), startup.INTERRUPTED)
+    match error:
+        case IdnError():
+            terminal.fail(error, 2)
+        case BrokenPipeError() | terminal.Unread():
+            sys.exit(0)  # whoever read it has enough
+        case OSError():
+            terminal.fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
+        case MemoryError():
+            terminal.fail(f"not enough memory: {error}".removesuffix(": "), 1)
+    raise error
+
+
+def _add_commands() -> None:
+    """Add the commands of other packages; one that is at fault is named, and takes nothing along."""
+    with redirect_stdout(sys.stderr):  # stdout is the command's that was asked for
+        plugins.commands(_OWN, _add, terminal.complain)
 
 
 def _add(name: str, command: Any) -> None:
-    alone = typer.Typer()
+    alone = _Typer()
     alone.command(name)(command)
-    typer.main.get_command(alone)  # raises where the signature is none of a command, which later costs all of them
+    typer.main.get_command(alone)  # raises where its signature is none of a command, which later costs all of them
     app.command(name)(command)
 
 
-def _fail(message: str, status: int) -> None:
-    print(f"idn-gym: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(status)
+@contextmanager
+def _passed_on() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise terminal.Interrupted from error
+    except BrokenPipeError as error:
+        raise terminal.Unread from error
+    except _Refusal as error:
+        if isinstance(error.__cause__, ValidationError):  # typer's newer versions leave the checking to pydantic
+            fault = error.__cause__.errors(include_url=False)[0]
+            given = "" if fault["type"] == "value_error" else f"{shown(fault['input'])}; "
+            error.message = given + phrase(fault)
+        if len(sys.argv) > 1:  # else it is the help
+            text = line(error.format_message())
+            error.format_message = lambda: text
+        raise
 
 
 def _sizes(network: Any) -> dict[str, int]:

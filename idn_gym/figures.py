@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from idn_gym.errors import IdnError
+from idn_gym.text import printable_lines
 from idn_gym.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def require_matplotlib() -> None:
 
 
 def literal(text: str) -> str:
-    """Text for matplotlib in which a dollar is a dollar, not the start of a formula."""
-    return text.replace("$", r"\$")
+    """Text for matplotlib: printable, and a dollar is a dollar, not the start of a formula."""
+    return printable_lines(text).replace("$", r"\$")
 
 
 def sequence(n: int) -> list[Any]:
@@ -66,8 +67,8 @@ def style(axes: Axes, x: str, y: str, title: str) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
-    axes.set_xlabel(x, fontsize=9, color=INK)
-    axes.set_ylabel(y, fontsize=9, color=INK)
+    axes.set_xlabel(literal(x), fontsize=9, color=INK)
+    axes.set_ylabel(literal(y), fontsize=9, color=INK)
     axes.set_title(literal(title), fontsize=9.5, color=INK, loc="left")
 
 

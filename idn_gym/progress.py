@@ -9,6 +9,7 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from idn_gym.tables import console
+from idn_gym.text import line, printable
 
 
 class PlayProgress:
@@ -19,7 +20,8 @@ class PlayProgress:
         self._tasks: dict[str, object] = {}
         self._bars: Progress | None = None
         if sys.stderr.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            name = TextColumn("{task.description}", markup=False)
+            columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             self._bars = Progress(*columns, console=console(stderr=True))
 
     def __enter__(self) -> PlayProgress:
@@ -38,11 +40,11 @@ class PlayProgress:
         self._began.setdefault(agent, time.perf_counter())
         if self._bars:
             if agent not in self._tasks:
-                self._tasks[agent] = self._bars.add_task(agent, total=slots)
+                self._tasks[agent] = self._bars.add_task(printable(agent), total=slots)
             self._bars.update(self._tasks[agent], completed=played)  # type: ignore[arg-type]
         elif played == slots:
             seconds = time.perf_counter() - self._began[agent]
-            print(f"{agent}: {slots} slots in {seconds:.1f} s", file=sys.stderr)
+            print(f"{printable(agent)}: {slots} slots in {seconds:.1f} s", file=sys.stderr)
 
 
 class StreamProgress(PlayProgress):
@@ -53,4 +55,4 @@ class StreamProgress(PlayProgress):
         if self._bars:
             super().__call__("streams", played, slots)
         else:
-            print(f"{played}/{slots} {agent}", file=sys.stderr)
+            print(f"{played}/{slots} {line(agent)}", file=sys.stderr)

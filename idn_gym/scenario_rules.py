@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 
 from idn_gym.routes import entry_nodes, link_graph
+from idn_gym.text import listed, shown
 
 if TYPE_CHECKING:
     from idn_gym.scenario import Scenario
@@ -40,17 +41,17 @@ def _repeated(key: str, names: Any, of: Callable[[Any], Hashable] = lambda name:
     seen = set()
     for name in names:
         if of(name) in seen:
-            yield f"{key}: {of(name)!r} twice; each name is allowed once"
+            yield f"{key}: {shown(of(name))} twice; each name is allowed once"
         seen.add(of(name))
 
 
 def _models(scenario: Scenario) -> Iterator[str]:
     offered = [replica_name(model.name, n) for n in range(scenario.replicas) for model in scenario.models]
     yield from _repeated("models", offered)
-    tasks = set(scenario.tasks)
+    tasks, allowed = set(scenario.tasks), listed(scenario.tasks)
     for model in scenario.models:
         if model.task not in tasks:
-            yield f"models.{model.name}.task: unknown task {model.task!r}; allowed: {_some(scenario.tasks)}"
+            yield f"models.{model.name}.task: unknown task {shown(model.task)}; allowed: {allowed}"
 
 
 def _nodes(scenario: Scenario) -> Iterator[str]:
@@ -61,27 +62,28 @@ def _nodes(scenario: Scenario) -> Iterator[str]:
     for node in scenario.nodes:
         key = f"nodes.{node.name}"
         if node.processor not in known and (node.budget > 0 or node.repository):
-            yield f"{key}.processor: no model has a profile for {node.processor!r}; allowed: {_some(processors)}"
+            yield f"{key}.processor: no model has a profile for {shown(node.processor)}; allowed: {listed(processors)}"
             continue
         repository = node.repository or ()
         yield from _repeated(f"{key}.repository", repository)
         for name in repository:
             if name not in models:
-                yield f"{key}.repository: unknown model {name!r}; allowed: {_some(list(models))}"
+                yield f"{key}.repository: unknown model {shown(name)}; allowed: {listed(models)}"
             elif node.processor not in models[name].profiles:
-                profiles = _some(sorted(models[name].profiles))
-                yield f"{key}.repository: {name!r} has no profile for {node.processor!r}; it has: {profiles}"
+                profiles = listed(sorted(models[name].profiles))
+                yield f"{key}.repository: {shown(name)} has no profile for {shown(node.processor)}; it has: {profiles}"
 
 
 def _links(scenario: Scenario) -> Iterator[str]:
     nodes = {node.name for node in scenario.nodes}
+    allowed = listed(sorted(nodes))
     seen = set()
     for index, link in enumerate(scenario.links or ()):
         for end in ("source", "target"):
             if getattr(link, end) not in nodes:
-                yield f"links.{index}.{end}: unknown node {getattr(link, end)!r}; allowed: {_some(sorted(nodes))}"
+                yield f"links.{index}.{end}: unknown node {shown(getattr(link, end))}; allowed: {allowed}"
         if link.source == link.target:
-            yield f"links.{index}: {link.source!r} linked to itself; a link joins two nodes"
+            yield f"links.{index}: {shown(link.source)} linked to itself; a link joins two nodes"
         ends = frozenset((link.source, link.target))
         if ends in seen:
             yield f"links.{index}: {link.source} - {link.target} given twice; links are undirected, each is given once"
@@ -104,11 +106,11 @@ def _requests(scenario: Scenario) -> Iterator[str]:
     for index, request in enumerate(scenario.requests or ()):
         key = f"requests.{index}"
         if request.task not in scenario.tasks:
-            yield f"{key}.task: unknown task {request.task!r}; allowed: {_some(scenario.tasks)}"
+            yield f"{key}.task: unknown task {shown(request.task)}; allowed: {listed(scenario.tasks)}"
             continue
         unknown = [name for name in request.path if name not in nodes]
         if unknown:
-            yield f"{key}.path: unknown node {unknown[0]!r}; allowed: {_some(list(nodes))}"
+            yield f"{key}.path: unknown node {shown(unknown[0])}; allowed: {listed(nodes)}"
             continue
         yield from _repeated(f"{key}.path", request.path)
         for here, there in pairwise(request.path):
@@ -117,11 +119,12 @@ def _requests(scenario: Scenario) -> Iterator[str]:
         last = nodes[request.path[-1]]
         if request.task not in {task_of[name] for name in last.repository or ()}:
             yield (
-                f"{key}.path: its last node {last.name!r} has no repository model of task {request.task!r}; "
+                f"{key}.path: its last node {shown(last.name)} has no repository model of task {shown(request.task)}; "
                 "a path ends at a repository of its task"
             )
         if (request.task, request.path[0]) in seen:
-            yield f"{key}: task {request.task!r} from {request.path[0]!r} twice; one path per task and entry node"
+            task, entry = shown(request.task), shown(request.path[0])
+            yield f"{key}: task {task} from {entry} twice; one path per task and entry node"
         seen.add((request.task, request.path[0]))
 
 
@@ -138,14 +141,9 @@ def _default_requests(scenario: Scenario) -> Iterator[str]:
     component = {v: c for c, members in enumerate(nx.connected_components(link_graph(scenario))) for v in members}
     for task, held in repositories.items():
         if not held:
-            yield f"tasks: {task!r} has no repository; some node must list a model of it under repository"
+            yield f"tasks: {shown(task)} has no repository; some node must list a model of it under repository"
             continue
         reached = {component[v] for v in held}
         for v in entries:
             if component[v] not in reached:
-                yield f"links: no route from {scenario.nodes[v].name!r} to a repository of task {task!r}"
-
-
-def _some(allowed: Any) -> str:
-    shown = ", ".join(str(name) for name in allowed[:8])
-    return shown + (f", ... ({len(allowed)} in all)" if len(allowed) > 8 else "")
+                yield f"links: no route from {shown(scenario.nodes[v].name)} to a repository of task {shown(task)}"

@@ -9,22 +9,34 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from idn_gym.experiment import Result, bound_shares, dynamic_bound, static_bound
 from idn_gym.intervals import mean_interval
 from idn_gym.metrics import Summary
 from idn_gym.network import Network
 from idn_gym.scenario import Model, Scenario
+from idn_gym.text import printable_lines
 
 _SHARES = {"of_bound": "gain of bound", "of_dynamic_bound": "gain of dynamic"}  # key -> column
 SIZES = ("V", "M", "P", "R", "K")
 _OF_A_RUN = {"agent", "seed", "slots", "seconds", "static_bound"} | {field.name for field in fields(Summary)}
 
 
+class _Plain(Console):
+    """A console for which text is text: no markup, no names of emoji, nothing that a terminal acts on."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable_lines(text), **options | {"markup": False, "emoji": False})
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(stderr: bool = False) -> Console:
     """A console that does not cut tables short when its output goes to a file."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, width=None if terminal else 140, highlight=False)
+    return _Plain(stderr=stderr, width=None if terminal else 140, highlight=False, markup=False, emoji=False)
 
 
 def scenarios(rows: Sequence[tuple[str, str, Network]]) -> Table:
@@ -58,11 +70,11 @@ def models(scenario: Scenario) -> Table:
     variants: dict[str, list[Model]] = {}
     for model in scenario.models:
         variant = model.model_dump(exclude={"name", "task"})
-        variants.setdefault(f"{model.name.rpartition('/')[2]} {variant}", []).append(model)
+        variants.setdefault(f"{_variant(model)} {variant}", []).append(model)
     for same in variants.values():
         of = same[0].task if len(same) == 1 else f"{len(same)} tasks"
         for i, (processor, profile) in enumerate(same[0].profiles.items()):
-            first = (f"{same[0].name.rpartition('/')[2]} ({of})", f"{same[0].accuracy:g}") if i == 0 else ("", "")
+            first = (f"{_variant(same[0])} ({of})", f"{same[0].accuracy:g}") if i == 0 else ("", "")
             table.add_row(*first, processor, f"{profile.size:g}", f"{profile.delay:g}", f"{profile.throughput:g}")
     return table
 
@@ -165,6 +177,11 @@ def checks(document: dict[str, Any]) -> Table:
         table.add_row(check["claim"], check["outcome"], check["evidence"])
     table.caption = f"{document['runs']} runs of {document['slots']} slots; 95% confidence, paired over seeds"
     return table
+
+
+def _variant(model: Model) -> str:
+    """The name of a model less the task that it begins with."""
+    return model.name.removeprefix(f"{model.task}/")
 
 
 def _table(title: str, *columns: str) -> Table:

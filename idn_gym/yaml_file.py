@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import yaml
 
 from idn_gym.errors import IdnError
+from idn_gym.text import printable_lines, shown
 
 _DEEPEST = 50
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser, where PyYAML was built with it
@@ -25,7 +26,7 @@ class _Loader(_Base):  # type: ignore[misc]
             if key is None or key_node.tag != "tag:yaml.org,2002:str":
                 raise yaml.constructor.ConstructorError(None, None, "keys must be strings", key_node.start_mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"key {shown(key)} twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -115,4 +116,6 @@ def _flow(value: Any, quoted: bool = False) -> str:
         width=width,
         allow_unicode=True,
     )
+    if quoted:  # a direction mark, which PyYAML leaves as it is; quotes read the escape back
+        text = printable_lines(text)
     return text.removesuffix("\n").removesuffix("\n...").replace("\n", "\n    ")

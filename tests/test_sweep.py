@@ -144,7 +144,7 @@ class TestFile:
     @pytest.mark.parametrize(
         ("changes", "says"),
         [
-            ({"seeds": [0, -1]}, "seeds.1: -1 should be greater than or equal to 0"),
+            ({"seeds": [0, -1]}, "seeds.1: -1; must be greater than or equal to 0"),
             ({"seeds": []}, "seeds: []"),
             ({"agents": None}, "agents: missing"),
             ({"workers": 2}, "workers: unknown key; allowed: format, scenarios, agents, seeds, slots, overrides"),

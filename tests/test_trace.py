@@ -372,9 +372,12 @@ NOT_A_COUNT = "r.csv:2: requests '{}'; must be a number from 0 to 1e+18"
 
 
 def refused(network: Network, path: Path, expected: str, capacities: bool = False) -> None:
-    """Reading must fail with a message of one line that starts with `expected`, which starts with the file's name."""
+    """Reading must fail with a message of one line that starts with `expected`, which starts with the file's name.
+
+    Of a value without end, a message shows the beginning.
+    """
     read = (lambda: read_capacities(network, path, 2)) if capacities else (lambda: read_trace(network, path))
-    with pytest.raises(IdnError, match=f"^{re.escape(str(path.parent / expected))}") as caught:
+    with pytest.raises(IdnError, match=f"^{re.escape(str(path.parent / expected)[:180])}") as caught:
         read()
     assert len(str(caught.value).splitlines()) == 1
 

@@ -15,6 +15,8 @@ from idn_gym import parameters
 from idn_gym.cli import AsJson, CapacityFile, Overrides, ScenarioName, Seed, Slots, TraceFile, print_json
 from idn_gym.errors import IdnError
 from idn_gym.parameters import as_options
+from idn_gym.terminal import complain
+from idn_gym.text import printable
 
 
 def optimum(
@@ -159,7 +161,7 @@ def verify(
         raise IdnError(f"{file}: {error}") from None
     claimed, bound = content.gain, content.certified_bound
     gap = (bound - claimed) / bound if bound > 0.0 else 0.0  # of claims that do not hold it may be anything
-    about = f"{network.scenario.name}, {stream.slots} slots of {trace or f'seed {content.seed}'}"
+    about = f"{network.scenario.name}, {stream.slots} slots of {printable(trace or f'seed {content.seed}')}"
     if as_json:
         print_json(
             {
@@ -177,10 +179,10 @@ def verify(
         )
     elif not verdict.faults:
         out = console()
-        out.print(f"{file}: proven for {about}", soft_wrap=True)
+        out.print(f"{printable(file)}: proven for {about}", soft_wrap=True)
         out.print(f"gain            {claimed:.9g} ms, at least")
         out.print(f"certified bound {bound:.9g} ms (gap {gap:.4%})")
     for fault in verdict.faults:
-        print(f"idn-gym: {file}: {fault}", file=sys.stderr)
+        complain(f"{file}: {fault}")
     if verdict.faults:
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from idn_gym.cli import Address, AsJson, Workers, cores, kept_or_temporary, prin
 from idn_gym.errors import IdnError
 from idn_gym.locks import locked
 from idn_gym.reproduce import FIGURES
+from idn_gym.terminal import complain
 
 
 class Budgets(StrEnum):
@@ -77,5 +77,5 @@ def reproduce(
     broken = [item for one in found for item in one.checks if item.broken]
     if check and broken:
         for item in broken:
-            print(f"idn-gym: documented to hold, and does not: {item.claim}: {item.verdict.evidence}", file=sys.stderr)
+            complain(f"documented to hold, and does not: {item.claim}: {item.verdict.evidence}")
         raise typer.Exit(1)

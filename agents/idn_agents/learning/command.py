@@ -13,6 +13,7 @@ from idn_gym.cli import AsJson, Overrides, ScenarioName, print_json, typed_comma
 from idn_gym.errors import IdnError
 from idn_gym.locks import locked
 from idn_gym.parameters import as_options, shown
+from idn_gym.text import printable
 
 ALGORITHMS = ("ppo-torch", "ppo", "a2c", "sac", "maskable-ppo")
 _OPTIONS = ("steps", "seed", "rates", "envs", "slots", "hidden", "learning_rate", "discount", "update_weight")
@@ -62,7 +63,8 @@ def train(
         print_json({"output": str(output), "algo": algo, "steps": rows[-1]["steps"], "curve": rows})
         return
     print(f"{rows[-1]['gain_per_request']:.3f} ms saved per request in the last part of training")
-    print(f"checkpoint, curve and configuration in {output}; idn-gym run {scenario} --agent ppo:path={output}")
+    text = f"checkpoint, curve and configuration in {output}; idn-gym run {scenario} --agent ppo:path={output}"
+    print(printable(text))
 
 
 def _trainer(
