@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -16,7 +16,7 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 
-from idn_gym import plugins, startup, terminal
+from idn_gym import plugins, startup, stdout, terminal
 from idn_gym.errors import IdnError
 from idn_gym.text import line, printable, shown
 from idn_gym.wording import phrase
@@ -67,11 +67,20 @@ app = _Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _json_alone(context: typer.Context, as_json: bool) -> bool:
+    if as_json:  # the root's end is the command's, whatever becomes of the other options
+        context.find_root().with_resource(stdout.only_documents())
+    return as_json
+
+
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="packaged name, id, or a scenario file")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. workload.rate=300")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout and nothing else")]
+AsJson = Annotated[
+    bool, typer.Option("--json", callback=_json_alone, help="one JSON document on stdout and nothing else")
+]
 Slots = Annotated[int | None, typer.Option(min=1, help="slots; default: the trace's, or the scenario's horizon")]
 Seed = Annotated[int, typer.Option(min=0, help="seed of the request stream and of the agents")]
 TraceFile = Annotated[Path | None, typer.Option("--trace", help="request file that replaces the workload")]
@@ -319,7 +328,7 @@ def sweep(
 
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(document, allow_nan=False))
+    stdout.write(json.dumps(document, allow_nan=False) + "\n")
 
 
 _OWN = frozenset(info.name or info.callback.__name__ for info in app.registered_commands if info.callback)
@@ -361,7 +370,7 @@ def _end(error: BaseException) -> NoReturn:
 
 def _add_commands() -> None:
     """Add the commands of other packages; one that is at fault is named, and takes nothing along."""
-    with redirect_stdout(sys.stderr):  # stdout is the command's that was asked for
+    with stdout.only_documents():  # what a package prints when it is imported goes elsewhere
         plugins.commands(_OWN, _add, terminal.complain)
 
 

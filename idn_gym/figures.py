@@ -98,10 +98,11 @@ def label_ends(axes: Axes, ends: list[tuple[str, float, str]]) -> None:
 
 def label_points(axes: Axes, x: FloatArray, y: FloatArray, names: list[str], colours: list[str]) -> None:
     """Each name beside its point, at the nearest of some places where it covers no point and no other name."""
+    from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
-    figure = axes.get_figure(root=True)
-    assert figure is not None
+    figure = axes.figure
+    assert isinstance(figure, Figure)
     figure.draw_without_rendering()  # fixes the limits, and with them where the points are
     pixels, inside = figure.dpi / 72.0, axes.get_window_extent()
     points = axes.transData.transform(np.column_stack([x, y]))
