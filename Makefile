@@ -29,7 +29,7 @@ lint: install
 	$(BIN)/mypy
 
 scenarios: install
-	$(BIN)/python -m idn_gym.packaged
+	$(BIN)/python -m idn_gym.library.packaged
 
 benchmarks: install
 	$(BIN)/python benchmarks/speed.py

@@ -52,9 +52,9 @@ def jobs() -> list[dict[str, Any]]:
 
 def network_of(job: dict[str, Any]) -> Any:
     """Topology I; with replicas, for more options per type; or a tree."""
-    from idn_gym.network import Network
-    from idn_gym.scenario import parse
-    from idn_gym.scenario_file import load_scenario
+    from idn_gym.model.network import Network
+    from idn_gym.scenario.file import load_scenario
+    from idn_gym.scenario.schema import parse
     from idn_gym.topology import nodes_and_links, tree
 
     if "nodes" not in job:
@@ -72,7 +72,7 @@ def network_of(job: dict[str, Any]) -> Any:
 def tight_states() -> np.ndarray:
     """(64, P) float32: INFIDA's states after 100 slots of Topology I, of 64 seeds."""
     import gymnasium
-    from idn_agents.infida_batch import InfidaBatch
+    from idn_agents.infida.batch import InfidaBatch
 
     import idn_gym  # noqa: F401 - registers the ids
 
@@ -87,7 +87,7 @@ def tight_states() -> np.ndarray:
 
 def requests_of(network: Any, rows: int) -> np.ndarray:
     """(B, R): slots of the scenario's workload; Poisson counts of one mean for a network that has none."""
-    from idn_gym.workload import draw
+    from idn_gym.workload.workload import draw
 
     if network.scenario.workload is not None:
         return draw(network, rows, 0).requests
@@ -156,7 +156,7 @@ def _gain(job: dict[str, Any], folder: Path) -> tuple[Callable[[], object], int,
 def _infida(job: dict[str, Any]) -> tuple[Callable[[], object], int, int]:
     """A slot of INFIDA: gain and subgradient, step and projection, rounding; requests drawn beforehand."""
     import torch
-    from idn_agents.infida_batch import InfidaBatch
+    from idn_agents.infida.batch import InfidaBatch
 
     network, rows = network_of({}), job["rows"]
     agents = InfidaBatch([{}] * rows, dtype=getattr(torch, job["name"]), draws="numpy")
@@ -269,7 +269,7 @@ def main() -> None:
             rows.append(row)
             print(_line(row, rows), flush=True)
     if options.output:
-        from idn_gym.records import versions
+        from idn_gym.experiment.records import versions
 
         about = {
             "command": " ".join(["python", *sys.argv]),

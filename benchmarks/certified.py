@@ -14,13 +14,13 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from idn_agents.infida import InfidaOffline
-from idn_agents.optimum import LEAVES, solve
+from idn_agents.infida.infida import InfidaOffline
+from idn_agents.optimum.optimum import LEAVES, solve
 
 from idn_gym import kernels
-from idn_gym.network import Network
-from idn_gym.scenario_file import load_scenario, packaged_names
-from idn_gym.workload import draw
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario, packaged_names
+from idn_gym.workload.workload import draw
 
 
 def main() -> None:

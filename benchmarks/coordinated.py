@@ -25,19 +25,19 @@ from unittest import mock
 
 import numpy as np
 from coordinated_tables import draw_picture, print_tables
-from idn_agents.bounds import regret_bound
-from idn_agents.protocol import BYTES
+from idn_agents.distributed.protocol import BYTES
+from idn_agents.infida.bounds import regret_bound
 from regret import best_fixed_gain
 
 from idn_gym import kernels
-from idn_gym.env import observe
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.network import Network
-from idn_gym.records import versions
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace
+from idn_gym.env.env import observe
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.records import versions
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
 from idn_gym.typing import FloatArray, IntArray
-from idn_gym.workload import draw
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.workload import draw
 
 FIXED = "workload={{kind: zipf, rate: {}, exponent: 1.2}}"
 BURSTY = "workload={{kind: burst, rate: {}, exponent: 1.2, shape: 0.3}}"

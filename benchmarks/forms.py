@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from idn_gym.network import Network
+from idn_gym.model.network import Network
 
 CHUNK = 64  # rows at a time, where a form would else page-fault its temporaries
 Form = Callable[[Any, Any], Any]  # requests (B, R), allocation (B, P) -> gain (B,), subgradient (B, P)

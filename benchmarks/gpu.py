@@ -19,13 +19,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from idn_agents.infida_batch import InfidaBatch
+from idn_agents.infida.batch import InfidaBatch
 
 import idn_gym  # noqa: F401 - registers the ids
 from idn_gym import batched
-from idn_gym.network import Network
-from idn_gym.records import versions
-from idn_gym.scenario_file import load_scenario
+from idn_gym.experiment.records import versions
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
 
 AIMS = {  # slots/s, on an H200
     "gain + subgradient": 20e6,

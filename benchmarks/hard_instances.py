@@ -12,15 +12,15 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from idn_agents.bounds import PSI, regret_bound
+from idn_agents.infida.bounds import PSI, regret_bound
 
 from idn_gym import kernels
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.hard_instances import adversary, greedy_trap
-from idn_gym.network import BUDGET_SLACK, Network
-from idn_gym.scenario import FORMAT, parse
-from idn_gym.trace import Trace
-from idn_gym.workload import draw
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.library.hard_instances import adversary, greedy_trap
+from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.scenario.schema import FORMAT, parse
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.workload import draw
 
 SEEDS = range(5)
 

@@ -28,15 +28,15 @@ from idn_agents.learning.agent import Learnt
 from idn_agents.learning.checkpoint import save_policy
 from idn_agents.learning.features import NAMES, Features
 from idn_agents.learning.folder import TrainingFolder, read_curve
+from idn_agents.learning.ppo import FIRST_SEED, PPO, Trainer, make_policy
 from idn_agents.learning.sb3_training import SB3, SB3Trainer
-from idn_agents.ppo import FIRST_SEED, PPO, Trainer, make_policy
 
 from idn_gym import batched
-from idn_gym.experiment import AgentSpec, RunSpec, play
-from idn_gym.intervals import bootstrap_interval
-from idn_gym.network import Network
-from idn_gym.records import versions
-from idn_gym.scenario_file import load_scenario
+from idn_gym.experiment.experiment import AgentSpec, RunSpec, play
+from idn_gym.experiment.intervals import bootstrap_interval
+from idn_gym.experiment.records import versions
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
 
 TRAINED_ON = ("topology-2-sliding", "topology-2-bursty")
 ZERO_SHOT = {  # scenario: the one trained on that its workload is like
@@ -226,7 +226,7 @@ def table(document: dict[str, Any], scenario: str) -> str:
 
 def plot(document: dict[str, Any], target: Path) -> None:
     """Learning curves, with what others gain on the held-out streams as lines."""
-    from idn_gym.figures import PALETTE, label_ends, new_axes, new_figure, save
+    from idn_gym.common.figures import PALETTE, label_ends, new_axes, new_figure, save
 
     figure = new_figure(1100, 420, 130)
     for i, scenario in enumerate(TRAINED_ON):

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
-from idn_agents.infida_batch import InfidaBatch
+from idn_agents.infida.batch import InfidaBatch
 
 import idn_gym  # noqa: F401 - registers the ids
-from idn_gym.figures import PALETTE, new_axes, new_figure, save
+from idn_gym.common.figures import PALETTE, new_axes, new_figure, save
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 

@@ -11,10 +11,10 @@ import argparse
 import statistics
 from itertools import product
 
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.network import Network
-from idn_gym.scenario_file import load_scenario
-from idn_gym.workload import draw
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.workload.workload import draw
 
 SCENARIOS = ("topology-1-fixed", "topology-1-sliding", "topology-1-bursty")
 READINGS = [

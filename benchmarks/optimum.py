@@ -26,18 +26,18 @@ from typing import Any
 
 import highspy
 import numpy as np
-from idn_agents.certificate_file import read_certificate, verify, write_certificate
-from idn_agents.optimum import solve
+from idn_agents.optimum.certificate_file import read_certificate, verify, write_certificate
+from idn_agents.optimum.optimum import solve
 from scipy import sparse
 
-from idn_gym import gain
-from idn_gym.experiment import AgentSpec, RunSpec
-from idn_gym.figures import PALETTE, label_ends, new_axes, new_figure, save
-from idn_gym.network import Network
-from idn_gym.records import versions
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace
-from idn_gym.workload import draw
+from idn_gym.common.figures import PALETTE, label_ends, new_axes, new_figure, save
+from idn_gym.experiment.experiment import AgentSpec, RunSpec
+from idn_gym.experiment.records import versions
+from idn_gym.model import gain
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.workload import draw
 
 SEED = 0
 MARKS = (2, 5, 10, 30, 60, 180)  # CPU seconds at which the table reads the gap

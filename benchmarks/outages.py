@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from idn_gym import plots
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.network import Network
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace
-from idn_gym.workload import draw
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.model.network import Network
+from idn_gym.report import plots
+from idn_gym.scenario.file import load_scenario
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.workload import draw
 
 AGENTS = ("static-greedy", "last-batch-greedy", "load-aware-greedy", "infida")
 SLOTS, FIRST, LAST = 240, 80, 140

@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.network import Network
-from idn_gym.records import versions
-from idn_gym.scenario_file import load_scenario
-from idn_gym.workload import draw
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.records import versions
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.workload.workload import draw
 
 TRAFFIC = ("tiny", "topology-2-sliding", "abilene-sliding", "topology-1-sliding")
 FAULTS = ("topology-2-sliding", "topology-2-bursty", "topology-1-sliding")

@@ -13,16 +13,16 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from idn_agents.bounds import PSI, paper_regret_bound, regret_bound
+from idn_agents.infida.bounds import PSI, paper_regret_bound, regret_bound
 from scipy.optimize import linprog
 from scipy.sparse import csr_array, vstack
 
-from idn_gym import gain
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.network import Network
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace
-from idn_gym.workload import draw
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.model import gain
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.workload import draw
 
 CASES = {
     "adversary": {
@@ -144,7 +144,7 @@ def _print_case(
 
 
 def _draw(path: Path, horizons: np.ndarray, measured: dict[str, tuple[dict[str, np.ndarray], np.ndarray]]) -> None:
-    from idn_gym.figures import INK, PALETTE, new_figure, save, style
+    from idn_gym.common.figures import INK, PALETTE, new_figure, save, style
 
     figure = new_figure(1200, 620, 160, "constrained")
     panels = figure.subplots(1, len(measured), sharey=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idn_gym import startup  # noqa: F401 - before what takes time
+from idn_gym.common import startup  # noqa: F401 - before what takes time
 
 # isort: split
 from importlib import import_module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idn_gym.text import line
+from idn_gym.common.text import line
 
 
 class IdnError(ValueError):

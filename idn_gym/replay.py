@@ -26,12 +26,12 @@ from typing import NamedTuple
 import numpy as np
 
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
-from idn_gym.scenario import Burst, Zipf
-from idn_gym.scenario_file import read_text
-from idn_gym.trace import Trace, fitting
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import read_text
+from idn_gym.scenario.schema import Burst, Zipf
 from idn_gym.typing import FloatArray
-from idn_gym.workload import popularity
+from idn_gym.workload.trace import Trace, fitting
+from idn_gym.workload.workload import popularity
 
 TWIN = "twin"  # the packaged file: synthetic, see `twin`
 

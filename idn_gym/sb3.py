@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from idn_gym.env.vector_env import IDNVectorEnv
 from idn_gym.errors import IdnError
 from idn_gym.typing import FloatArray
-from idn_gym.vector_env import IDNVectorEnv
 
 try:
     from stable_baselines3.common.vec_env import VecEnv

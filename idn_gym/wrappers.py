@@ -10,11 +10,12 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
-from idn_gym import kernels, parameters
-from idn_gym.allocation import memory_in_use
-from idn_gym.env import IDNEnv, Information, Observation, as_array, unserved
+from idn_gym import kernels
+from idn_gym.common import parameters
+from idn_gym.env.env import IDNEnv, Information, Observation, as_array, unserved
 from idn_gym.errors import IdnError
-from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.model.allocation import memory_in_use
+from idn_gym.model.network import BUDGET_SLACK, Network
 from idn_gym.typing import BoolArray, FloatArray
 
 

@@ -26,7 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import idn_gym
-from idn_gym.figures import PALETTE
+from idn_gym.common.figures import PALETTE
 
 plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)  # which colour-blind readers can tell apart
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
@@ -68,8 +68,8 @@ plt.show()
 # `draw` gives the very stream that the environment faces with that seed; `play` lets an agent face it.
 
 # %%
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.metrics import running_ntag
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.metrics import running_ntag
 
 trace = idn_gym.draw(network, SLOTS, SEED)
 names = ["random", "static-greedy", "load-aware-greedy", "last-batch-greedy", "infida"]

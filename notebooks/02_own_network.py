@@ -27,10 +27,10 @@ import networkx as nx
 import numpy as np
 
 from idn_gym import IdnError, Network
-from idn_gym.experiment import AgentSpec, RunSpec, play
-from idn_gym.figures import PALETTE
-from idn_gym.scenario import parse
-from idn_gym.scenario_file import load_scenario, to_yaml
+from idn_gym.common.figures import PALETTE
+from idn_gym.experiment.experiment import AgentSpec, RunSpec, play
+from idn_gym.scenario.file import load_scenario, to_yaml
+from idn_gym.scenario.schema import parse
 from idn_gym.topology import nodes_and_links
 
 plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)  # which colour-blind readers can tell apart

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Speed: slow and readable, fast and equal
 #
-# Every computation has one readable reference in NumPy, `idn_gym.gain` and `idn_gym.allocation`. Where that is too slow there is a compiled
+# Every computation has one readable reference in NumPy, `idn_gym.model.gain` and `idn_gym.model.allocation`. Where that is too slow there is a compiled
 # twin in `idn_gym.kernels`, tested equal to it, that works on a batch. And many INFIDAs can share one run. Times here are of CPU, of a machine
 # that others may use; `python benchmarks/speed.py` and `benchmarks/batched.py` are where speed is measured with care.
 
@@ -25,10 +25,11 @@ from importlib.metadata import version
 import gymnasium
 import matplotlib.pyplot as plt
 import numpy as np
-from idn_agents.infida_batch import InfidaBatch
+from idn_agents.infida.batch import InfidaBatch
 
-from idn_gym import Network, allocation, draw, gain, kernels, load_scenario
-from idn_gym.experiment import AgentSpec, play
+from idn_gym import Network, draw, kernels, load_scenario
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.model import allocation, gain
 
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 SLOTS, REPEATS = {"smoke": (20, 3), "full": (300, 15)}[BUDGET]

@@ -25,12 +25,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from idn_agents.certificate import Certificate, certified_bound
-from idn_agents.certificate_file import read_certificate, verify, write_certificate
-from idn_agents.optimum import solve
+from idn_agents.optimum.certificate import Certificate, certified_bound
+from idn_agents.optimum.certificate_file import read_certificate, verify, write_certificate
+from idn_agents.optimum.optimum import solve
 
 from idn_gym import load_scenario
-from idn_gym.experiment import AgentSpec, RunSpec, play
+from idn_gym.experiment.experiment import AgentSpec, RunSpec, play
 
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 SLOTS = {"smoke": 12, "full": 240}[BUDGET]

@@ -26,10 +26,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from idn_agents.learning.checkpoint import save_policy
-from idn_agents.ppo import PPO, Trainer, make_policy
+from idn_agents.learning.ppo import PPO, Trainer, make_policy
 
 from idn_gym import load_scenario
-from idn_gym.experiment import AgentSpec, RunSpec, play
+from idn_gym.experiment.experiment import AgentSpec, RunSpec, play
 
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 STEPS = {"smoke": 6_400, "full": 96_000}[BUDGET]

@@ -8,21 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from idn_agents.bounds import PSI, paper_regret_bound, regret_bound, theory_rate
 from idn_agents.greedy import LastBatchGreedy, StaticGreedy
-from idn_agents.infida import Infida, InfidaOffline, StepSizes, start, state_mass, update
+from idn_agents.infida.bounds import PSI, paper_regret_bound, regret_bound, theory_rate
+from idn_agents.infida.infida import Infida, InfidaOffline, StepSizes, start, state_mass, update
 from idn_agents.load_aware import LoadAwareGreedy
 
-from idn_gym import allocation, gain, plugins
-from idn_gym.env import observe
+from idn_gym import plugins
+from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.network import Network
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.model import allocation, gain
+from idn_gym.model.network import Network
 from idn_gym.registration import SCENARIO_OF_ID
-from idn_gym.scenario import parse
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace
-from idn_gym.workload import draw
+from idn_gym.scenario.file import load_scenario
+from idn_gym.scenario.schema import parse
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.workload import draw
 
 AGENTS = [
     "infida",

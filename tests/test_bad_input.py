@@ -16,7 +16,7 @@ from command_line import Outcome, idn_gym, in_process
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idn_gym.check import check_file
+from idn_gym.cli.check import check_file
 from idn_gym.errors import IdnError
 
 PROFILE = {"size": 1.0, "delay": 2.0, "throughput": 6.0}

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from idn_gym import IdnError, Network, allocation, draw, gain, kernels, load_scenario
+from idn_gym import IdnError, Network, draw, kernels, load_scenario
+from idn_gym.model import allocation, gain
 
 torch = pytest.importorskip("torch")
 batched = pytest.importorskip("idn_gym.batched")

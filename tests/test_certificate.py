@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import Outcome, in_process
-from idn_agents import certificate_file
-from idn_agents.certificate import (
+from idn_agents.optimum import certificate_file
+from idn_agents.optimum.certificate import (
     OPEN,
     Certificate,
     certified_bound,
@@ -22,19 +22,20 @@ from idn_agents.certificate import (
     refuse_uncovered,
     rounding,
 )
-from idn_agents.certificate_file import CertificateFile, read_certificate, verify, write_certificate
-from idn_agents.knapsack import knapsacks
-from idn_agents.optimum import Solution, solve
+from idn_agents.optimum.certificate_file import CertificateFile, read_certificate, verify, write_certificate
+from idn_agents.optimum.knapsack import knapsacks
+from idn_agents.optimum.optimum import Solution, solve
 from instances import random_network
 
-from idn_gym import allocation, kernels
+from idn_gym import kernels
 from idn_gym.errors import IdnError
-from idn_gym.experiment import AgentSpec, RunSpec
-from idn_gym.network import Network
-from idn_gym.scenario import parse
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace
-from idn_gym.workload import draw
+from idn_gym.experiment.experiment import AgentSpec, RunSpec
+from idn_gym.model import allocation
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.scenario.schema import parse
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.workload import draw
 
 INSTANCES = 200
 

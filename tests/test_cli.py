@@ -20,10 +20,10 @@ from command_line import Outcome, idn_gym, in_process, install_agents
 from conftest import GOLDEN
 from instances import EPSILON, Pair, Reading, read
 
-from idn_gym import gain
-from idn_gym.network import Network
-from idn_gym.scenario_file import load_scenario, packaged_names
-from idn_gym.workload import draw
+from idn_gym.model import gain
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario, packaged_names
+from idn_gym.workload.workload import draw
 
 needs_optimum = pytest.mark.skipif(find_spec("idn_agents.optimum") is None, reason="no idn_agents.optimum")
 
@@ -616,7 +616,7 @@ class TestExtras:
 
     def test_plots(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "matplotlib", None)
-        monkeypatch.delitem(sys.modules, "idn_gym.run_plots", raising=False)
+        monkeypatch.delitem(sys.modules, "idn_gym.report.run_plots", raising=False)
         outcome = in_process("run", "tiny", "--agent", "random", "--slots", 2, "--output", tmp_path / "run")
         assert (outcome.status, outcome.stdout) == (2, "")
         assert outcome.stderr.count("\n") == 1

@@ -10,19 +10,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import in_process
-from idn_agents.dynamic_optimum import DynamicOptimum, popularity_phase
-from idn_agents.infida import InfidaOffline
-from idn_agents.optimum import Optimum, solve
+from idn_agents.infida.infida import InfidaOffline
+from idn_agents.optimum.dynamic_optimum import DynamicOptimum, popularity_phase
+from idn_agents.optimum.optimum import Optimum, solve
 from instances import random_network
 
 from idn_gym import kernels, plugins
 from idn_gym.errors import IdnError
-from idn_gym.experiment import AgentSpec, Result, best_static, bound_shares, dynamic_bound, play, static_bound
-from idn_gym.metrics import regret
-from idn_gym.network import Network
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace
-from idn_gym.workload import draw
+from idn_gym.experiment.experiment import (
+    AgentSpec,
+    Result,
+    best_static,
+    bound_shares,
+    dynamic_bound,
+    play,
+    static_bound,
+)
+from idn_gym.experiment.metrics import regret
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.workload import draw
 
 STATIC = ("infida-offline", "static-greedy", "optimum")  # one allocation for the whole stream
 SLIDING = ["workload.profile=sliding", "workload.shift=1", "workload.every=4"]
@@ -192,7 +200,7 @@ def test_fractional_optimum_is_that_of_a_linear_program(sliding: tuple[Network, 
     """The same relaxation as one LP over all slots: what is placed, and the share that each option serves."""
     from scipy.optimize import linprog
 
-    from idn_gym.gain import shares
+    from idn_gym.model.gain import shares
 
     network, trace = sliding
     rows, limits, saved, column = [], [], [], network.P

@@ -8,23 +8,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from idn_agents.bounds import PSI, regret_bound
-from idn_agents.coordinated import CoordinatedInfida
-from idn_agents.hedge import AdaHedge
-from idn_agents.infida import Infida
-from idn_agents.rounding import Dependent, kept
-from idn_agents.window import Window
+from idn_agents.infida.bounds import PSI, regret_bound
+from idn_agents.infida.coordinated import CoordinatedInfida
+from idn_agents.infida.infida import Infida
+from idn_agents.rounding import coordination
+from idn_agents.rounding.hedge import AdaHedge
+from idn_agents.rounding.rounding import Dependent, kept
+from idn_agents.rounding.window import Window
 from instances import random_network
 
-from idn_gym import allocation, coordination, gain, kernels
-from idn_gym.env import observe
+from idn_gym import kernels
+from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.network import Network
-from idn_gym.scenario import parse
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace
-from idn_gym.workload import draw
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.model import allocation, gain
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.scenario.schema import parse
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.workload import draw
 
 PROFILE = {"size": 1.0, "delay": 1.0, "throughput": 1000.0}
 # two tasks with one model of 1 MB each; room for one model at bs and at co; bs - co is 2 ms, co - cloud 40 ms

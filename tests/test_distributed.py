@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from idn_agents import node as node_module
-from idn_agents import protocol
-from idn_agents.distributed import DistributedInfida, node_routes, node_shelves
-from idn_agents.infida import Infida, StepSizes, start, update
-from idn_agents.node import Node, Uniforms
-from idn_agents.protocol import Count, Least, Offers, Price
+from idn_agents.distributed import node as node_module
+from idn_agents.distributed import protocol
+from idn_agents.distributed.distributed import DistributedInfida, node_routes, node_shelves
+from idn_agents.distributed.node import Node, Uniforms
+from idn_agents.distributed.protocol import Count, Least, Offers, Price
+from idn_agents.infida.infida import Infida, StepSizes, start, update
 from instances import random_network
 
 from idn_gym import kernels, plugins
-from idn_gym.env import observe
+from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.network import Network
-from idn_gym.scenario_file import load_scenario
-from idn_gym.workload import draw
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.workload.workload import draw
 
 PARAMETERS: list[dict[str, Any]] = [
     {},

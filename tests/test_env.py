@@ -21,8 +21,8 @@ from instances import allocation
 
 import idn_gym
 from idn_gym import IdnError, Network, draw, load_scenario
-from idn_gym.env import IDNEnv
-from idn_gym.scenario_file import to_yaml
+from idn_gym.env.env import IDNEnv
+from idn_gym.scenario.file import to_yaml
 from idn_gym.wrappers import ScoreAction
 
 IDS = sorted(spec.id for spec in gym.registry.values() if spec.namespace == "IDN")

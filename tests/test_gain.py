@@ -32,12 +32,13 @@ from instances import (
 )
 from scipy.optimize import linprog
 
-from idn_gym import gain, kernels
+from idn_gym import kernels
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
-from idn_gym.scenario import parse
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import read_trace
+from idn_gym.model import gain
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.scenario.schema import parse
+from idn_gym.workload.trace import read_trace
 
 COVERED = gain.TOLERANCE / (1 - gain.TOLERANCE)  # relative error of a gain whose batches are short by TOLERANCE
 SOLVER = 1e-10  # asked of the LP solver, for constraints and for reduced costs

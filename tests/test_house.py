@@ -136,7 +136,9 @@ class TestImports:
         assert expected <= names
         graph = imports()
         assert any(layer(other) == 3 for other in nx.descendants(graph, "idn_gym.env")), "env is built on kernels"
-        assert "idn_gym.network" in nx.descendants(graph, "idn_gym.cli"), "the graph sees imports inside functions"
+        assert "idn_gym.model.network" in nx.descendants(graph, "idn_gym.cli"), (
+            "the graph sees imports inside functions"
+        )
 
     def test_no_cycles(self) -> None:
         """Among what runs when a module is imported."""
@@ -278,8 +280,8 @@ class TestWheel:
         for package, folder in PACKAGES.items():
             sources = [path for pattern in kinds for path in folder.rglob(pattern)]
             expected |= {f"{package}/{path.relative_to(folder).as_posix()}" for path in sources}
-        assert {"idn_gym/py.typed", "idn_agents/py.typed", "idn_gym/scenarios/tiny.yaml"} <= expected
-        assert len([name for name in expected if name.startswith("idn_gym/scenarios/")]) >= 9
+        assert {"idn_gym/py.typed", "idn_agents/py.typed", "idn_gym/library/scenarios/tiny.yaml"} <= expected
+        assert len([name for name in expected if name.startswith("idn_gym/library/scenarios/")]) >= 9
         assert expected <= names
         own = {name for name in names - expected if ".dist-info/" not in name}
         assert not {name for name in own if name.endswith((".pyc", ".nbi", ".nbc")) or "__pycache__" in name}
@@ -309,7 +311,7 @@ class TestWheel:
             archive.extractall(tmp_path)
         code = """
 import idn_gym, idn_agents.baselines
-from idn_gym.scenario_file import packaged_names
+from idn_gym.scenario.file import packaged_names
 print(idn_gym.__file__, idn_agents.__file__, *packaged_names(), idn_gym.load_scenario("tiny").name, sep="\\n")
 """
         first, second, *names, name = python(code, cwd=tmp_path, PYTHONPATH=str(tmp_path)).split("\n")[:-1]

@@ -7,13 +7,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from idn_agents.infida import Infida
+from idn_agents.infida.infida import Infida
 
 import idn_gym  # noqa: F401 - registers the ids
 from idn_gym import IdnError, Network, load_scenario
 
 torch = pytest.importorskip("torch")
-InfidaBatch = pytest.importorskip("idn_agents.infida_batch").InfidaBatch
+InfidaBatch = pytest.importorskip("idn_agents.infida.batch").InfidaBatch
 
 RUNS: list[dict[str, Any]] = [
     {},

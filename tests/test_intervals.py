@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idn_gym.intervals import bootstrap_interval
+from idn_gym.experiment.intervals import bootstrap_interval
 
 
 def test_of_two_values_the_bootstrap_knows_three_means() -> None:

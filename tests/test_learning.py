@@ -16,16 +16,16 @@ from idn_agents.learning.checkpoint import load_policy, refuse_other_network, sa
 from idn_agents.learning.features import NAMES, Features  # noqa: E402
 from idn_agents.learning.orders import Filling, Orders  # noqa: E402
 from idn_agents.learning.policy import FlatPolicy, FlatView, PlacementPolicy  # noqa: E402
-from idn_agents.ppo import PPO, Trainer, advantages, make_policy  # noqa: E402
+from idn_agents.learning.ppo import PPO, Trainer, advantages, make_policy  # noqa: E402
 
 from idn_gym import batched, kernels  # noqa: E402
-from idn_gym.env import observe  # noqa: E402
+from idn_gym.env.env import observe  # noqa: E402
 from idn_gym.errors import IdnError  # noqa: E402
-from idn_gym.experiment import AgentSpec, play  # noqa: E402
-from idn_gym.network import Network  # noqa: E402
-from idn_gym.scenario import Scenario, parse  # noqa: E402
-from idn_gym.scenario_file import load_scenario  # noqa: E402
-from idn_gym.workload import draw  # noqa: E402
+from idn_gym.experiment.experiment import AgentSpec, play  # noqa: E402
+from idn_gym.model.network import Network  # noqa: E402
+from idn_gym.scenario.file import load_scenario  # noqa: E402
+from idn_gym.scenario.schema import Scenario, parse  # noqa: E402
+from idn_gym.workload.workload import draw  # noqa: E402
 
 
 @pytest.fixture(scope="module")

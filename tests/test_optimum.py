@@ -8,18 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from idn_agents.certificate import Certificate, certified_bound
-from idn_agents.optimum import Optimum, Solution, solve
+from idn_agents.optimum.certificate import Certificate, certified_bound
+from idn_agents.optimum.optimum import Optimum, Solution, solve
 from instances import random_network
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from idn_gym import allocation, gain, kernels
+from idn_gym import kernels
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
-from idn_gym.scenario import parse
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace, read_trace
-from idn_gym.workload import draw
+from idn_gym.model import allocation, gain
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.scenario.schema import parse
+from idn_gym.workload.trace import Trace, read_trace
+from idn_gym.workload.workload import draw
 
 
 def total_gain(network: Network, trace: Trace, held: np.ndarray) -> float:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from instances import allocation
 
-from idn_gym import IdnError, Network, load_scenario, plots
-from idn_gym.scenario import parse
+from idn_gym import IdnError, Network, load_scenario
+from idn_gym.report import plots
+from idn_gym.scenario.schema import parse
 
 pytest.importorskip("matplotlib")
 

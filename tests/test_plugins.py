@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from command_line import Outcome, in_process, install_agents
 
-from idn_gym import plugins, records
+from idn_gym import plugins
 from idn_gym.errors import IdnError
+from idn_gym.experiment import records
 
 RAISES = {
     "SystemExit": "raise SystemExit(0)",

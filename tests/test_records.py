@@ -20,17 +20,18 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from command_line import ENTRY, PATIENCE, Outcome, comparable, environment, idn_gym, in_process, install_agents, started
-from idn_agents.infida import Infida
+from idn_agents.infida.infida import Infida
 
-from idn_gym import gain, records
-from idn_gym.allocation_file import read_allocation
-from idn_gym.env import observe
+from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
-from idn_gym.experiment import AgentSpec, RunSpec
-from idn_gym.network import Network
-from idn_gym.scenario import parse
-from idn_gym.scenario_file import load_scenario
-from idn_gym.workload import draw
+from idn_gym.experiment import records
+from idn_gym.experiment.experiment import AgentSpec, RunSpec
+from idn_gym.model import gain
+from idn_gym.model.allocation_file import read_allocation
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.scenario.schema import parse
+from idn_gym.workload.workload import draw
 
 SLOTS, SEED = 30, 5
 OUTAGES = "workload.capacity={kind: outages, probability: 0.3, duration: 2, remaining: 0.25}"
@@ -163,7 +164,7 @@ def record(ran: tuple[Record, Outcome]) -> Record:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draws nothing, where plots are not the point: they take longer than the rest."""
-    monkeypatch.setattr("idn_gym.run_plots.plot_run", lambda output, network, trace, results: None)
+    monkeypatch.setattr("idn_gym.report.run_plots.plot_run", lambda output, network, trace, results: None)
 
 
 class TestLayout:

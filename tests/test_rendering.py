@@ -10,8 +10,8 @@ import pytest
 from instances import allocation
 
 from idn_gym import IdnError, Network, kernels, load_scenario
-from idn_gym.rendering import arranged, describe, draw
-from idn_gym.scenario import parse
+from idn_gym.env.rendering import arranged, describe, draw
+from idn_gym.scenario.schema import parse
 
 pytest.importorskip("matplotlib")
 

@@ -8,17 +8,18 @@ import json
 import numpy as np
 import pytest
 from command_line import in_process
-from idn_agents.optimum import solve
-from idn_agents.saa import Estimate, estimate
+from idn_agents.optimum.optimum import solve
+from idn_agents.optimum.saa import Estimate, estimate
 from scipy.stats import poisson, t
 
-from idn_gym import gain, kernels
+from idn_gym import kernels
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
-from idn_gym.scenario import parse
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace, joined
-from idn_gym.workload import draw
+from idn_gym.model import gain
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.scenario.schema import parse
+from idn_gym.workload.trace import Trace, joined
+from idn_gym.workload.workload import draw
 
 SLOTS = 3
 

@@ -18,9 +18,9 @@ from pydantic import ValidationError
 
 from idn_gym.errors import IdnError
 from idn_gym.registration import SCENARIO_OF_ID
-from idn_gym.scenario import Scenario, parse
-from idn_gym.scenario_file import from_values, load_scenario, packaged_names, parse_json, read_values, to_yaml
-from idn_gym.yaml_file import parse_yaml
+from idn_gym.scenario.file import from_values, load_scenario, packaged_names, parse_json, read_values, to_yaml
+from idn_gym.scenario.schema import Scenario, parse
+from idn_gym.scenario.yaml_file import parse_yaml
 
 Values = dict[str, Any]
 
@@ -324,8 +324,8 @@ def test_counts_are_whole(key: str) -> None:
 
 def test_the_largest_counts_are_harmless() -> None:
     """What validation lets through must not break compilation or drawing later."""
-    from idn_gym.network import Network
-    from idn_gym.workload import draw
+    from idn_gym.model.network import Network
+    from idn_gym.workload.workload import draw
 
     data = valid()
     data["horizon"], data["workload"]["shift"], data["workload"]["every"] = 10**9, 10**9, 1

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from command_line import PATIENCE, comparable, idn_gym, in_process, install_agents, started
 
-from idn_gym import sweep
 from idn_gym.errors import IdnError
-from idn_gym.intervals import mean_interval
-from idn_gym.locks import locked
-from idn_gym.sweep_file import read_sweep
+from idn_gym.experiment import sweep
+from idn_gym.experiment.intervals import mean_interval
+from idn_gym.experiment.locks import locked
+from idn_gym.experiment.sweep_file import read_sweep
 
 GRID: dict[str, Any] = {
     "format": "idn-gym/sweep-1",

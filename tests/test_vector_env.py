@@ -19,8 +19,8 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import idn_gym  # noqa: F401 - registers the ids
 from idn_gym import IdnError, Network, draw, load_scenario
-from idn_gym.scenario_file import to_yaml
-from idn_gym.vector_env import IDNVectorEnv
+from idn_gym.env.vector_env import IDNVectorEnv
+from idn_gym.scenario.file import to_yaml
 
 IDS = sorted(spec.id for spec in gym.registry.values() if spec.namespace == "IDN")
 MODES = list(AutoresetMode)

@@ -19,17 +19,17 @@ from instances import Reading, by_placement, by_type, random_values, read
 from scipy import stats
 
 from idn_gym import workload
-from idn_gym.adversary import MOST_TYPES
-from idn_gym.env import IDNEnv, observe
+from idn_gym.env.env import IDNEnv, observe
 from idn_gym.errors import IdnError
-from idn_gym.experiment import AgentSpec, play
-from idn_gym.hard_instances import adversary, greedy_trap
-from idn_gym.network import Network
-from idn_gym.processes import Bursts, Crowds
-from idn_gym.scenario import FORMAT, Burst, Flash, parse
-from idn_gym.scenario_file import load_scenario
-from idn_gym.trace import Trace
-from idn_gym.workload import Stream, draw, expected_requests, popularity
+from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.library.hard_instances import adversary, greedy_trap
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.scenario.schema import FORMAT, Burst, Flash, parse
+from idn_gym.workload.adversary import MOST_TYPES
+from idn_gym.workload.processes import Bursts, Crowds
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.workload import Stream, draw, expected_requests, popularity
 
 DOUBT = 1e-6
 SIGMAS = float(stats.norm.isf(DOUBT / 2))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from instances import allocation, random_network
 
 from idn_gym import IdnError, Network
-from idn_gym.env import IDNEnv
+from idn_gym.env.env import IDNEnv
 from idn_gym.wrappers import OnePlacementAtATime, ScoreAction
 
 TINY = "IDN/Tiny-v0"

@@ -6,10 +6,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from idn_gym import parameters
-from idn_gym.network import Network
-from idn_gym.trace import Trace
+from idn_gym.common import parameters
+from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.trace import Trace
 
 
 @runtime_checkable

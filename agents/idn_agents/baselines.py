@@ -8,8 +8,8 @@ import numpy as np
 
 from idn_agents.agent import generator
 from idn_gym import kernels
-from idn_gym.network import Network
-from idn_gym.parameters import whole
+from idn_gym.common.parameters import whole
+from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
 

@@ -11,12 +11,12 @@ from typing import Annotated
 
 import typer
 
-from idn_gym import parameters
-from idn_gym.cli import AsJson, CapacityFile, Overrides, ScenarioName, Seed, Slots, TraceFile, print_json
+from idn_gym.cli.commands import AsJson, CapacityFile, Overrides, ScenarioName, Seed, Slots, TraceFile, print_json
+from idn_gym.cli.terminal import complain
+from idn_gym.common import parameters
+from idn_gym.common.parameters import as_options
+from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
-from idn_gym.parameters import as_options
-from idn_gym.terminal import complain
-from idn_gym.text import printable
 
 
 def optimum(
@@ -35,13 +35,13 @@ def optimum(
     as_json: AsJson = False,
 ) -> None:
     """Best static allocation in hindsight, with a proven bound."""
-    from idn_agents.certificate_file import refuse_long, write_certificate
-    from idn_agents.optimum import refuse_options, solve
-    from idn_gym.allocation_file import named
-    from idn_gym.experiment import AgentSpec, RunSpec
-    from idn_gym.scenario import Replay
-    from idn_gym.scenario_file import load_scenario
-    from idn_gym.tables import console
+    from idn_agents.optimum.certificate_file import refuse_long, write_certificate
+    from idn_agents.optimum.optimum import refuse_options, solve
+    from idn_gym.experiment.experiment import AgentSpec, RunSpec
+    from idn_gym.model.allocation_file import named
+    from idn_gym.report.tables import console
+    from idn_gym.scenario.file import load_scenario
+    from idn_gym.scenario.schema import Replay
 
     if certificate is not None and not certificate.parent.is_dir():
         raise IdnError(f"{certificate}: no folder {certificate.parent} to write it to")
@@ -88,11 +88,11 @@ def saa(
     as_json: AsJson = False,
 ) -> None:
     """Best static allocation over a distribution of streams, and an interval on how far from optimal it is."""
-    from idn_agents.saa import estimate
-    from idn_gym.allocation_file import named
-    from idn_gym.network import Network
-    from idn_gym.scenario_file import load_scenario
-    from idn_gym.tables import console
+    from idn_agents.optimum.saa import estimate
+    from idn_gym.model.allocation_file import named
+    from idn_gym.model.network import Network
+    from idn_gym.report.tables import console
+    from idn_gym.scenario.file import load_scenario
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
 
@@ -140,10 +140,10 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check the claims of a certificate without a solver; exit status 1 if one of them is not proven."""
-    from idn_agents.certificate_file import read_certificate
-    from idn_agents.certificate_file import verify as verdict_on
-    from idn_gym.scenario_file import load_scenario
-    from idn_gym.tables import console
+    from idn_agents.optimum.certificate_file import read_certificate
+    from idn_agents.optimum.certificate_file import verify as verdict_on
+    from idn_gym.report.tables import console
+    from idn_gym.scenario.file import load_scenario
 
     if overrides and scenario is None:
         raise IdnError("--set: needs --scenario; the file's own scenario is as it is")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from idn_gym import kernels
-from idn_gym.network import BUDGET_SLACK, Network
-from idn_gym.parameters import real
-from idn_gym.trace import Trace
+from idn_gym.common.parameters import real
+from idn_gym.model.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.trace import Trace
 
 
 class StaticGreedy:

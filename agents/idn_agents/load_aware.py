@@ -11,8 +11,8 @@ import numpy as np
 from numba import njit
 
 from idn_gym import kernels
-from idn_gym.network import BUDGET_SLACK, Network
-from idn_gym.parameters import one_of, real
+from idn_gym.common.parameters import one_of, real
+from idn_gym.model.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray, IntArray
 
 

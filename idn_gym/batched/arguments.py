@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from idn_gym.errors import IdnError
-from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.model.network import BUDGET_SLACK, Network
 
 BACKENDS = ("numba", "torch", "triton", "reference")
 

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from idn_gym import kernels
-from idn_gym.allocation import Residual, refuse_residual
 from idn_gym.batched import arguments, portable, reference
 from idn_gym.batched.arguments import chosen, floating, per_node, refuse_out, refuse_values, tensor, wants_check
 from idn_gym.batched.tables import tables_of, triton_backend
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
+from idn_gym.model.allocation import Residual, refuse_residual
+from idn_gym.model.network import Network
 
 Tensor = torch.Tensor
 

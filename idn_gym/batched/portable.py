@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from idn_gym.batched.tables import DeviceTables
-from idn_gym.network import BUDGET_SLACK
+from idn_gym.model.network import BUDGET_SLACK
 
 _CHUNK = 64  # rows at a time: temporaries of (64, R, K) stay in cached memory
 Tensor = torch.Tensor
@@ -16,7 +16,7 @@ Tensor = torch.Tensor
 def gain_and_subgradient(
     tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor, tolerance: float, rows: int
 ) -> tuple[Tensor, Tensor]:
-    """Gain (B,) and subgradient (B, P); see `idn_gym.gain`."""
+    """Gain (B,) and subgradient (B, P); see `idn_gym.model.gain`."""
     gain = requests.new_empty(rows)
     gradient = requests.new_empty(rows, len(tables.sizes))
     for chunk in _chunks(rows):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from idn_gym import allocation as feasible
-from idn_gym import gain as single
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
+from idn_gym.model import allocation as feasible
+from idn_gym.model import gain as single
+from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
 
 Tensor = torch.Tensor

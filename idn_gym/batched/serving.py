@@ -14,7 +14,7 @@ from idn_gym import kernels
 from idn_gym.batched import portable, reference
 from idn_gym.batched.arguments import chosen, floating, refuse_out, refuse_values, tensor, wants_check
 from idn_gym.batched.tables import tables_of, triton_backend
-from idn_gym.network import Network
+from idn_gym.model.network import Network
 
 Tensor = torch.Tensor
 
@@ -55,7 +55,7 @@ def gain_and_subgradient(
     IdnError
         Naming the argument of a wrong type, shape, dtype, device or value.
 
-    Source: `idn_gym.gain.allocation_gain` and `subgradient`, row by row.
+    Source: `idn_gym.model.gain.allocation_gain` and `subgradient`, row by row.
     """
     r, c, y, rows = _slots(network, requests, capacities, allocation, check)
     tolerance = TOLERANCES[y.dtype] if tolerance is None else tolerance

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
+from idn_gym.model.network import Network
 from idn_gym.typing import IntArray
 
 _MADE: WeakKeyDictionary[Network, dict[torch.device, DeviceTables]] = WeakKeyDictionary()

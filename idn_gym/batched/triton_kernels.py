@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 _NO_LOAD = tl.constexpr(1e300)  # stands for 1/0, as in `idn_gym.kernels`
-_SLACK = tl.constexpr(1e-9)  # `idn_gym.network.BUDGET_SLACK`
+_SLACK = tl.constexpr(1e-9)  # `idn_gym.model.network.BUDGET_SLACK`
 
 
 @triton.jit

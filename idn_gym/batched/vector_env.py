@@ -8,18 +8,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from idn_gym import arguments
 from idn_gym.batched import feasible, serving
 from idn_gym.batched.arguments import chosen, wants_check
 from idn_gym.batched.streams import CopiedStreams, DrawnStreams, _index
 from idn_gym.batched.tables import DeviceTables
-from idn_gym.env import IDNEnv
+from idn_gym.env import arguments
+from idn_gym.env.env import IDNEnv
+from idn_gym.env.vector_env import Array, IDNVectorEnv, Values
 from idn_gym.errors import IdnError
-from idn_gym.network import BUDGET_SLACK
-from idn_gym.streams import Rows
-from idn_gym.trace import LARGEST
+from idn_gym.model.network import BUDGET_SLACK
 from idn_gym.typing import BoolArray, FloatArray
-from idn_gym.vector_env import Array, IDNVectorEnv, Values
+from idn_gym.workload.streams import Rows
+from idn_gym.workload.trace import LARGEST
 
 Tensor = torch.Tensor
 _EVERY = slice(None)

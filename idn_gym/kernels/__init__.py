@@ -4,14 +4,15 @@ Every function takes a `Network` and arrays whose leading axis is B, or 1 where 
 not checked here: shapes are, values are the caller's business.
 """
 
+from idn_agents.infida.mixture import mix, node_products
+from idn_agents.learning.filling import OrderProbability, order_probability, turns
+from idn_agents.rounding.coordinate import coordinate, visitors
+
 from idn_gym.kernels.allocation import memory, pack, round_dependent
-from idn_gym.kernels.coordinate import coordinate, visitors
-from idn_gym.kernels.filling import OrderProbability, order_probability, turns
 from idn_gym.kernels.gain import Served, gain, gain_and_subgradient, loads, serve
 from idn_gym.kernels.greedy import fill_by_gain
 from idn_gym.kernels.marginal import cut_slopes, marginal_gains, placement_slopes, type_cuts, type_gains
 from idn_gym.kernels.mirror import mirror_step, node_maximum, project
-from idn_gym.kernels.mixture import mix, node_products
 
 __all__ = [
     "OrderProbability",

@@ -1,16 +1,16 @@
-"""Fast pack, dependent rounding and memory in use over (B, P); references in `idn_gym.allocation`."""
+"""Fast pack, dependent rounding and memory in use over (B, P); references in `idn_gym.model.allocation`."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from idn_gym.allocation import Residual, refuse_residual
 from idn_gym.errors import IdnError
 from idn_gym.kernels.gain import _row
 from idn_gym.kernels.rows import node_rows, placement_rows
 from idn_gym.kernels.threads import over_rows
-from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.model.allocation import Residual, refuse_residual
+from idn_gym.model.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")

@@ -14,10 +14,10 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from idn_gym.gain import TOLERANCE
 from idn_gym.kernels.rows import slot_rows
 from idn_gym.kernels.threads import over_rows
-from idn_gym.network import Network
+from idn_gym.model.gain import TOLERANCE
+from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")

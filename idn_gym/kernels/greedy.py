@@ -9,7 +9,7 @@ from numba import njit
 
 from idn_gym.kernels.marginal import _marginal_gain
 from idn_gym.kernels.rows import slot_rows
-from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.model.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")

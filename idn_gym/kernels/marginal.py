@@ -11,7 +11,7 @@ from idn_gym.errors import IdnError
 from idn_gym.kernels.gain import _row, _share
 from idn_gym.kernels.rows import slot_rows
 from idn_gym.kernels.threads import over_rows
-from idn_gym.network import Network
+from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")

@@ -1,4 +1,4 @@
-"""Fast steps of mirror descent over (B, P): ascent, Bregman projection; references in `idn_gym.allocation`."""
+"""Fast steps of mirror descent over (B, P): ascent, Bregman projection; references in `idn_gym.model.allocation`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba import njit
 from idn_gym.kernels.gain import _row
 from idn_gym.kernels.rows import node_rows, placement_rows
 from idn_gym.kernels.threads import over_rows
-from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.model.network import BUDGET_SLACK, Network
 from idn_gym.typing import FloatArray
 
 # sums and maxima in any order, so that they become vector instructions; nothing here is NaN

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
+from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from idn_gym.intervals import Interval, mean_interval
+from idn_gym.experiment.intervals import Interval, mean_interval
 from idn_gym.typing import FloatArray
 
 FEWEST = 5  # seeds; with fewer nothing is decided

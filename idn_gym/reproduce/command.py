@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from idn_gym.cli import Address, AsJson, Workers, cores, kept_or_temporary, print_json, typed_command
+from idn_gym.cli.commands import Address, AsJson, Workers, cores, kept_or_temporary, print_json, typed_command
+from idn_gym.cli.terminal import complain
 from idn_gym.errors import IdnError
-from idn_gym.locks import locked
+from idn_gym.experiment.locks import locked
 from idn_gym.reproduce import FIGURES
-from idn_gym.terminal import complain
 
 
 class Budgets(StrEnum):
@@ -38,8 +38,8 @@ def reproduce(
     as_json: AsJson = False,
 ) -> None:
     """Reproduce figures of the paper: run their sweeps, decide their claims, draw them."""
-    from idn_gym import tables
-    from idn_gym.progress import StreamProgress
+    from idn_gym.report import tables
+    from idn_gym.report.progress import StreamProgress
     from idn_gym.reproduce.report import write_report
     from idn_gym.reproduce.reproduction import reproduce as reproduce_figure
 

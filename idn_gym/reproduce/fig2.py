@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idn_gym.figures import INK, sequence
-from idn_gym.network import Network
-from idn_gym.plots import variant_shares
+from idn_gym.common.figures import INK, sequence
+from idn_gym.experiment.sweep import Stream
+from idn_gym.model.network import Network
+from idn_gym.report.plots import variant_shares
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, rising
 from idn_gym.reproduce.drawing import panels
 from idn_gym.reproduce.runs import Budget, Runs, streams_of
-from idn_gym.sweep import Stream
 from idn_gym.typing import FloatArray
 
 if TYPE_CHECKING:

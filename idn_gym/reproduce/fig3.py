@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idn_gym.figures import sequence
+from idn_gym.common.figures import sequence
 from idn_gym.reproduce import fig2
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, at_most, falling, rising
 from idn_gym.reproduce.drawing import legend, line, panels

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idn_gym.figures import INK
+from idn_gym.common.figures import INK
+from idn_gym.experiment.sweep import Stream
 from idn_gym.reproduce.checks import Check, Outcome, above, at_least
 from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, line, panels, running_mean
 from idn_gym.reproduce.runs import Budget, Runs, streams_of
-from idn_gym.sweep import Stream
 from idn_gym.typing import FloatArray
 
 if TYPE_CHECKING:

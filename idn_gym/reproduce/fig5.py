@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idn_gym.intervals import mean_interval
+from idn_gym.experiment.intervals import mean_interval
+from idn_gym.experiment.sweep import Stream
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, at_most, falling, rising
 from idn_gym.reproduce.drawing import LOOKS, panels
 from idn_gym.reproduce.runs import Budget, Runs, streams_of
-from idn_gym.sweep import Stream
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from idn_gym.experiment.sweep import Stream
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, crosses, falling
 from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, line, panels
 from idn_gym.reproduce.runs import Budget, Runs, streams_of
-from idn_gym.sweep import Stream
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

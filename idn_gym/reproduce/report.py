@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from idn_gym import records
+from idn_gym.experiment import records
 from idn_gym.reproduce import figure
 from idn_gym.reproduce.checks import Outcome
 from idn_gym.reproduce.reproduction import Reproduction

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from idn_gym import records, sweep
 from idn_gym.errors import IdnError
+from idn_gym.experiment import records, sweep
 from idn_gym.reproduce import figure
 from idn_gym.reproduce.checks import Check
 from idn_gym.reproduce.runs import Budget, Runs
@@ -62,7 +62,7 @@ def reproduce(
     """
     module = figure(name)
     if pictures:
-        from idn_gym.figures import require_matplotlib
+        from idn_gym.common.figures import require_matplotlib
 
         require_matplotlib()  # told before the runs, not after
     chosen: Budget = module.BUDGETS[budget] if isinstance(budget, str) else budget
@@ -83,7 +83,7 @@ def reproduce(
     found = Reproduction(name, module.TITLE, chosen, runs, tuple(module.claims(runs)), seconds)
     records.write_text(record, json.dumps({**found.document(), "seconds": seconds}, indent=1) + "\n")
     if pictures:
-        from idn_gym.figures import save
+        from idn_gym.common.figures import save
 
         with records.atomic(output / f"{name}.png") as file:
             save(module.draw(runs), file)

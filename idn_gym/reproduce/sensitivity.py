@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from idn_gym.figures import INK
-from idn_gym.intervals import Interval, mean_interval
+from idn_gym.common.figures import INK
+from idn_gym.experiment.intervals import Interval, mean_interval
+from idn_gym.experiment.sweep import Stream
 from idn_gym.reproduce.checks import Check, Outcome, Verdict, above, above_everywhere, at_most
 from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, panels
 from idn_gym.reproduce.runs import Budget, Runs, streams_of
 from idn_gym.reproduce.settings import BURSTY, PACKAGED, settings
-from idn_gym.sweep import Stream
 from idn_gym.typing import FloatArray
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from copy import deepcopy
 from functools import partial
 from typing import Any
 
-from idn_gym.scenario import Scenario, parse
-from idn_gym.scenario_file import load_scenario
+from idn_gym.scenario.file import load_scenario
+from idn_gym.scenario.schema import Scenario, parse
 
 PACKAGED = "as packaged"
 BURSTY = "bursty counts, shape 0.3"

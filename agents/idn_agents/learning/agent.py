@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from idn_gym.common.parameters import shown
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
-from idn_gym.parameters import shown
+from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:

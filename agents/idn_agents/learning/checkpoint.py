@@ -20,10 +20,10 @@ import torch
 
 from idn_agents.learning.features import NAMES
 from idn_agents.learning.policy import FlatPolicy, PlacementPolicy
+from idn_gym.common.parameters import one_of, shown, whole
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
-from idn_gym.parameters import one_of, shown, whole
-from idn_gym.records import atomic, read_json, write_text
+from idn_gym.experiment.records import atomic, read_json, write_text
+from idn_gym.model.network import Network
 
 FORMAT = "idn-gym/policy-1"
 SHIPPED = Path(__file__).with_name("shipped")  # trained on Topology II; docs/learners.md

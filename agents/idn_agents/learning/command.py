@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from idn_gym.cli import AsJson, Overrides, ScenarioName, print_json, typed_command
+from idn_gym.cli.commands import AsJson, Overrides, ScenarioName, print_json, typed_command
+from idn_gym.common.parameters import as_options, shown
+from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
-from idn_gym.locks import locked
-from idn_gym.parameters import as_options, shown
-from idn_gym.text import printable
+from idn_gym.experiment.locks import locked
 
 ALGORITHMS = ("ppo-torch", "ppo", "a2c", "sac", "maskable-ppo")
 _OPTIONS = ("steps", "seed", "rates", "envs", "slots", "hidden", "learning_rate", "discount", "update_weight")
@@ -79,7 +79,7 @@ def _trainer(
     given: dict[str, Any],
 ) -> tuple[Any, dict[str, Any]]:
     """What trains, and all that its result depends on."""
-    from idn_gym.scenario_file import load_scenario
+    from idn_gym.scenario.file import load_scenario
 
     scenarios = [load_scenario(name, overrides) for name in names]
     about: dict[str, Any] = {"algo": algo, "seed": seed, "device": device}
@@ -93,7 +93,7 @@ def _trainer(
         says = str(error).splitlines() or [type(error).__name__]
         raise IdnError(f"--device: {shown(device)}: {says[0][:160]}") from None
     if algo == "ppo-torch":
-        from idn_agents.ppo import PPO, Trainer, make_policy
+        from idn_agents.learning.ppo import PPO, Trainer, make_policy
 
         options = PPO(**(given if rates is None else given | {"rates": rates}))
         network = make_policy("placement" if policy is None else policy, scenarios, hidden, seed)
@@ -113,7 +113,7 @@ def _trainer(
 def _run(trainer: Any, about: dict[str, Any], output: Path, resume: bool, tensorboard: bool) -> list[dict[str, float]]:
     """Train to the end, and leave the folder complete; the curve."""
     from idn_agents.learning.folder import TrainingFolder
-    from idn_gym.progress import PlayProgress
+    from idn_gym.report.progress import PlayProgress
 
     weights = sum(parameter.numel() for parameter in trainer.policy.parameters())
     folder = TrainingFolder(output, about, resume, typed_command(), tensorboard, weights)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from idn_gym import batched, kernels
-from idn_gym.network import Network
+from idn_gym.model.network import Network
 
 Tensor = torch.Tensor
 Observation = dict[str, Tensor]

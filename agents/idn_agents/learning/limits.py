@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from idn_gym.common.parameters import real, whole
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
-from idn_gym.parameters import real, whole
-from idn_gym.workload import BLOCK
+from idn_gym.model.network import Network
+from idn_gym.workload.workload import BLOCK
 
 _MOST_VALUES = 2**31  # of a batch, in float32: 8 GiB
 

@@ -13,7 +13,7 @@ import torch
 
 from idn_agents.learning.portable_orders import PortableOrders
 from idn_gym import batched, kernels
-from idn_gym.network import Network
+from idn_gym.model.network import Network
 
 Tensor = torch.Tensor
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from idn_agents.learning.features import NAMES, Features, Observation
-from idn_gym.network import Network
+from idn_gym.model.network import Network
 
 Tensor = torch.Tensor
 

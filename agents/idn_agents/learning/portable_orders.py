@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from idn_gym.network import BUDGET_SLACK, Network
+from idn_gym.model.network import BUDGET_SLACK, Network
 
 Tensor = torch.Tensor
 _LOWEST = -600.0  # score, relative to the largest; see `kernels.order_probability`

@@ -25,12 +25,13 @@ from idn_agents.learning.checkpoint import WIDEST, refuse_large, restore_optimis
 from idn_agents.learning.limits import refuse_large_batch, refuse_options
 from idn_agents.learning.policy import FlatPolicy, FlatView
 from idn_agents.learning.threads import one_thread
-from idn_gym import kernels, parameters
+from idn_gym import kernels
+from idn_gym.common import parameters
+from idn_gym.common.parameters import whole
 from idn_gym.errors import IdnError
-from idn_gym.network import Network
-from idn_gym.parameters import whole
+from idn_gym.model.network import Network
 from idn_gym.sb3 import SB3VecEnv
-from idn_gym.scenario import Scenario
+from idn_gym.scenario.schema import Scenario
 
 Row = dict[str, float]
 _LARGEST_SEED = 2**32 - 1  # of NumPy's old generator, which SB3 seeds too

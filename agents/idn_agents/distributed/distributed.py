@@ -1,0 +1,174 @@
+"""INFIDA as nodes that see only control messages; see `idn_agents.distributed.protocol` and `idn_agents.distributed.node`."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from idn_agents.agent import generator
+from idn_agents.distributed.node import Node, Route, Shelf, Uniforms
+from idn_agents.distributed.protocol import Channel
+from idn_agents.infida.bounds import theory_rate
+from idn_agents.infida.infida import Infida, state_mass
+from idn_gym.common.parameters import one_of, real, whole
+from idn_gym.errors import IdnError
+from idn_gym.model.network import Network, Tables
+from idn_gym.typing import FloatArray, IntArray
+
+KINDS = ("count", "offers", "price")
+
+
+class DistributedInfida(Infida):
+    """INFIDA as one object per node, which exchange control messages along the paths of the request types.
+
+    Without loss and delay it takes exactly the steps of `Infida`, bit for bit: the same states and allocations. This
+    class is the world around the nodes: it hands each what it can see for itself, carries messages and counts them.
+
+    Parameters
+    ----------
+    learning_rate, scale, refresh, target, residual : as for `Infida`.
+    loss : probability that a message is lost on a link. A node shares its capacities among the types whose count it
+        heard, and steps with the types that it knows both a count and a price of.
+    delay : slots by which prices are handed down late. Every node keeps a batch for so long and then steps along its
+        subgradient; the first step comes so many slots later.
+    unheard : what stands for the price of a type that a node passed offers of upstream and heard no answer to: the
+        ``last`` one it heard, of whatever slot (default), or ``nothing``, so that the type does not contribute.
+    """
+
+    def __init__(
+        self,
+        *,
+        learning_rate: str | float = "scale-free",
+        scale: float = 1.0,
+        refresh: int | str = 1,
+        target: int = 32,
+        residual: str = "drop",
+        loss: float = 0.0,
+        delay: int = 0,
+        unheard: str = "last",
+    ) -> None:
+        super().__init__(learning_rate=learning_rate, scale=scale, refresh=refresh, target=target, residual=residual)
+        if self.rate == "adaptive":
+            raise IdnError("learning_rate: 'adaptive'; nodes keep one state each: not in the distributed form")
+        self._loss = real("loss", loss, highest=1.0)
+        self._delay = whole("delay", delay, lowest=0, highest=100_000)
+        self._unheard = one_of("unheard", unheard, ("last", "nothing"))
+
+    def reset(self, network: Network, seed: int) -> None:
+        """Start anew; the messages by which nodes set themselves up are all delivered, and counted apart."""
+        self._network = network
+        routes = node_routes(network)
+        self._nodes = []
+        for v, shelf in enumerate(node_shelves(network, self.residual)):
+            first = int(network.node_start[v])
+            uniforms = Uniforms(seed, first, shelf.P, network.P - first - shelf.P)
+            self._nodes.append(Node(shelf, routes[v], uniforms, self.scale, self.residual, self._delay, self._unheard))
+        draws = generator(seed, 2)
+        receivers = [node.receive for node in self._nodes]
+        set_up = Channel(receivers, 0.0, draws)
+        set_up.carry(chain.from_iterable(node.set_up() for node in self._nodes))
+        self._set_up = {"messages": set_up.messages.total(), "bytes": set_up.bytes.total()}
+        self._channel = Channel(receivers, self._loss, draws)
+        self._slot, self._next_refresh, self._period = 0, 0, self.first_period
+
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
+        """(P,) int8: nodes exchange messages about the last slot, step, and round where a refresh is due."""
+        if self._slot > 0:
+            self._exchange(self._slot - 1, observation["requests"], observation["capacities"])
+        if self._slot == self._next_refresh:
+            self._allocation = np.concatenate([node.round() for node in self._nodes])
+            self._next_refresh += self._period
+            self._period = min(self._period + 1, self.longest_period)
+        self._slot += 1
+        return self._allocation
+
+    @property
+    def fractional(self) -> FloatArray:
+        """(P,) the states of all nodes, that the last act was drawn from."""
+        return np.concatenate([node.state for node in self._nodes])
+
+    def info(self) -> dict[str, Any]:
+        """Messages and bytes sent per slot, in all and by kind, messages lost per slot, and what set-up took, once."""
+        slots = max(1, self._slot - 1)
+        sent = self._channel
+        return {
+            "messages_per_slot": sent.messages.total() / slots,
+            "bytes_per_slot": sent.bytes.total() / slots,
+            "by_kind": {
+                kind: {"messages_per_slot": sent.messages[kind] / slots, "bytes_per_slot": sent.bytes[kind] / slots}
+                for kind in KINDS
+            },
+            "lost_per_slot": sent.lost / slots,
+            "set_up": self._set_up,
+        }
+
+    def _exchange(self, slot: int, requests: FloatArray, capacities: FloatArray) -> None:
+        """One round of messages about the batch of a slot, and the step of every node."""
+        entering: list[dict[int, float]] = [{} for _ in self._nodes]
+        for rho, (v, count) in enumerate(zip(self._network.type_entry.tolist(), requests.tolist(), strict=True)):
+            entering[v][rho] = count
+        own = np.split(capacities, self._network.node_start[1:-1])
+        for node, entered, capacity in zip(self._nodes, entering, own, strict=True):
+            node.begin(slot, entered, capacity)
+        self._channel.carry(chain.from_iterable(node.count() for node in self._nodes))
+        self._channel.carry(chain.from_iterable(node.ask() for node in self._nodes))
+        self._channel.carry(chain.from_iterable(node.answer() for node in self._nodes))
+        eta = self._common_rate(slot + 1 - self._delay)
+        for node in self._nodes:
+            node.step(eta)
+
+    def _common_rate(self, step: int) -> float | None:
+        """Eta of a step counted from 1, where it is no node's own: from constants that all are told at set-up."""
+        if not isinstance(self.rate, str):
+            return self.rate
+        if self.rate == "scale-free" or step < 1:
+            return None
+        return theory_rate(self._network, step if self.rate == "anytime" else self._network.scenario.horizon)
+
+
+def node_shelves(network: Network, residual: str = "drop") -> list[Shelf]:
+    """What each node can hold, cut out of a network as copies."""
+    tables, mass = network.tables, state_mass(network, residual)
+    shelves = []
+    for v in range(network.V):
+        own = slice(int(network.node_start[v]), int(network.node_start[v + 1]))
+        tasks = network.model_task[network.placement_model[own]]
+        arrays = {name: getattr(tables, name)[:0] for name in Tables._fields[:-1]}  # no request types
+        arrays |= {
+            "node_start": np.array([0, own.stop - own.start]),
+            "placement_node": np.zeros(len(tasks)),
+            "placement_group": tasks,
+            "sizes": tables.sizes[own],
+            "inaccuracies": tables.inaccuracies[own],
+            "fits": tables.fits[own],
+            "budgets": tables.budgets[v : v + 1],
+        }
+        own_tables = Tables(**{name: _like(getattr(tables, name), of) for name, of in arrays.items()}, groups=network.N)
+        shelves.append(Shelf(own_tables, own_tables.sizes, tasks.astype(np.int64), mass[v : v + 1].copy()))
+    return shelves
+
+
+def node_routes(network: Network) -> list[list[Route]]:
+    """The request types that pass each node, cut out of a network as copies; options that do not fit are left out."""
+    routes: list[list[Route]] = [[] for _ in range(network.V)]
+    holder = np.append(network.placement_node, -1)
+    fits = np.append(network.fits, True)
+    for rho in range(network.R):
+        path = network.paths[rho][network.paths[rho] >= 0].tolist()
+        options = network.options[rho, : network.option_count[rho]]
+        at = np.where(options < network.P, holder[options], network.repository_node[rho])
+        for v, down, up in zip(path, [None, *path[:-1]], [*path[1:], None], strict=True):
+            ranks = np.flatnonzero((at == v) & fits[options])
+            placed = int(network.node_start[v + 1] - network.node_start[v])
+            own = np.minimum(options[ranks] - network.node_start[v], placed).astype(np.int64)
+            routes[v].append(Route(rho, int(network.type_task[rho]), down, up, own, network.costs[rho, ranks]))
+    return routes
+
+
+def _like(table: FloatArray, values: FloatArray) -> FloatArray:
+    """A read-only copy of values in the type of a network's table, which compiled code is compiled for."""
+    copied = np.array(values, dtype=table.dtype)
+    copied.setflags(write=False)
+    return copied

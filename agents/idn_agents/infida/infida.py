@@ -1,0 +1,263 @@
+"""INFIDA: distributed online mirror descent with dependent rounding, and its offline form.
+
+Source: paper.md sections 2 and 3 (Si Salem et al., IEEE/ACM ToN 32(1), 2024).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from idn_agents.agent import generator
+from idn_agents.infida.bounds import theory_rate
+from idn_agents.rounding.hedge import AdaHedge
+from idn_agents.rounding.rounding import ROUNDINGS, Coordination, rounding_of
+from idn_gym import kernels
+from idn_gym.common.parameters import one_of, real, whole
+from idn_gym.errors import IdnError
+from idn_gym.model.network import Network
+from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.trace import Trace
+
+LARGEST_SCALE = 1e6  # of a scale-free rate
+_RATES = ("scale-free", "theory", "anytime", "adaptive")
+_ADAPTIVE = (("theory", 0.0), ("scale-free", 0.5), ("scale-free", 1.0), ("scale-free", 2.0))  # rates and scales
+
+
+class Infida:
+    """Keep a fractional state per node, step along the subgradient of the last slot's gain, round the state.
+
+    Parameters
+    ----------
+    learning_rate : ``scale-free`` (default): per node, `scale` over the running mean of max_m g_m/s_m, so that no
+        unit and no request rate matters. ``theory``: the constant of the regret bound under the library's capacity
+        rule, for the scenario's horizon T. ``anytime``: that of slot t with t in place of T, for a horizon not known.
+        ``adaptive``: four states, at the rate of ``theory`` and at scale-free ones of scales 0.5, 1 and 2, which step
+        along one and the same subgradient; each node weighs its own by what they would have gained along it.
+        Or a number, the eta of every node in MB per ms.
+    scale : of the scale-free rate: 0.5 to 2 work about alike, 0.3 is slow, 10 unstable (`benchmarks/scale.py`).
+    refresh : slots between roundings; the state moves in every slot. ``dynamic`` starts at 1 and waits one slot
+        longer after each rounding, up to `target`.
+    target : the period that a dynamic refresh ends at.
+    residual : what becomes of the entry per node that rounding leaves fractional, ``drop`` or ``reserve``;
+        see `idn_gym.model.allocation.round_dependent`. ``reserve`` keeps the guarantee, against a smaller budget.
+    rounding : ``dependent`` (default): each node by itself, at random. ``coordinated``: nodes in turn, each given what
+        the others hold. ``guarded``: the better of the two in the long run; see `idn_agents.rounding`. What follows
+        is about coordination.
+    order : of the nodes, ``down`` from the repositories (default) or ``up`` towards them.
+    point : what stands for a node whose turn is yet to come: its ``state`` (default), or what it has ``held`` so far.
+    window : last batches to look at, or ``adaptive`` (default): as many as forecast the next one best, up to 64.
+    bonus : slots' worth of service per MB that a load must earn back within the horizon, so that noise moves nothing;
+        by default 1.
+    update_weight : ms per MB loaded that a load must earn back too, as in the environment's reward; by default 0.
+    horizon : slots within which a load must pay; by default 64.
+    """
+
+    def __init__(
+        self,
+        *,
+        learning_rate: str | float = "scale-free",
+        scale: float = 1.0,
+        refresh: int | str = 1,
+        target: int = 32,
+        residual: str = "drop",
+        rounding: str = "dependent",
+        order: str | None = None,
+        point: str | None = None,
+        window: str | int | None = None,
+        bonus: float | None = None,
+        update_weight: float | None = None,
+        horizon: int | None = None,
+    ) -> None:
+        named = isinstance(learning_rate, str)
+        self.rate = one_of("learning_rate", learning_rate, _RATES) if named else real("learning_rate", learning_rate)
+        self.scale = real("scale", scale, highest=LARGEST_SCALE)
+        period, target = whole("refresh", refresh, words=("dynamic",)), whole("target", target)
+        self.first_period = 1 if period == "dynamic" else period
+        self.longest_period = target if period == "dynamic" else period
+        self.residual: Any = one_of("residual", residual, ("drop", "reserve"))
+        self.rounding = one_of("rounding", rounding, ROUNDINGS)
+        options = {"order": order, "point": point, "window": window, "bonus": bonus}
+        options |= {"update_weight": update_weight, "horizon": horizon}
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        if given and rounding == "dependent":
+            raise IdnError(f"{', '.join(given)}: only with rounding=coordinated or guarded")
+        self.coordination = Coordination(**given)
+
+    def reset(self, network: Network, seed: int) -> None:
+        self._network = network
+        mass = state_mass(network, self.residual)
+        rates, scales = zip(*(_ADAPTIVE if self.rate == "adaptive" else ((self.rate, self.scale),)), strict=True)
+        self._log_states = np.repeat(start(network, mass), len(rates), axis=0)
+        self._hedge = AdaHedge(len(rates), network.V)
+        self._steps = StepSizes(network, rates, scales, mass)
+        self._rounding = rounding_of(self.rounding, network, seed, self.residual, self.coordination)
+        self._states = np.exp(self._log_states)
+        self._state = self._states[:1].copy()
+        self._slot, self._next_refresh, self._period = 0, 0, self.first_period
+
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
+        """(P,) int8: step along the subgradient of the last slot; round the state anew where a refresh is due."""
+        if self._slot > 0:
+            self._see(observation["requests"].astype(np.float64), observation["capacities"].astype(np.float64))
+        if self._slot == self._next_refresh:
+            self._allocation = self._rounding.round(self._state)
+            self._next_refresh += self._period
+            self._period = min(self._period + 1, self.longest_period)
+        self._slot += 1
+        return self._allocation
+
+    @property
+    def fractional(self) -> FloatArray:
+        """(P,) the state that the last act was drawn from."""
+        return self._state[0]
+
+    def info(self) -> dict[str, Any]:
+        """What the rounding has to say."""
+        return self._rounding.info()
+
+    def _see(self, requests: FloatArray, capacities: FloatArray) -> None:
+        """Take in the batch of the last slot, and step along the subgradient of its gain."""
+        self._rounding.see(requests, capacities)
+        _, gradient = kernels.gain_and_subgradient(self._network, requests, capacities, self._state)
+        if self.rate != "adaptive":
+            self._log_states = update(self._network, self._log_states, gradient, self._steps)
+            self._state = np.exp(self._log_states)
+            return
+        self._hedge.see(kernels.node_products(self._network, self._states, gradient[0]))
+        gradients = np.repeat(gradient, len(self._states), axis=0)
+        update(self._network, self._log_states, gradients, self._steps, out=self._log_states, state=self._states)
+        self._state = kernels.mix(self._network, self._states, self._hedge.weights)
+
+
+class InfidaOffline:
+    """Mirror descent on the time-averaged gain of the whole trace; the average state, rounded once.
+
+    Parameters
+    ----------
+    iterations : steps of mirror descent.
+    scale : of the scale-free learning rate.
+    """
+
+    hindsight = True
+
+    def __init__(self, *, iterations: int = 200, scale: float = 1.0) -> None:
+        self._iterations, self._scale = (
+            whole("iterations", iterations, highest=100_000),
+            real("scale", scale, highest=LARGEST_SCALE),
+        )
+
+    def reset(self, network: Network, seed: int) -> None:
+        self._network, self._generator = network, generator(seed)
+
+    def fit(self, trace: Trace) -> None:
+        """All iterations, then the one rounding."""
+        network = self._network
+        load = kernels.loads(network, trace.requests)
+        log_state = start(network, network.spendable)
+        steps = StepSizes(network, "scale-free", self._scale, network.spendable)
+        total = np.zeros(network.P)
+        for _ in range(self._iterations):
+            state = np.exp(log_state[0])
+            total += state
+            _, by_type = kernels.type_gains(network, trace.requests, trace.capacities, state, load)
+            gradient = kernels.placement_slopes(network, by_type)[None]
+            log_state = update(network, log_state, gradient, steps)
+        self.fractional = total / self._iterations
+        uniforms = self._generator.random((1, network.P))
+        self._allocation = kernels.round_dependent(network, self.fractional[None], uniforms)[0]
+
+    def act(self, observation: dict[str, FloatArray]) -> IntArray:
+        return self._allocation
+
+    def info(self) -> dict[str, Any]:
+        return {"iterations": self._iterations}
+
+
+def state_mass(network: Network, residual: str = "drop") -> FloatArray:
+    """(V,) MB a state spends at each node: min(b, ||s||_1), less the largest size under ``reserve``."""
+    if residual != "reserve":
+        return network.spendable
+    largest = kernels.node_maximum(network, network.sizes[None])[0]
+    total = np.bincount(network.placement_node, network.sizes * network.fits, minlength=network.V)
+    return np.where(total <= network.budgets, total, np.maximum(0.0, network.budgets - largest))
+
+
+def start(network: Network, mass: FloatArray) -> FloatArray:
+    """(1, P) log y_1 = argmin Phi: the same fraction of everything that fits. paper.md section 2."""
+    return kernels.project(network, np.zeros((1, network.P)), mass)
+
+
+def update(network: Network, log_state: Any, gradient: Any, steps: StepSizes, **filled: Any) -> Any:
+    """(B, P) log y_{t+1}, the one step of INFIDA, for a batch of independent states: arrays, or tensors.
+
+    h = y exp(eta g / s), then the Bregman projection on each node's budget; in the log domain throughout.
+
+    Parameters
+    ----------
+    log_state : (B, P) log y_t.
+    gradient : (B, P) g_t in ms.
+    steps : what eta is, and the mass that the state of each node sums to.
+    filled : `out` and `state`, as in `kernels.mirror_step`.
+
+    Source: paper.md section 2, start, step and projection.
+    """
+    ascent = steps.ascent(gradient)
+    return steps.operations.mirror_step(network, log_state, ascent, steps.next(ascent), steps.mass, **filled)
+
+
+class StepSizes:
+    """The learning rate of each node over time, in MB per ms; see `Infida`.
+
+    Parameters
+    ----------
+    rate, scale : of all states, or a sequence with those of each.
+    mass : (V,) or (B, V) MB.
+    operations : `idn_gym.kernels` or `idn_gym.batched`, whichever goes with the states.
+    array : makes what `operations` work on from an array.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        rate: str | float | Sequence[str | float],
+        scale: float | Sequence[float],
+        mass: Any,
+        operations: Any = kernels,
+        array: Callable[[FloatArray], Any] = np.asarray,
+    ) -> None:
+        self.mass, self.operations, self.sizes = mass, operations, array(network.sizes)
+        self._network = network
+        rates = [rate] if isinstance(rate, str | int | float) else list(rate)
+        horizon = {"theory": network.scenario.horizon, "anytime": 1}
+        etas = [theory_rate(network, horizon[of]) if of in horizon else of for of in rates]
+
+        def column(values: list[float]) -> Any:
+            return array(np.array(values, dtype=np.float64)[:, None])
+
+        # eta of a state is the sum of these three parts, of which two are 0
+        free = np.array([of == "scale-free" for of in rates])
+        self._scale = array(np.reshape(np.where(free, scale, 0.0), (-1, 1)).astype(np.float64))
+        pairs = list(zip(etas, rates, strict=True))
+        self._constant = column([0.0 if of in ("scale-free", "anytime") else float(eta) for eta, of in pairs])
+        self._anytime = column([float(eta) if of == "anytime" else 0.0 for eta, of in pairs])
+        self._scale_free = bool(free.any())
+        self._sum = array(np.zeros((1, network.V)))
+        self._count = 0
+
+    def ascent(self, gradient: Any) -> Any:
+        """(B, P) g / s."""
+        return gradient / self.sizes
+
+    def next(self, ascent: Any) -> Any:
+        """(B, V) eta for the step along ascent = g / s (B, P)."""
+        self._count += 1
+        eta = self._constant + self._anytime / math.sqrt(self._count)
+        if not self._scale_free:
+            return eta + self._sum
+        self._sum = self._sum + self.operations.node_maximum(self._network, ascent)
+        reached = self._sum > 0
+        return eta + self._scale * self._count / (self._sum + ~reached) * reached

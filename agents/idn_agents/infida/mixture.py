@@ -1,0 +1,47 @@
+"""Several states at once: what each would gain along a gradient at each node, and their mixture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from idn_gym.model.network import Network
+from idn_gym.typing import FloatArray
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+def node_products(network: Network, states: FloatArray, gradient: FloatArray) -> FloatArray:
+    """(K, V) products of states (K, P) with a gradient (P,), node by node."""
+    products = np.zeros((len(states), network.V))
+    tables: Any = network.tables
+    _node_products(tables, np.ascontiguousarray(states), np.ascontiguousarray(gradient), products)
+    return products
+
+
+def mix(network: Network, states: FloatArray, weights: FloatArray) -> FloatArray:
+    """(1, P) the states (K, P) mixed by the weights (K, V) of each node, which add up to 1."""
+    mixed = np.empty((1, network.P))
+    tables: Any = network.tables
+    _mix(tables, np.ascontiguousarray(states), np.ascontiguousarray(weights), mixed[0])
+    return mixed
+
+
+@_jit
+def _node_products(tables, states, gradient, products):
+    for k in range(len(states)):
+        for v in range(products.shape[1]):
+            for p in range(tables.node_start[v], tables.node_start[v + 1]):
+                products[k, v] += states[k, p] * gradient[p]
+
+
+@_jit
+def _mix(tables, states, weights, mixed):
+    for v in range(weights.shape[1]):
+        for p in range(tables.node_start[v], tables.node_start[v + 1]):
+            total = 0.0
+            for k in range(len(states)):
+                total += weights[k, v] * states[k, p]
+            mixed[p] = min(1.0, total)  # the weights add up to 1 but for rounding

@@ -1,0 +1,209 @@
+"""A bound on the gain of every static allocation that is recomputed without a solver, with an allowance for rounding.
+
+A cut point gives, per request type, a linear function above the type's gain. Any weights that are nonnegative and sum
+to at least 1 per type make of several such functions one more, const + slope.y, and its maximum over the feasible
+allocations, an integral knapsack per node, bounds the gain whatever the points and weights are. Leaves of a tree that
+branches on placements have weights of their own: the largest of their bounds holds for all allocations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+import numpy as np
+
+from idn_agents.optimum.knapsack import Knapsack, knapsacks
+from idn_gym import kernels
+from idn_gym.errors import IdnError
+from idn_gym.model import allocation as feasible
+from idn_gym.model import gain
+from idn_gym.model.network import Network
+from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.trace import Trace
+
+OPEN = -1  # neither placed nor left out
+MOST_LEAVES = 10_000  # of a certificate
+_UNIT = 2.0**-53  # a float64 operation errs by this much at most, relative to its result
+_UNDERFLOW = 1e-200  # ms: more than all that can be lost to products below the smallest float64
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """The allocations in which some placements are fixed, and the weights that bound their gain."""
+
+    fixed: IntArray  # (P,) int8: 1 placed, 0 left out, OPEN
+    cuts: IntArray  # (k,) of the certificate's points
+    weights: FloatArray  # (k, R) >= 0; what a type's miss to 1 is put on what the type can save at all
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """What it takes to recompute a bound for a network and a trace."""
+
+    points: FloatArray  # (n, P) allocations in [0, 1] at which the gain was cut
+    leaves: tuple[Leaf, ...]  # which together hold every allocation
+
+    def compact(self) -> Certificate:
+        """Without rows of weights that are 0 throughout, and without points that then have none."""
+        leaves = []
+        for leaf in self.leaves:
+            kept = leaf.weights.any(axis=1)
+            leaves.append(replace(leaf, cuts=leaf.cuts[kept], weights=leaf.weights[kept]))
+        used = np.unique(np.concatenate([leaf.cuts for leaf in leaves]))
+        numbered = (replace(leaf, cuts=np.searchsorted(used, leaf.cuts)) for leaf in leaves)
+        return Certificate(self.points[used], tuple(numbered))
+
+    @classmethod
+    def of(cls, points: FloatArray, weights: FloatArray) -> Certificate:
+        """One leaf, with nothing fixed, and weights (n, R) for all points (n, P)."""
+        open_ = np.full(points.shape[1], OPEN, dtype=np.int8)
+        return cls(points, (Leaf(open_, np.arange(len(points)), weights),))
+
+
+def certified_bound(network: Network, trace: Trace, certificate: Certificate) -> float:
+    """Upper bound in ms on the gain over the trace of every feasible integral allocation; it holds for any certificate.
+
+    The gain meant is that of the compiled network's float64 figures and the trace's, in exact arithmetic.
+
+    Raises
+    ------
+    IdnError
+        If an allocation may be in no leaf.
+
+    Notes
+    -----
+    Rounding. A type's functions are those of `kernels.type_cuts`, the knapsacks those of `Knapsack.maximum`. Sums have
+    no negative term and no difference is taken but of two given costs, so with u = 2^-53 the relative error of the
+    result is within gamma_N = N u / (1 - N u) for N operations on the way from an input to the result (Higham,
+    Accuracy and Stability of Numerical Algorithms, 2nd ed., lemmas 3.1 and 3.3). `operations` counts them generously.
+    The knapsack compares rounded sums, and rounded sums of the same terms keep their order when a term is added, so
+    what it drops is never better than what it keeps; sizes have twice the slack that feasibility has, relative 2e-9,
+    which is above their own gamma, and above the rounding of what a leaf's placements leave of a node's room. A type's
+    weights need not sum to 1 exactly: its gain is not negative, so a sum above 1 is as good, and the weight on its
+    ceiling is rounded up. Cut points need not be feasible: any will do.
+    """
+    refuse_uncovered(np.array([leaf.fixed for leaf in certificate.leaves]).reshape(len(certificate.leaves), network.P))
+    if not (trace.requests.any() and network.fits.any()):
+        return 0.0
+    load = kernels.loads(network, trace.requests)
+    fits = network.fits.astype(np.float64)
+    ceiling, _ = kernels.type_gains(network, trace.requests, trace.capacities, fits, load)
+    weights = [np.clip(np.nan_to_num(leaf.weights), 0.0, 1.0) for leaf in certificate.leaves]
+    constants = [float(_rest(weight) @ ceiling) for weight in weights]
+    slopes = np.zeros((len(weights), network.P))
+    users: list[list[tuple[int, FloatArray]]] = [[] for _ in certificate.points]
+    for n, (leaf, weight) in enumerate(zip(certificate.leaves, weights, strict=True)):
+        for cut, row in zip(leaf.cuts.tolist(), weight, strict=True):
+            users[cut].append((n, row))
+    for point, using in zip(certificate.points, users, strict=True):
+        if not using:
+            continue
+        constant, gradient = kernels.type_cuts(network, trace.requests, trace.capacities, point, load)
+        summed: dict[bytes, tuple[FloatArray, float]] = {}  # many leaves of a tree share their weights
+        for n, row in using:
+            key = row.tobytes()
+            if key not in summed:
+                summed[key] = kernels.placement_slopes(network, row[:, None] * gradient), float(row @ constant)
+            slopes[n] += summed[key][0]
+            constants[n] += summed[key][1]
+    nodes = knapsacks(network)
+    known: dict[bytes, float] = {}
+    bounds = [
+        linear_maximum(nodes, constant, slope, leaf.fixed, known)
+        for leaf, constant, slope in zip(certificate.leaves, constants, slopes, strict=True)
+    ]
+    widest = max(len(weight) for weight in weights)
+    return float(np.max(bounds)) * (1.0 + rounding(operations(network, trace, widest))) + _UNDERFLOW
+
+
+def refuse_uncovered(fixed: IntArray) -> None:
+    """Refuse leaves (n, P) of which it is not plain that they hold every allocation.
+
+    It is where there is a leaf with nothing fixed, or a placement that all of them fix, and the leaves where it is
+    placed hold all of these allocations, and those where it is left out all the others: as after branching.
+
+    Raises
+    ------
+    IdnError
+        If it is not.
+    """
+    known = fixed != OPEN
+    depth = known.sum(axis=1)
+    # leaves by ascending depth, how many of them fix each placement, and how many placements were split on before
+    waiting = [(np.argsort(depth, kind="stable"), known.sum(axis=0), 0)]
+    while waiting:
+        leaves, fixing, splits = waiting.pop()
+        if len(leaves) and depth[leaves[0]] == splits:
+            continue
+        common = np.flatnonzero(known[leaves[0]] & (fixing == len(leaves))) if len(leaves) else leaves
+        if len(common) == 0:
+            raise IdnError("leaves: do not hold every allocation, or not as a tree does that branches on placements")
+        placed = fixed[leaves, common[0]] == 1
+        fewer = placed if 2 * placed.sum() < len(leaves) else ~placed
+        fixing[common[0]] = -1  # split on
+        of_fewer = np.where(fixing < 0, -1, known[leaves[fewer]].sum(axis=0))  # those of the others are what is left
+        of_others = np.where(fixing < 0, -1, fixing - of_fewer)
+        waiting += [(leaves[~fewer], of_others, splits + 1), (leaves[fewer], of_fewer, splits + 1)]
+
+
+def certified_gain(network: Network, trace: Trace, allocation: IntArray) -> float:
+    """Lower bound in ms on the gain over the trace of an allocation (P,), a rounding error below what it is.
+
+    From the readable reference, whose sums have no negative term either.
+
+    Raises
+    ------
+    IdnError
+        If the allocation is not integral and feasible.
+    """
+    feasible.check(network, allocation, integral=True)
+    held = allocation.astype(np.float64)
+    gains = [gain.allocation_gain(network, r, trace.capacities_at(t), held) for t, r in enumerate(trace.requests)]
+    return max(0.0, float(sum(gains)) * (1.0 - rounding(operations(network, trace, 0))) - _UNDERFLOW)
+
+
+def operations(network: Network, trace: Trace, points: int) -> int:
+    """Upper bound on the roundings on the way from an input to a certified bound or gain.
+
+    Loads sum R requests, shares, slopes and constants take less than 20 operations each, slots, types, options and
+    points are summed once and twice over, knapsacks sum V nodes of P placements, class by class.
+    """
+    summed = network.R + trace.slots + network.R * (points + network.K) + points + 3 * network.P + network.V
+    return 2 * summed + 100
+
+
+def rounding(operations: int) -> float:
+    """gamma_n = n u / (1 - n u), the relative error of n float64 operations on numbers of one sign; rounded up."""
+    return 1.01 * operations * _UNIT / (1.0 - operations * _UNIT)
+
+
+def linear_maximum(
+    nodes: list[Knapsack],
+    constant: float,
+    slope: FloatArray,
+    fixed: IntArray,
+    known: dict[bytes, float] | None = None,
+) -> float:
+    """Maximum of constant + slope.y, slope >= 0, over the feasible allocations y of a leaf; -inf if it has none.
+
+    Parameters
+    ----------
+    known : maxima of nodes, kept from leaf to leaf: most leaves of a tree differ at few nodes.
+    """
+    known = {} if known is None else known
+
+    def at(node: Knapsack) -> float:
+        values, here = slope[node.placements], fixed[node.placements]
+        key = node.node.to_bytes(8) + sha256(values.tobytes() + here.tobytes()).digest()
+        if key not in known:
+            known[key] = node.maximum(values, here)
+        return known[key]
+
+    return constant + sum(map(at, nodes))
+
+
+def _rest(weights: FloatArray) -> FloatArray:
+    """(R,) what the weights (k, R) miss to 1, rounded up."""
+    slack = rounding(len(weights) + 2)
+    return np.maximum(0.0, 1.0 + slack - weights.sum(axis=0) * (1.0 - slack))

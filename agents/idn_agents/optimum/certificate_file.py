@@ -1,0 +1,255 @@
+"""Certificate files: what is claimed of a static optimum, and all it takes to check the claim without a solver."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, Leaf, certified_bound, certified_gain
+from idn_gym.common.parameters import LARGEST_SEED, shown
+from idn_gym.errors import IdnError
+from idn_gym.experiment.experiment import AgentSpec, RunSpec
+from idn_gym.experiment.records import write_text
+from idn_gym.model.allocation_file import named, parse_allocation
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import parse_json, read_text
+from idn_gym.scenario.schema import Count, Replay, Scenario, Section, faults_of, parse, sentence
+from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.trace import MOST_VALUES, Trace
+
+FORMAT: Literal["idn-gym/certificate-2"] = "idn-gym/certificate-2"
+_MARGIN = 1e-11  # relative, of what is claimed to what was computed: sums may come out otherwise on other machines
+_DIGITS = 9  # of weights; what is lost goes to the type's ceiling
+_MAX_BYTES = 2**27
+MOST_SLOTS = 100_000  # of a stream that is drawn to verify: what no file bounds takes memory and time all the same
+_MOST_POINTS = 100_000
+_MOST_ROWS = 1_000_000  # of weights, over all leaves
+
+_Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+_Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+_Gain = Annotated[float, Field(ge=0.0)]
+
+
+class Weights(Section):
+    """The weights of a cut point in the functions of request types; what a file leaves out is 0."""
+
+    point: Annotated[int, Field(ge=0)]  # its number
+    types: dict[str, dict[str, _Fraction]]  # task -> entry node -> weight
+
+
+class LeafSection(Section):
+    """Allocations that have some models placed and others left out, and the weights that bound their gain."""
+
+    placed: dict[str, list[str]] = Field(default={})  # node -> models
+    left_out: dict[str, list[str]] = Field(default={})
+    weights: list[Weights]
+
+
+class CertificateFile(Section):
+    """The content of a certificate file: claims, the stream they are about, and what proves them."""
+
+    format: Literal["idn-gym/certificate-2"]
+    gain: _Gain  # ms over the stream: claimed of the allocation, at least
+    certified_bound: _Gain  # ms over the stream: claimed of every static allocation, at most
+    slots: Count
+    seed: _Seed  # of the stream, unless it is a trace
+    trace: str | None = None  # name of the request file, where one was given
+    capacities: str | None = None
+    allocation: dict[str, list[str]]  # node -> models
+    points: list[dict[str, dict[str, _Fraction]]]  # node -> model -> fraction
+    leaves: Annotated[list[LeafSection], Field(min_length=1)]
+    scenario: dict[str, Any]  # as in a scenario file, resolved
+
+    def spec(self, scenario: Scenario | None, trace: Path | None, capacities: Path | None) -> RunSpec:
+        """What the claims are about; a scenario or trace that is given stands in for the file's own.
+
+        Raises
+        ------
+        IdnError
+            If the file was made for a trace and none is given, no file that it names being opened; if its scenario is
+            not valid, or the stream too long to be drawn.
+        """
+        requests, varying = self.trace, self.capacities
+        if scenario is None:
+            scenario = parse(self.scenario, "scenario")
+            if isinstance(scenario.workload, Replay):
+                requests, varying = requests or scenario.workload.requests, varying or scenario.workload.capacities
+        elif isinstance(scenario.workload, Replay):
+            requests = varying = None  # what is given names its own
+        if requests is not None and trace is None:
+            raise IdnError(f"made for the trace {requests}; give it with --trace")
+        if varying is not None and capacities is None:
+            raise IdnError(f"made for the capacities {varying}; give them with --capacities")
+        if trace is None and not isinstance(scenario.workload, Replay):
+            refuse_long(Network.compile(scenario), self.slots)
+        how: dict[str, Any] = {"seed": self.seed, "slots": self.slots, "trace": trace, "capacities": capacities}
+        return RunSpec(scenario, AgentSpec("optimum"), **how)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a certificate proves, beside what it claims."""
+
+    gain: float  # ms, that the allocation gains at least; 0 if it is not feasible
+    certified_bound: float | None  # ms, that no static allocation exceeds; None if nothing is proven
+    faults: tuple[str, ...]  # claims that are not proven, each with its numbers
+
+
+def write_certificate(
+    path: Path, spec: RunSpec, network: Network, trace: Trace, allocation: IntArray, certificate: Certificate
+) -> None:
+    """Write a certificate for an allocation (P,) and the best bound that the certificate proves."""
+    rounded = (replace(leaf, weights=np.round(leaf.weights, _DIGITS)) for leaf in certificate.leaves)
+    certificate = replace(certificate, leaves=tuple(rounded)).compact()
+    replayed = spec.scenario.workload if spec.trace is None else None
+    requests, varying = spec.trace, spec.capacities
+    if isinstance(replayed, Replay):
+        requests, varying = Path(replayed.requests), Path(replayed.capacities) if replayed.capacities else None
+    content = CertificateFile(
+        format=FORMAT,
+        gain=certified_gain(network, trace, allocation) * (1.0 - _MARGIN),
+        certified_bound=certified_bound(network, trace, certificate) * (1.0 + _MARGIN),
+        slots=trace.slots,
+        seed=spec.seed,
+        trace=requests.name if requests else None,
+        capacities=varying.name if varying else None,
+        allocation=named(network, allocation),
+        points=[_by_node(network, point) for point in certificate.points],
+        leaves=[_section(network, leaf) for leaf in certificate.leaves],
+        scenario=spec.scenario.to_dict(),
+    )
+    text = json.dumps(content.model_dump(exclude_none=True), separators=(",", ":"), allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def read_certificate(path: Path) -> CertificateFile:
+    """Read a certificate file; whether its claims hold is for `verify` to say.
+
+    Raises
+    ------
+    IdnError
+        With the first key that is missing, unknown or not what it must be.
+    """
+    values = parse_json(read_text(path, _MAX_BYTES), str(path))
+    if not isinstance(values, dict):
+        raise IdnError(f"{path}: {shown(values)}; a certificate is a mapping of keys")
+    for key, most in (("leaves", MOST_LEAVES), ("points", _MOST_POINTS)):
+        if isinstance(values.get(key), list) and len(values[key]) > most:
+            raise IdnError(f"{path}: {key}: {len(values[key])} of them; at most {most}")
+    try:
+        return CertificateFile.model_validate(values)
+    except ValidationError as error:
+        raise IdnError(f"{path}: {sentence(faults_of(error, values, CertificateFile))}") from None
+
+
+def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
+    """Compute what a certificate proves, and hold its claims against it: no tolerance, no solver, no checksum.
+
+    Raises
+    ------
+    IdnError
+        If it names a node, model, task or entry node that the network does not have, or is too large.
+    """
+    allocation = parse_allocation(network, file.allocation, "allocation").astype(np.int8)
+    _refuse_too_much(network, file)
+    points = [parse_allocation(network, point, f"points.{n}") for n, point in enumerate(file.points)]
+    types = network.type_index()
+    leaves = tuple(_leaf(network, types, leaf, len(points), f"leaves.{n}") for n, leaf in enumerate(file.leaves))
+    certificate = Certificate(np.array(points).reshape(len(points), network.P), leaves)
+    faults = []
+    bound: float | None
+    try:
+        bound = certified_bound(network, trace, certificate)
+    except IdnError as error:
+        bound = None
+        faults.append(str(error))
+    else:
+        if not file.certified_bound >= bound:
+            claim = f"certified_bound: claims {file.certified_bound!r} ms"
+            faults.append(f"{claim}; the cuts prove {bound!r} ms")
+    try:
+        gain = certified_gain(network, trace, allocation)
+    except IdnError as error:
+        gain = 0.0
+        faults.append(str(error))
+    else:
+        if not file.gain <= gain:
+            faults.append(f"gain: claims {file.gain!r} ms; the allocation gains {gain!r} ms")
+    return Verdict(gain, bound, tuple(faults))
+
+
+def refuse_long(network: Network, slots: int) -> None:
+    """Raise an `IdnError` where a stream of so many slots would not be drawn to verify claims about it."""
+    if slots > MOST_SLOTS or slots * network.R > MOST_VALUES // 8:
+        raise IdnError(
+            f"slots: {slots} of {network.R} request types; at most {MOST_SLOTS} slots and {MOST_VALUES // 8} values "
+            "are drawn to verify; longer streams go through a file: idn-gym trace writes it, --trace reads it"
+        )
+
+
+def _refuse_too_much(network: Network, file: CertificateFile) -> None:
+    rows = sum(len(leaf.weights) for leaf in file.leaves)
+    values = (len(file.points) + len(file.leaves)) * network.P + rows * network.R
+    if rows > _MOST_ROWS or values > MOST_VALUES // 8:
+        counted = f"{len(file.points)} points, {len(file.leaves)} leaves, {rows} rows of weights"
+        most = f"at most {_MOST_ROWS} rows and {MOST_VALUES // 8} values"
+        raise IdnError(f"{counted}: {values} values for this network; {most}")
+
+
+def _section(network: Network, leaf: Leaf) -> LeafSection:
+    """A leaf as a file has it."""
+    return LeafSection(
+        placed=named(network, leaf.fixed == 1),
+        left_out=named(network, leaf.fixed == 0),
+        weights=[
+            Weights(point=int(cut), types=_by_task(network, row))
+            for cut, row in zip(leaf.cuts, leaf.weights, strict=True)
+        ],
+    )
+
+
+def _leaf(network: Network, types: dict[tuple[str, str], int], section: LeafSection, points: int, source: str) -> Leaf:
+    """A leaf of a file."""
+    placed = parse_allocation(network, section.placed, f"{source}.placed") > 0.0
+    left_out = parse_allocation(network, section.left_out, f"{source}.left_out") > 0.0
+    if (placed & left_out).any():
+        raise IdnError(f"{source}: {named(network, placed & left_out)}: both placed and left out")
+    cuts = [each.point for each in section.weights]
+    if any(cut >= points for cut in cuts):
+        raise IdnError(f"{source}.weights: point {max(cuts)}; there are {points}, numbered from 0")
+    rows = [_type_weights(types, each.types, f"{source}.weights.{n}.types") for n, each in enumerate(section.weights)]
+    fixed = np.where(placed, 1, np.where(left_out, 0, OPEN)).astype(np.int8)
+    return Leaf(fixed, np.array(cuts, dtype=np.int64), np.array(rows).reshape(len(rows), network.R))
+
+
+def _by_node(network: Network, point: FloatArray) -> dict[str, dict[str, float]]:
+    """What of an allocation (P,) is not 0, as node -> model -> fraction."""
+    held: dict[str, dict[str, float]] = {}
+    for p in np.flatnonzero(point):
+        node, model = network.placement_node[p], network.placement_model[p]
+        held.setdefault(network.node_names[node], {})[network.model_names[model]] = float(point[p])
+    return held
+
+
+def _by_task(network: Network, weights: FloatArray) -> dict[str, dict[str, float]]:
+    """What of the weights (R,) is not 0, as task -> entry node -> weight."""
+    held: dict[str, dict[str, float]] = {}
+    for rho in np.flatnonzero(weights):
+        task, entry = network.scenario.tasks[network.type_task[rho]], network.node_names[network.type_entry[rho]]
+        held.setdefault(task, {})[entry] = float(weights[rho])
+    return held
+
+
+def _type_weights(types: dict[tuple[str, str], int], weights: dict[str, dict[str, float]], source: str) -> FloatArray:
+    by_type = np.zeros(len(types))
+    for task, by_entry in weights.items():
+        for entry, weight in by_entry.items():
+            if (task, entry) not in types:
+                raise IdnError(f"{source}: no request type for task {task!r} from {entry!r}")
+            by_type[types[task, entry]] = weight
+    return by_type

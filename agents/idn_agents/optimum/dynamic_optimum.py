@@ -1,0 +1,78 @@
+"""The best allocation per popularity phase in hindsight: the yardstick where popularity moves."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from idn_agents.optimum.optimum import Solution, refuse_options, solve
+from idn_gym.common.parameters import whole
+from idn_gym.model.network import Network
+from idn_gym.scenario.schema import Burst, Zipf
+from idn_gym.typing import FloatArray
+from idn_gym.workload.trace import Trace
+
+
+class DynamicOptimum:
+    """The best allocation for each phase of the very stream that is served; a yardstick, not a policy.
+
+    Loading models costs nothing here, so with phases of one slot it is the upper envelope of all policies.
+
+    Parameters
+    ----------
+    every : slots per phase, counted from slot 0; None: those of a sliding popularity, elsewhere one phase for all.
+    gap : relative gap to its proven bound at which the search of a phase stops.
+    time_limit : seconds for all phases together; None: no limit. However few, every phase has an allocation.
+    """
+
+    hindsight = True
+
+    def __init__(self, *, every: int | None = None, gap: float = 0.001, time_limit: float | None = 60.0) -> None:
+        self._every = None if every is None else whole("every", every)
+        refuse_options(gap, time_limit)
+        self._gap, self._time_limit = gap, time_limit
+
+    def reset(self, network: Network, seed: int) -> None:
+        self._network = network
+        self._slot = 0
+
+    def fit(self, trace: Trace) -> None:
+        """`solve` phase by phase, each with its share of the time that is left."""
+        every = self._every or popularity_phase(self._network) or trace.slots
+        self._length, self._solutions = every, list[Solution]()
+        limit = np.inf if self._time_limit is None else self._time_limit
+        deadline = time.monotonic() + limit
+        starts = range(0, trace.slots, every)
+        for n, first in enumerate(starts):
+            part = trace.part(first, min(first + every, trace.slots))
+            share = max(deadline - time.monotonic(), 0.0) / (len(starts) - n)
+            solution = solve(self._network, part, gap=self._gap, time_limit=None if np.isinf(share) else share)
+            self._solutions.append(solution)
+            if solution.status == "interrupted":  # the other phases take what they find at once
+                deadline = time.monotonic()
+
+    def act(self, observation: dict[str, FloatArray]) -> FloatArray:
+        solution = self._solutions[self._slot // self._length]
+        self._slot += 1
+        return solution.allocation
+
+    def info(self) -> dict[str, Any]:
+        """The sums over phases; `dynamic_bound` is certified phase by phase."""
+        gain = sum(solution.gain for solution in self._solutions)
+        bound = sum(solution.certified_bound for solution in self._solutions)
+        return {
+            "phases": len(self._solutions),
+            "every": self._length,
+            "gain": gain,
+            "dynamic_bound": bound,
+            "dynamic_gap": (bound - gain) / bound if bound > 0.0 else 0.0,
+            "optimal_phases": sum(solution.status == "optimal" for solution in self._solutions),
+        }
+
+
+def popularity_phase(network: Network) -> int | None:
+    """Slots for which the workload's popularity stands still; None where it does for good, or is not known."""
+    workload = network.scenario.workload
+    return workload.every if isinstance(workload, Zipf | Burst) and workload.profile == "sliding" else None

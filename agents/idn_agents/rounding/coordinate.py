@@ -1,0 +1,149 @@
+"""Fast coordinated filling of nodes over a window of batches; reference in `idn_agents.rounding.coordination`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from idn_gym.kernels.gain import _row, _share
+from idn_gym.kernels.rows import slot_rows
+from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.typing import FloatArray, IntArray
+
+_jit = njit(cache=True, nogil=True, error_model="numpy")
+
+
+def visitors(network: Network) -> tuple[IntArray, IntArray]:
+    """Request types by the groups on their paths, as (start (groups + 1,), type (n,))."""
+    passes = network.paths >= 0
+    groups, types = network.path_groups[passes], np.nonzero(passes)[0]
+    order = np.argsort(groups, kind="stable")
+    start = np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=network.V * network.N))))
+    return start.astype(np.int64), types[order].astype(np.int64)
+
+
+def coordinate(
+    network: Network,
+    visitors: tuple[IntArray, IntArray],
+    requests: FloatArray,
+    capacities: FloatArray,
+    load: FloatArray,
+    nodes: Any,
+    point: FloatArray,
+    held: IntArray,
+    charge: float = 0.0,
+) -> None:
+    """Empty and fill nodes one after the other, in place; see `coordination.coordinate`.
+
+    Parameters
+    ----------
+    visitors : `visitors` of the network.
+    requests, capacities, load : (T, R), (T or 1, P), and `loads` of the requests.
+    nodes : nodes to fill, in this order.
+    point : (P,) float64: the nodes' allocations, integral or fractional; that of `nodes` is replaced.
+    held : (P,) what needs no loading.
+    charge : ms per MB and slot, on what is not held.
+    """
+    requests, capacities, _, _ = slot_rows(network, requests, capacities, point)
+    order = np.asarray(nodes, dtype=np.int64)
+    held = np.ascontiguousarray(held, dtype=np.int8)
+    total = charge * len(requests)
+    _coordinate(network.tables, visitors, requests, capacities, load, order, point, held, total)
+
+
+@_jit
+def _coordinate(tables, visitors, requests, capacities, load, nodes, y, held, charge):
+    first, types = visitors
+    tasks = tables.groups // len(tables.budgets)
+    gain = np.zeros(len(y))
+    width = tables.options.shape[1]
+    present, candidates = np.empty(width, dtype=np.int64), np.empty(width, dtype=np.int64)
+    before = np.empty(width, dtype=np.int64)  # of each candidate: how many of the present rank before it
+    present_cost, candidate_cost = np.empty(width), np.empty(width)
+    mass, left = np.empty(width), np.empty(width + 1)
+    scratch = (present, candidates, before, present_cost, candidate_cost, mass, left)
+    for v in nodes:
+        start, stop = np.int64(tables.node_start[v]), np.int64(tables.node_start[v + 1])
+        if start == stop:
+            continue
+        room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
+        for p in range(start, stop):
+            y[p] = 0.0
+            gain[p] = 0.0
+        for i in range(first[v * tasks], first[(v + 1) * tasks]):
+            _add_gains(tables, types[i], start, stop, requests, capacities, load, y, gain, scratch)
+        while True:
+            best = -1
+            highest = 0.0
+            for p in range(start, stop):
+                if y[p] > 0.0 or tables.sizes[p] > room:
+                    continue
+                net = gain[p] / tables.sizes[p] - (0.0 if held[p] else charge)
+                if (net > 0.0 or held[p]) and (best < 0 or net > highest):
+                    best = p
+                    highest = net
+            if best < 0:
+                break
+            y[best] = 1.0
+            room -= tables.sizes[best]
+            group = np.int64(tables.placement_group[best])
+            for p in range(start, stop):
+                if tables.placement_group[p] == group:
+                    gain[p] = 0.0
+            for i in range(first[group], first[group + 1]):
+                _add_gains(tables, types[i], start, stop, requests, capacities, load, y, gain, scratch)
+
+
+@_jit
+def _add_gains(tables, rho, start, stop, requests, capacities, load, y, gain, scratch):
+    """Add what a type gains, over all slots, from each placement in start:stop that is not placed yet."""
+    present, candidates, before, present_cost, candidate_cost, mass, left = scratch
+    options, costs = tables.options[rho], tables.costs[rho]
+    last = np.int64(tables.option_count[rho]) - 1
+    n, m = 0, 0
+    for k in range(last):
+        p = np.int64(options[k])
+        if y[p] > 0.0:
+            present[n] = p
+            present_cost[n] = costs[k]
+            n += 1
+        elif start <= p < stop:
+            candidates[m] = p
+            candidate_cost[m] = costs[k]
+            before[m] = n
+            m += 1
+    if m == 0:
+        return
+    at_repository = costs[last]
+    for t in range(len(requests)):
+        r = requests[t, rho]
+        if r == 0.0:
+            continue
+        capacity = _row(capacities, t)
+        reciprocal = load[t]
+        rest = 1.0  # of the batch
+        used = 0
+        while used < n and rest > 0.0:
+            left[used] = rest
+            mass[used] = min(rest, _share(tables, capacity, reciprocal, present[used]) * y[present[used]])
+            rest -= mass[used]
+            used += 1
+        left[used] = rest
+        for c in range(m):
+            if before[c] > used or left[before[c]] <= 0.0:
+                break
+            take = min(left[before[c]], _share(tables, capacity, reciprocal, candidates[c]))
+            here = candidate_cost[c]
+            # what it takes over it takes from the worst options in use
+            moved = min(take, rest)
+            saved = moved * (at_repository - here)
+            take -= moved
+            j = used - 1
+            while take > 0.0 and j >= before[c]:
+                moved = min(take, mass[j])
+                saved += moved * (present_cost[j] - here)
+                take -= moved
+                j -= 1
+            gain[candidates[c]] += r * saved

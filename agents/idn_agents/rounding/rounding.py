@@ -1,0 +1,222 @@
+"""From a fractional state to what the nodes hold: each node by itself, in turn, or the better of the two.
+
+A rounding sees every batch (`see`), and says what the nodes hold in the coming slot (`round`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from idn_agents.agent import generator
+from idn_agents.rounding.hedge import AdaHedge
+from idn_agents.rounding.window import LONGEST, Window
+from idn_gym import kernels
+from idn_gym.common.parameters import one_of, real, whole
+from idn_gym.model.network import Network
+from idn_gym.typing import FloatArray, IntArray
+
+ROUNDINGS = ("dependent", "coordinated", "guarded")
+_TRACE = 1e-3  # fractions up to this are left out of the point: a state has a trace of everything
+_PATIENCE = 64  # slots between searches at most, while they find nothing and the forecast holds
+
+
+class Rounding(Protocol):
+    """What `Infida` asks of a rounding."""
+
+    def see(self, requests: FloatArray, capacities: FloatArray) -> None:
+        """See the batch (R,) of the slot and the capacities (P,) in force."""
+
+    def round(self, state: FloatArray) -> IntArray:
+        """(P,) int8, feasible, from the state (1, P)."""
+
+    def info(self) -> dict[str, Any]:
+        """What is worth keeping, as JSON values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coordination:
+    """How nodes coordinate; parameters as of `idn_agents.infida.Infida`, checked."""
+
+    order: str = "down"
+    point: str = "state"
+    window: str | int = "adaptive"
+    bonus: float = 1.0
+    update_weight: float = 0.0
+    horizon: int = 64
+
+    def __post_init__(self) -> None:
+        one_of("order", self.order, ("down", "up"))
+        one_of("point", self.point, ("state", "held"))
+        whole("window", self.window, highest=LONGEST, words=("adaptive",))
+        real("bonus", self.bonus, highest=1e9)
+        real("update_weight", self.update_weight)
+        whole("horizon", self.horizon)
+
+
+def rounding_of(kind: str, network: Network, seed: int, residual: Any, options: Coordination) -> Rounding:
+    """The rounding of that kind, for one run."""
+    dependent = Dependent(network, seed, residual)
+    if kind == "dependent":
+        return dependent
+    coordinated = Coordinated(network, seed, residual, options)
+    return coordinated if kind == "coordinated" else Guarded(coordinated, dependent, network, seed)
+
+
+class Dependent:
+    """Each node by itself, at random, so that it holds on average what its state says.
+
+    Source: paper.md section 2, DepRound; `idn_gym.model.allocation.round_dependent`.
+    """
+
+    def __init__(self, network: Network, seed: int, residual: Any) -> None:
+        self._network, self._generator, self.residual = network, generator(seed), residual
+
+    def see(self, requests: FloatArray, capacities: FloatArray) -> None:
+        """Nothing: it looks at the state alone."""
+
+    def round(self, state: FloatArray) -> IntArray:
+        """(P,) int8."""
+        return self.both(state)[0]
+
+    def both(self, state: FloatArray, keep: bool = False) -> list[IntArray]:
+        """The allocation (P,); with `keep`, and from the same draws, also the one that `kept` makes of it."""
+        uniforms = self._generator.random((1, self._network.P))
+        rounded = kernels.round_dependent(self._network, state, uniforms, self.residual)[0]
+        if not keep:
+            return [rounded]
+        exact = kernels.round_dependent(self._network, state, uniforms, "coin")[0]
+        return [rounded, kept(self._network, state[0], rounded, exact)]
+
+    def info(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+
+def kept(network: Network, state: FloatArray, dropped: IntArray, exact: IntArray) -> IntArray:
+    """(P,) int8, feasible: what dropping left out comes first, then what it kept, then what else fits.
+
+    With `exact` the rounding that keeps E[x] = y but may exceed budgets, by one placement a node, and `dropped` what
+    ``drop`` makes of it: what is left out is one placement a node at most, and fits alone. Between them the two hold
+    all of `exact`, so their gains add up to its gain at least.
+    """
+    density = state / network.sizes
+    priority = density + 2.0 * density.max(initial=1.0) * dropped
+    priority[(exact == 1) & (dropped == 0)] = np.inf
+    return kernels.pack(network, priority[None])[0]
+
+
+class Coordinated:
+    """Nodes in turn, each given what the others hold, on past batches; loads what pays, and otherwise leaves it.
+
+    A search fills the nodes in order, twice: first with those whose turn is yet to come at their state, then with them
+    at what the first round gave them. The better of the two replaces what is held if its gain over the window pays for
+    loading it. The next search comes once half of the window is new, later while searches find nothing, and as soon as
+    that after a batch far off the forecast.
+    """
+
+    def __init__(self, network: Network, seed: int, residual: Any, options: Coordination) -> None:
+        self._network, self.options = network, options
+        self._first = Dependent(network, seed, residual)
+        self._visitors = kernels.visitors(network)
+        order = np.argsort(network.tiers, kind="stable")
+        self._order = order if options.order == "down" else order[::-1]
+        self._window = Window(network, None if isinstance(options.window, str) else options.window)
+        self._allocation: IntArray | None = None
+        self._due, self._waited, self._patience = False, 0, 1
+        self.searches, self._batches = 0, 0
+
+    def see(self, requests: FloatArray, capacities: FloatArray) -> None:
+        """Take the batch into the window."""
+        self._window.see(requests, capacities)
+        self._waited += 1
+        if self._window.surprised:
+            self._patience = 1
+        self._due = self._waited >= max(self._patience, self._window.length // 2)
+
+    def round(self, state: FloatArray) -> IntArray:
+        """(P,) int8; before any batch, as each node by itself."""
+        if self._allocation is None:
+            self._allocation = self._first.round(state)
+        if self._due:
+            found = self._search(state, self._allocation)
+            self._patience = 1 if found is not None else min(2 * self._patience, _PATIENCE)
+            self._allocation = self._allocation if found is None else found
+            self._due, self._waited = False, 0
+        return self._allocation
+
+    def info(self) -> dict[str, Any]:
+        """Searches, and batches that each looked at on average."""
+        return {"searches": self.searches, "mean_window": self._batches / max(1, self.searches)}
+
+    def _search(self, state: FloatArray, held: IntArray) -> IntArray | None:
+        """What is worth loading, if anything."""
+        network, options = self._network, self.options
+        requests, capacities = self._window.batches()
+        self.searches, self._batches = self.searches + 1, self._batches + len(requests)
+        load = kernels.loads(network, requests)
+
+        def gain(allocation: IntArray) -> float:
+            return float(kernels.serve(network, requests, capacities, allocation[None]).gain.mean())
+
+        at_held = gain(held)
+        service = at_held / max(float(network.spendable.sum()), 1e-300)  # ms per MB held and slot
+        charge = (options.update_weight + options.bonus * service) / options.horizon
+        point = np.where(state[0] > _TRACE, state[0], 0.0) if options.point == "state" else held.astype(np.float64)
+        best, least = None, at_held * (1.0 + 1e-9)
+        for _ in range(2):
+            kernels.coordinate(network, self._visitors, requests, capacities, load, self._order, point, held, charge)
+            found = point.astype(np.int8)
+            net = gain(found) - charge * float(network.sizes @ ((found == 1) & (held == 0)))
+            if net > least:
+                best, least = found, net
+        return best
+
+
+class Guarded:
+    """The better of coordinated and dependent rounding, in the long run, whatever the requests.
+
+    Once a slot is served, what each of them would have gained is known: `AdaHedge` weighs them, and one coin, thrown
+    at the start, picks by the weights. So the expected gain is that of the weights in each slot, and what is held
+    changes hands only as the weights move. Each of them goes on as if it were alone. With an update weight, gains are
+    net of what each loads.
+    """
+
+    def __init__(self, coordinated: Coordinated, dependent: Dependent, network: Network, seed: int) -> None:
+        self._coordinated, self._dependent, self._network = coordinated, dependent, network
+        self._keep = dependent.residual == "drop"
+        self._names = ["coordinated", dependent.residual, *(["keep"] if self._keep else [])]
+        self._hedge = AdaHedge(len(self._names))
+        self._coin = generator(seed, 3).random()
+        self._update_weight = coordinated.options.update_weight
+        self._loaded = np.zeros(len(self._names))  # MB, for the proposals of this slot
+        self._proposals = np.zeros((len(self._names), network.P), dtype=np.int8)
+        self._weight, self._slots = np.zeros(len(self._names)), 0
+
+    def see(self, requests: FloatArray, capacities: FloatArray) -> None:
+        """Learn what each proposal gained."""
+        gains = kernels.serve(self._network, requests, capacities, self._proposals).gain
+        self._hedge.see((gains - self._update_weight * self._loaded)[:, None])
+        self._loaded[:] = 0.0
+        self._coordinated.see(requests, capacities)
+
+    def round(self, state: FloatArray) -> IntArray:
+        """(P,) int8."""
+        proposals = np.stack([self._coordinated.round(state), *self._dependent.both(state, self._keep)])
+        if self._update_weight > 0.0:
+            self._loaded = kernels.memory(self._network, proposals, self._proposals)[1]
+        self._proposals = proposals
+        weights = self._hedge.weights[:, 0]
+        self._weight, self._slots = self._weight + weights, self._slots + 1
+        picked = min(int(np.searchsorted(np.cumsum(weights), self._coin, side="right")), len(weights) - 1)
+        return self._proposals[picked].copy()
+
+    def info(self) -> dict[str, Any]:
+        """That of coordination, and the mean weight of each proposal."""
+        weights: Mapping[str, float] = dict(
+            zip(self._names, (self._weight / max(1, self._slots)).tolist(), strict=True)
+        )
+        return {**self._coordinated.info(), "weights": weights}

@@ -1,0 +1,77 @@
+"""Serving many slots and tabulating what came of it: the one way from allocations to figures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from idn_gym import kernels
+from idn_gym.experiment.metrics import SlotTable, summarise
+from idn_gym.model.allocation_file import named_values
+from idn_gym.model.network import Network
+from idn_gym.typing import FloatArray
+from idn_gym.workload.trace import Trace
+
+
+def slot_table(
+    network: Network,
+    requests: FloatArray,
+    capacities: FloatArray,
+    allocation: FloatArray,
+    loaded: FloatArray,
+    *,
+    fractional: FloatArray | None = None,
+) -> SlotTable:
+    """Serve T slots.
+
+    Parameters
+    ----------
+    requests, capacities : (T, R), and (T, P) or (1, P).
+    allocation : (T, P), or (P,) for one that serves all slots.
+    loaded : (T,) MB newly loaded in each slot.
+    fractional : (T, P) fractional states whose gain is to stand beside.
+    """
+    served = kernels.serve(network, requests, capacities, allocation)
+    total = requests.sum(axis=1)
+    per_request = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+    return SlotTable(
+        requests=total,
+        gain=served.gain,
+        cost=served.cost,
+        latency_ms=(served.cost - network.accuracy_weight * served.inaccuracy) * per_request,
+        inaccuracy=served.inaccuracy * per_request,
+        model_update_mb=loaded,
+        fractional_gain=None if fractional is None else kernels.gain(network, requests, capacities, fractional),
+    )
+
+
+def evaluate(network: Network, trace: Trace, allocation: FloatArray, *, subgradient: bool = False) -> dict[str, Any]:
+    """What one allocation (P,), integral or fractional, makes of a trace, as JSON values.
+
+    Cost and gain are totals in ms, latency (ms) and inaccuracy (percentage points) are per request. With
+    `subgradient`, that of every slot is given as node -> model -> ms.
+    """
+    table = slot_table(network, trace.requests, trace.capacities, allocation, np.zeros(trace.slots))
+    shown = ("requests", "cost", "gain", "latency_ms", "inaccuracy")
+    columns = {name: table.columns()[name].tolist() for name in shown}
+    slots = [{"slot": t, **{name: column[t] for name, column in columns.items()}} for t in range(trace.slots)]
+    summary = asdict(summarise(table))
+    document = {
+        "slots": slots,
+        "gain": summary["gain"],
+        "cost": float(table.cost.sum()),
+        "ntag": summary["ntag"],
+        "latency_ms": summary["latency_ms"],
+        "inaccuracy": summary["inaccuracy"],
+    }
+    if subgradient:
+        document["subgradient"] = [
+            named_values(
+                network,
+                kernels.gain_and_subgradient(network, trace.requests[t], trace.capacities_at(t), allocation)[1][0],
+            )
+            for t in range(trace.slots)
+        ]
+    return document

@@ -1,0 +1,78 @@
+"""The sweep file: lists of scenarios, agents, seeds and overrides, every combination of which is run."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from idn_gym.errors import IdnError
+from idn_gym.experiment.experiment import AgentSpec, RunSpec
+from idn_gym.experiment.sweep import Stream
+from idn_gym.registration import SCENARIO_OF_ID
+from idn_gym.scenario.file import load_scenario, read_values
+from idn_gym.scenario.schema import AsTuple, Count, Name, Section, faults_of, sentence
+
+MOST_RUNS = 10_000  # unless more are asked for: days of work, and records by the million
+_WORTH_SAYING = 1_000  # runs
+
+
+class Grid(Section):
+    """Scenarios x overrides x seeds are the streams; every agent faces each of them."""
+
+    format: Literal["idn-gym/sweep-1"]
+    scenarios: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]  # names, ids, or files beside this one
+    agents: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]  # name or name:key=value,key=value
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AsTuple, Field(min_length=1)]
+    slots: Count | None = None  # None: the scenario's horizon
+    overrides: Annotated[tuple[dict[Name, Any], ...], AsTuple, Field(min_length=1)] = ({},)
+
+
+def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = lambda line: None) -> list[Stream]:
+    """The streams of a sweep file, in the order of its lists; seeds vary fastest.
+
+    Parameters
+    ----------
+    most : runs; a file of more is refused before any of them takes time or memory.
+    says : told how many runs a large sweep has, before its scenarios are resolved.
+
+    Raises
+    ------
+    IdnError
+        Naming the key and value of the first fault, in the file or in a scenario that it names.
+    """
+    data = read_values(path)
+    if not isinstance(data, dict):
+        raise IdnError(f"{path}: a sweep is a mapping of keys, not {str(data)[:60]!r}")
+    try:
+        grid = Grid.model_validate(data)
+    except ValidationError as error:
+        raise IdnError(f"{path}: {sentence(faults_of(error, data, Grid))}") from None
+    sizes = {key: len(getattr(grid, key)) for key in ("scenarios", "overrides", "seeds", "agents")}
+    runs = math.prod(sizes.values())
+    counted = f"{path}: {runs:,} runs: " + " x ".join(f"{size:,} {key}" for key, size in sizes.items())
+    if runs > most:
+        raise IdnError(f"{counted}; at most {most:,} are run unless --max-runs allows more")
+    if runs >= _WORTH_SAYING:
+        says(counted)
+    return list(_streams(grid, path))
+
+
+def _streams(grid: Grid, path: Path) -> Iterator[Stream]:
+    agents = [AgentSpec.parse(text) for text in grid.agents]
+    overridden = list(dict.fromkeys(key for overrides in grid.overrides for key in overrides))
+    for name, overrides in product(grid.scenarios, grid.overrides):
+        beside = (Path(name).suffix or os.sep in name) and name not in SCENARIO_OF_ID
+        try:
+            scenario = load_scenario(path.parent / name if beside else name, overrides)
+        except IdnError as error:
+            raise IdnError(f"{path}: {error}") from None
+        settings = {key: overrides[key] for key in overridden if key in overrides}
+        for seed in grid.seeds:
+            labels = {"scenario": name, **settings, "seed": seed}
+            yield Stream(labels, tuple(RunSpec(scenario, agent, seed=seed, slots=grid.slots) for agent in agents))

@@ -1,0 +1,168 @@
+"""The feasible set: check, pack, Bregman projection and dependent rounding, as plain references.
+
+An allocation is feasible if at every node the sizes of what is placed stay within the budget. `kernels` holds
+the fast twins; `pack` is the one routine that turns a priority into a feasible integral allocation.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from idn_gym.errors import IdnError
+from idn_gym.model.gain import checked
+from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.typing import BoolArray, FloatArray, IntArray
+
+Residual = Literal["coin", "drop", "reserve"]
+
+
+def memory_in_use(network: Network, allocation: FloatArray) -> FloatArray:
+    """(V,) MB that an allocation takes at each node."""
+    return np.bincount(network.placement_node, network.sizes * allocation, minlength=network.V)
+
+
+def check(network: Network, allocation: FloatArray, integral: bool = False) -> None:
+    """Raise unless an allocation (P,) is feasible.
+
+    Raises
+    ------
+    IdnError
+        Naming the first entry outside [0, 1] (or fractional, where it must be integral), or the node over its budget.
+    """
+    allocation = checked("allocation", allocation, (network.P,), highest=1.0)
+    if integral and (fractional := (allocation > 0) & (allocation < 1)).any():
+        p = int(fractional.argmax())
+        raise IdnError(f"allocation[{p}] ({_named(network, p)}): {allocation[p]}; must be 0 or 1")
+    used = memory_in_use(network, allocation)
+    over = used > network.budgets * (1.0 + BUDGET_SLACK)
+    if over.any():
+        v = int(over.argmax())
+        name, budget = network.node_names[v], network.budgets[v]
+        raise IdnError(f"allocation: node {name} holds {used[v]:.6g} MB; its budget is {budget:.6g} MB")
+
+
+def pack(network: Network, priority: FloatArray) -> IntArray:
+    """(P,) int8, feasible: at each node, in descending order of priority, what still fits.
+
+    Ties go to the order in the file. A priority of -inf keeps a placement out.
+    """
+    priority = np.asarray(priority, dtype=np.float64)
+    if priority.shape != (network.P,) or np.isnan(priority).any():
+        raise IdnError(f"priority: shape {priority.shape}, must be ({network.P},) without NaN")
+    allocation = np.zeros(network.P, dtype=np.int8)
+    for v in range(network.V):
+        room = network.budgets[v] * (1.0 + BUDGET_SLACK)
+        start, stop = network.node_start[v], network.node_start[v + 1]
+        for p in start + np.argsort(-priority[start:stop], kind="stable"):
+            if priority[p] > -np.inf and network.sizes[p] <= room:
+                allocation[p] = 1
+                room -= network.sizes[p]
+    return allocation
+
+
+def project(network: Network, log_h: FloatArray, mass: FloatArray) -> FloatArray:
+    """Logarithm (P,) of the Bregman projection of h on {y in [0, 1]^P : at each node s.y = mass}.
+
+    The projection under the weighted negative entropy is y = min(1, c h), with one c per node, found by sorting h.
+
+    Parameters
+    ----------
+    log_h : (P,) logarithm of h; what does not fit is ignored and stays out.
+    mass : (V,) MB each node's state sums to; more than the node's models weigh in all means all of them.
+
+    Source: paper.md section 2.
+    """
+    log_y = np.full(network.P, -np.inf)
+    for v in range(network.V):
+        p = network.node_start[v] + np.flatnonzero(network.fits[network.node_start[v] : network.node_start[v + 1]])
+        sizes = network.sizes[p]
+        if sizes.sum() <= mass[v]:
+            log_y[p] = 0.0
+            continue
+        if mass[v] <= 0.0:
+            continue
+        order = p[np.argsort(-log_h[p], kind="stable")]
+        left = mass[v] - np.concatenate(([0.0], np.cumsum(network.sizes[order])))  # once the first n are at 1
+        left = np.maximum(left, 1e-12 * mass[v])  # those may fill the node up to rounding; the others keep a trace
+        for n in range(len(order)):
+            free = order[n:]
+            top = log_h[free[0]]
+            log_c = np.log(left[n]) - top - np.log((network.sizes[free] * np.exp(log_h[free] - top)).sum())
+            if top + log_c <= 0.0:  # the largest of the free ones stays below 1, so n are clipped
+                log_y[order[:n]] = 0.0
+                log_y[free] = log_h[free] + log_c
+                break
+    return log_y
+
+
+def refuse_residual(residual: str) -> None:
+    """Raise unless it is one of `Residual`."""
+    if residual not in get_args(Residual):
+        raise IdnError(f"residual: {residual!r}; allowed: {', '.join(map(repr, get_args(Residual)))}")
+
+
+def round_dependent(
+    network: Network, allocation: FloatArray, uniforms: FloatArray, residual: Residual = "drop"
+) -> IntArray:
+    """Round a fractional allocation (P,) to an integral one (P,) int8, keeping each node's memory in use.
+
+    Pairs of fractional entries are moved along s_i y_i + s_j y_j = const until one of them is 0 or 1; in random
+    order, since a fixed one puts all the bias on a node's last entries. At most one entry per node stays fractional.
+
+    Parameters
+    ----------
+    uniforms : (P,) independent draws from [0, 1). Each draws the next entry with its leading digits and decides the
+        pair with the rest; the first entry has no pair to decide, so its rest is the last entry's coin.
+    residual : what becomes of that last entry. ``coin``: 1 with its probability, which keeps E[x] = y but may
+        exceed the budget by less than the largest size. ``drop``: 0, then `pack` by y/s what still fits: always
+        feasible. ``reserve``: as ``coin``, for a state that leaves the largest size of each node free.
+
+    Raises
+    ------
+    IdnError
+        If `residual` is none of these.
+
+    Source: paper.md section 2, DepRound with knapsack weights.
+    """
+    refuse_residual(residual)
+    mb = network.sizes * np.asarray(allocation, dtype=np.float64)
+    rounded = np.asarray(allocation) >= 1.0
+    for v in range(network.V):
+        start, stop = int(network.node_start[v]), int(network.node_start[v + 1])
+        waiting = [p for p in range(start, stop) if 0.0 < allocation[p] < 1.0]
+        first_coin = 0.0
+        unsettled: list[int] = []  # still fractional: at most one is carried from pair to pair
+        for k in range(len(waiting) - 1, -1, -1):
+            draw = uniforms[start + k] * (k + 1)  # its whole part draws the next entry, its fraction decides the pair
+            coin = draw - int(draw)
+            waiting[int(draw)], p = waiting[k], waiting[int(draw)]
+            first_coin = coin if k == len(waiting) - 1 else first_coin
+            unsettled.append(p)
+            if len(unsettled) == 2:
+                unsettled = _move_pair(network, mb, rounded, unsettled[0], unsettled[1], coin)
+        for p in unsettled:
+            rounded[p] = residual != "drop" and first_coin * network.sizes[p] < mb[p]
+    if residual != "drop":
+        return rounded.astype(np.int8)
+    return pack(network, np.where(rounded, np.inf, np.asarray(allocation) / network.sizes))
+
+
+def _move_pair(network: Network, mb: FloatArray, rounded: BoolArray, i: int, j: int, uniform: float) -> list[int]:
+    """Move MB between i and j until one is full or empty; E[mb] stays. Returns those still fractional."""
+    up = min(network.sizes[i] - mb[i], mb[j])
+    down = min(mb[i], network.sizes[j] - mb[j])
+    gains, loses, moved = (i, j, up) if uniform * (up + down) < down else (j, i, down)
+    full, empty = moved == network.sizes[gains] - mb[gains], moved == mb[loses]
+    mb[gains] += moved
+    mb[loses] -= moved
+    rounded[gains] = full
+    settled = {gains} if full else set()
+    if empty:
+        settled.add(loses)
+    return [p for p in (i, j) if p not in settled]
+
+
+def _named(network: Network, p: int) -> str:
+    return f"{network.model_names[network.placement_model[p]]} at {network.node_names[network.placement_node[p]]}"

@@ -1,0 +1,122 @@
+"""Workloads: the processes that requests and capacities are drawn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from idn_gym.errors import IdnError
+from idn_gym.model.network import Network
+from idn_gym.scenario.schema import Adversary, Burst, Outages, Replay, Zipf
+from idn_gym.typing import FloatArray
+from idn_gym.workload.adversary import Opponent
+from idn_gym.workload.processes import Bursts, Crowds, Failures
+from idn_gym.workload.trace import MOST_VALUES, Trace, joined, read_trace
+
+BLOCK = 64  # slots drawn at a time; part of the stream, since it orders the draws
+
+
+def draw(network: Network, slots: int, seed: int) -> Trace:
+    """Draw the stream of a scenario's workload; the same seed gives every agent and environment the same one.
+
+    Raises
+    ------
+    IdnError
+        If the scenario has no workload, or replays a trace of fewer slots.
+    """
+    if slots < 1:
+        raise IdnError(f"slots: {slots}; must be at least 1")
+    outages = isinstance(getattr(network.scenario.workload, "capacity", None), Outages)
+    for width, what in ((network.R, "request types"), (network.P * outages, "placements")):
+        if slots * width > MOST_VALUES:
+            raise IdnError(f"slots: {slots} of {width} {what}; at most {MOST_VALUES} values are drawn")
+    if isinstance(network.scenario.workload, Replay):
+        return replayed(network).head(slots)
+    stream = Stream(network, np.random.default_rng(seed))
+    blocks = [stream.next_block() for _ in range(-(-slots // BLOCK))]
+    return joined(blocks).head(slots)
+
+
+def replayed(network: Network) -> Trace:
+    """The whole trace that a workload of kind ``trace`` names."""
+    workload = network.scenario.workload
+    if not isinstance(workload, Replay):
+        raise IdnError(f"scenario {network.scenario.name}: its workload is no trace")
+    return read_trace(network, Path(workload.requests), Path(workload.capacities) if workload.capacities else None)
+
+
+class Stream:
+    """An endless stream of slots, drawn in blocks from one generator.
+
+    In each block the processes that the workload has take their numbers in a fixed order: crowds, bursts, counts,
+    outages.
+    """
+
+    def __init__(self, network: Network, generator: np.random.Generator) -> None:
+        workload = network.scenario.workload
+        if not isinstance(workload, Zipf | Burst | Adversary):
+            raise IdnError(f"scenario {network.scenario.name}: no workload to draw from; give a trace, or a workload")
+        self._network, self._generator = network, generator
+        self._slot = 0
+        self._opponent = self._failures = None
+        self._factors: list[Crowds | Bursts] = []
+        if isinstance(workload, Adversary):
+            self._opponent = Opponent(network, workload)
+            return
+        if workload.flash:
+            self._factors.append(Crowds(network, workload.flash))
+        if isinstance(workload, Burst):
+            self._factors.append(Bursts(network, workload))
+        if isinstance(workload.capacity, Outages):
+            self._failures = Failures(network, workload.capacity)
+
+    def next_block(self) -> Trace:
+        """The next `BLOCK` slots."""
+        requests = self._opponent.next_block(BLOCK, self._generator) if self._opponent else self._counts()
+        if self._failures is None:
+            return Trace(requests, self._network.capacities[None], varying=False)
+        return Trace(requests, self._failures.next_block(BLOCK, self._generator), varying=True)
+
+    def _counts(self) -> FloatArray:
+        mean = expected_requests(self._network, np.arange(self._slot, self._slot + BLOCK))
+        self._slot += BLOCK
+        for process in self._factors:
+            mean = mean * process.next_block(BLOCK, self._generator)
+        return self._generator.poisson(mean).astype(np.float64)
+
+
+def expected_requests(network: Network, slots: FloatArray) -> FloatArray:
+    """(len(slots), R) mean requests of each type, crowds left out: popularity times the rate of the slot."""
+    share = popularity(network, slots)
+    workload = network.scenario.workload
+    assert isinstance(workload, Zipf | Burst)
+    expected: FloatArray = share * (workload.rate * network.scenario.slot_seconds)
+    if workload.diurnal:
+        turns = np.asarray(slots, dtype=np.float64) / workload.diurnal.period
+        expected *= 1.0 + workload.diurnal.amplitude * np.sin(2.0 * np.pi * turns)[:, None]
+    return expected
+
+
+def popularity(network: Network, slots: FloatArray) -> FloatArray:
+    """(len(slots), R) share of each type in the requests of a slot: that of its task, split evenly over entry nodes.
+
+    The i-th task in the file has popularity proportional to i^-exponent; a sliding profile moves it by `shift`
+    tasks every `every` slots, cyclically.
+
+    Raises
+    ------
+    IdnError
+        If the workload is of another kind than ``zipf`` and ``burst``.
+    """
+    workload = network.scenario.workload
+    if not isinstance(workload, Zipf | Burst):
+        raise IdnError(f"scenario {network.scenario.name}: its workload has no rate")
+    weights = np.arange(1, network.N + 1, dtype=np.float64) ** -workload.exponent
+    step = np.zeros(len(slots), dtype=np.int64)
+    if workload.shift is not None and workload.every is not None:  # it slides
+        step = workload.shift * (np.asarray(slots, dtype=np.int64) // workload.every)
+    entries = np.bincount(network.type_task, minlength=network.N)
+    of_task = weights[(np.arange(network.N) - step[:, None]) % network.N] * (entries > 0)
+    of_type = (of_task / np.maximum(entries, 1))[:, network.type_task]
+    return of_type / of_type.sum(axis=1, keepdims=True)
