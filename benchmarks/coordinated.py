@@ -27,6 +27,7 @@ import numpy as np
 from coordinated_tables import draw_picture, print_tables
 from idn_agents.distributed.protocol import BYTES
 from idn_agents.infida.bounds import regret_bound
+from idn_agents.rounding.coordinate import coordinate
 from regret import best_fixed_gain
 
 from idn_gym import kernels
@@ -225,7 +226,7 @@ class Watched:
         """Per type and hop: up, what those below hold or their states; down, what was decided above; and a verdict."""
         batches, point = len(arguments[2]), arguments[6]
         below = self._in_use(point).cumsum(axis=1)[:, :-1]
-        kernels.coordinate(*arguments)
+        coordinate(*arguments)
         above = self._in_use(point)[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
         numbers = 6 + (below + above) * (1 + batches)  # slot, type, n each way; a cost and the shares of each option
         self._add("searches", 2 * int(self._hops.sum()), int(numbers[self._hops].sum()), 1)
@@ -252,7 +253,7 @@ def messages_of(case: str, slots: int, seed: int) -> dict[str, Any]:
     network = scenario_of(CASES[case])
     trace = draw(network, slots, seed)
     watched = Watched(network)
-    with mock.patch("idn_agents.rounding.kernels", watched):
+    with mock.patch.multiple("idn_agents.rounding.rounding", kernels=watched, coordinate=watched.coordinate):
         searches = play(network, trace, AgentSpec("infida-coordinated"), seed).info["searches"]
     infida = play(network, trace.head(slots // 4), AgentSpec("infida-distributed"), seed).info
     sent = {kind: (float(sums[0]) / slots, BYTES * float(sums[1]) / slots) for kind, sums in watched.sent.items()}

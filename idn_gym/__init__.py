@@ -13,14 +13,19 @@ from idn_gym.version import __version__
 
 # where each public name lives; loaded on first use, so that importing idn_gym stays light
 _HOME = {
+    "AgentSpec": "experiment",
     "IDNEnv": "env",
     "IdnError": "errors",
-    "Network": "network",
+    "Network": "model.network",
+    "RunSpec": "experiment",
     "Scenario": "scenario",
-    "Trace": "trace",
+    "Trace": "workload",
     "draw": "workload",
-    "load_scenario": "scenario_file",
-    "pack": "allocation",
+    "evaluate": "experiment.evaluation",
+    "load_scenario": "scenario",
+    "pack": "model.allocation",
+    "play": "experiment",
+    "run": "experiment",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -109,7 +109,7 @@ def read_counts(file: Path, slot_seconds: float, width: int = 1) -> FloatArray:
         rows span slots out of proportion.
     """
     if str(file) == TWIN:
-        text = (resources.files("idn_gym") / "traces" / f"{TWIN}.csv").read_text("utf-8")
+        text = (resources.files("idn_gym.library") / "traces" / f"{TWIN}.csv").read_text("utf-8")
     else:
         text = read_text(file, _MAX_BYTES)
     times, many, unit = _columns(str(file), text, slot_seconds)

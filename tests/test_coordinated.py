@@ -11,7 +11,9 @@ import pytest
 from idn_agents.infida.bounds import PSI, regret_bound
 from idn_agents.infida.coordinated import CoordinatedInfida
 from idn_agents.infida.infida import Infida
+from idn_agents.infida.mixture import mix, node_products
 from idn_agents.rounding import coordination
+from idn_agents.rounding.coordinate import coordinate, visitors
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.rounding import Dependent, kept
 from idn_agents.rounding.window import Window
@@ -76,7 +78,7 @@ def filled(network: Network, nodes: list[int], point: np.ndarray, held: np.ndarr
     found = coordination.coordinate(network, requests, capacities, nodes, point, held, charge)
     fast = point.astype(np.float64)
     load = kernels.loads(network, requests)
-    kernels.coordinate(network, kernels.visitors(network), requests, capacities, load, nodes, fast, held, charge)
+    coordinate(network, visitors(network), requests, capacities, load, nodes, fast, held, charge)
     assert fast.tolist() == found.tolist()
     return found.tolist()
 
@@ -122,7 +124,7 @@ def test_kernel_is_the_reference(seed: int) -> None:
     nodes, charge = rng.permutation(network.V), 5.0 * rng.random()
     expected = coordination.coordinate(network, requests, capacities, nodes, point, held, charge)
     load = kernels.loads(network, requests)
-    kernels.coordinate(network, kernels.visitors(network), requests, capacities, load, nodes, point, held, charge)
+    coordinate(network, visitors(network), requests, capacities, load, nodes, point, held, charge)
     np.testing.assert_array_equal(point, expected)
     allocation.check(network, expected, integral=True)
 
@@ -133,9 +135,9 @@ def test_mixture_kernels() -> None:
     weights = rng.random((3, network.V))
     weights /= weights.sum(axis=0)
     of_node = np.arange(network.V)[:, None] == network.placement_node
-    np.testing.assert_allclose(kernels.node_products(network, states, gradient), states * gradient @ of_node.T)
+    np.testing.assert_allclose(node_products(network, states, gradient), states * gradient @ of_node.T)
     mixed = (weights[:, network.placement_node] * states).sum(axis=0)
-    np.testing.assert_allclose(kernels.mix(network, states, weights)[0], mixed)
+    np.testing.assert_allclose(mix(network, states, weights)[0], mixed)
 
 
 # --- the window

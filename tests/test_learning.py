@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from idn_agents.learning import checkpoint  # noqa: E402
+from idn_agents.learning import checkpoint, filling  # noqa: E402
 from idn_agents.learning.checkpoint import load_policy, refuse_other_network, save_policy  # noqa: E402
 from idn_agents.learning.features import NAMES, Features  # noqa: E402
 from idn_agents.learning.orders import Filling, Orders  # noqa: E402
@@ -249,7 +249,7 @@ def test_a_placement_that_is_all_but_impossible(tiny: Network, portable: bool, b
 def test_arguments_of_another_batch_are_refused(tiny: Network) -> None:
     scores = np.zeros((4, tiny.P), dtype=np.float32)
     allocation = kernels.pack(tiny, scores)
-    turns = kernels.turns(tiny, scores, allocation)
+    turns = filling.turns(tiny, scores, allocation)
     for wrong, name in (
         ((scores[:, :5], allocation, turns), "scores"),
         ((scores, allocation[:1], turns), "allocation"),
@@ -258,9 +258,9 @@ def test_arguments_of_another_batch_are_refused(tiny: Network) -> None:
         ((scores, allocation, turns + 32000), "turns"),
     ):
         with pytest.raises(IdnError, match=name):
-            kernels.order_probability(tiny, *wrong)
+            filling.order_probability(tiny, *wrong)
     with pytest.raises(IdnError, match="allocation"):
-        kernels.turns(tiny, scores, allocation[:1])
+        filling.turns(tiny, scores, allocation[:1])
 
 
 @pytest.mark.parametrize("name", ["tiny", "topology-2-sliding"])

@@ -18,7 +18,6 @@ from idn_agents.greedy import LastBatchGreedy, static_greedy
 from instances import Reading, by_placement, by_type, random_values, read
 from scipy import stats
 
-from idn_gym import workload
 from idn_gym.env.env import IDNEnv, observe
 from idn_gym.errors import IdnError
 from idn_gym.experiment.experiment import AgentSpec, play
@@ -26,6 +25,7 @@ from idn_gym.library.hard_instances import adversary, greedy_trap
 from idn_gym.model.network import Network
 from idn_gym.scenario.file import load_scenario
 from idn_gym.scenario.schema import FORMAT, Burst, Flash, parse
+from idn_gym.workload import workload
 from idn_gym.workload.adversary import MOST_TYPES
 from idn_gym.workload.processes import Bursts, Crowds
 from idn_gym.workload.trace import Trace

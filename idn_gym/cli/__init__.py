@@ -1,1 +1,5 @@
-"""cli."""
+"""The command line ``idn-gym``."""
+
+from idn_gym.cli.commands import app, main
+
+__all__ = ["app", "main"]

@@ -4,10 +4,6 @@ Every function takes a `Network` and arrays whose leading axis is B, or 1 where 
 not checked here: shapes are, values are the caller's business.
 """
 
-from idn_agents.infida.mixture import mix, node_products
-from idn_agents.learning.filling import OrderProbability, order_probability, turns
-from idn_agents.rounding.coordinate import coordinate, visitors
-
 from idn_gym.kernels.allocation import memory, pack, round_dependent
 from idn_gym.kernels.gain import Served, gain, gain_and_subgradient, loads, serve
 from idn_gym.kernels.greedy import fill_by_gain
@@ -15,9 +11,7 @@ from idn_gym.kernels.marginal import cut_slopes, marginal_gains, placement_slope
 from idn_gym.kernels.mirror import mirror_step, node_maximum, project
 
 __all__ = [
-    "OrderProbability",
     "Served",
-    "coordinate",
     "cut_slopes",
     "fill_by_gain",
     "gain",
@@ -26,17 +20,12 @@ __all__ = [
     "marginal_gains",
     "memory",
     "mirror_step",
-    "mix",
     "node_maximum",
-    "node_products",
-    "order_probability",
     "pack",
     "placement_slopes",
     "project",
     "round_dependent",
     "serve",
-    "turns",
     "type_cuts",
     "type_gains",
-    "visitors",
 ]

@@ -23,7 +23,7 @@ _NO_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')  # strings come f
 
 def packaged_names() -> list[str]:
     """Names of the scenarios that ship with the package, sorted."""
-    folder = resources.files("idn_gym") / "scenarios"
+    folder = resources.files("idn_gym.library") / "scenarios"
     return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
@@ -48,7 +48,7 @@ def load_scenario(scenario: str | os.PathLike[str], overrides: Iterable[str] | M
 
     name = SCENARIO_OF_ID.get(text, text)
     if name in packaged_names():
-        file = resources.files("idn_gym") / "scenarios" / f"{name}.yaml"
+        file = resources.files("idn_gym.library") / "scenarios" / f"{name}.yaml"
         return from_values(yaml_file.parse_yaml(file.read_text("utf-8"), name), name, overrides)
     if not (Path(text).suffix or os.sep in text):
         allowed = listed(packaged_names(), most=20, room=200)

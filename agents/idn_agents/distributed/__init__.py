@@ -1,1 +1,1 @@
-"""distributed."""
+"""INFIDA as a protocol: nodes that see messages alone."""

@@ -1,4 +1,4 @@
-"""INFIDA as nodes that see only control messages; see `idn_agents.distributed.protocol` and `idn_agents.distributed.node`."""
+"""INFIDA as nodes that see only control messages; see `protocol` and `node`."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from idn_agents.agent import generator
 from idn_agents.infida.bounds import theory_rate
+from idn_agents.infida.mixture import mix, node_products
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.rounding import ROUNDINGS, Coordination, rounding_of
 from idn_gym import kernels
@@ -127,10 +128,10 @@ class Infida:
             self._log_states = update(self._network, self._log_states, gradient, self._steps)
             self._state = np.exp(self._log_states)
             return
-        self._hedge.see(kernels.node_products(self._network, self._states, gradient[0]))
+        self._hedge.see(node_products(self._network, self._states, gradient[0]))
         gradients = np.repeat(gradient, len(self._states), axis=0)
         update(self._network, self._log_states, gradients, self._steps, out=self._log_states, state=self._states)
-        self._state = kernels.mix(self._network, self._states, self._hedge.weights)
+        self._state = mix(self._network, self._states, self._hedge.weights)
 
 
 class InfidaOffline:

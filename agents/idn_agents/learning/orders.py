@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from idn_agents.learning.filling import order_probability, turns
 from idn_agents.learning.portable_orders import PortableOrders
-from idn_gym import batched, kernels
+from idn_gym import batched
 from idn_gym.model.network import Network
 
 Tensor = torch.Tensor
@@ -49,7 +50,7 @@ class Orders:
         allocation = batched.pack(self.network, priority, check=False)
         if self._portable:
             return Filling(allocation, self._portable.turns(priority, allocation))
-        return Filling(allocation, torch.from_numpy(kernels.turns(self.network, priority.numpy(), allocation.numpy())))
+        return Filling(allocation, torch.from_numpy(turns(self.network, priority.numpy(), allocation.numpy())))
 
     def log_probability(self, scores: Tensor, filling: Filling) -> tuple[Tensor, Tensor]:
         """Log-probability (B,) of fillings under scores (B, P), and the entropies of their draws, summed (B,)."""
@@ -60,14 +61,14 @@ class Orders:
 
 
 class _Probability(torch.autograd.Function):
-    """`kernels.order_probability` with its slopes as derivatives."""
+    """`filling.order_probability` with its slopes as derivatives."""
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, filling: Filling, network: Network) -> Any:
         """Log-probability and entropy, both (B,)."""
         wide = scores if scores.dtype in (torch.float32, torch.float64) else scores.float()
         arrays = (values.detach().numpy() for values in (wide, *filling))
-        found = [torch.from_numpy(values) for values in kernels.order_probability(network, *arrays)]
+        found = [torch.from_numpy(values) for values in order_probability(network, *arrays)]
         ctx.save_for_backward(*found[2:])
         return found[0].to(scores.dtype), found[1].to(scores.dtype)
 
