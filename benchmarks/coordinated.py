@@ -178,7 +178,7 @@ def against(network: Network, slots: int, seed: int, victim: str) -> Trace:
 def adversaries_of(slots: int, seed: int) -> list[dict[str, Any]]:
     """Regret against the best fixed state, in slots' worth, on streams made for three victims."""
     network = scenario_of(("adversary", ["workload.exponent=0", f"horizon={slots}"]))
-    unit = float((network.costs[:, -1] - network.costs[:, 0]).max()) * 600.0
+    unit = network.service.largest_saving * 600.0
     victims = {"last-batch-greedy": None, "coordinated, last batch": "window=1", "coordinated": ""}
     rows = []
     for name, options in victims.items():
@@ -212,8 +212,8 @@ class Watched:
     """The kernels, with an eye on what nodes would have to tell each other; see docs/coordinated.md."""
 
     def __init__(self, network: Network) -> None:
-        self._options = network.options
-        at = np.append(network.placement_node, -1)[network.options]
+        self._options = network.service.options
+        at = np.append(network.placement_node, -1)[network.service.options]
         self._on_path = at[:, :, None] == np.where(network.paths >= 0, network.paths, -2)[:, None, :]  # (R, K, J)
         self._hops = network.paths[:, 1:] >= 0  # (R, J-1)
         self._broadcast = network.V - 1
@@ -224,7 +224,7 @@ class Watched:
 
     def coordinate(self, *arguments: Any) -> None:
         """Per type and hop: up, what those below hold or their states; down, what was decided above; and a verdict."""
-        batches, point = len(arguments[2]), arguments[6]
+        batches, point = len(arguments[1]), arguments[5]
         below = self._in_use(point).cumsum(axis=1)[:, :-1]
         coordinate(*arguments)
         above = self._in_use(point)[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]

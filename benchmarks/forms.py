@@ -48,14 +48,14 @@ def form(network: Network, name: str) -> Form:
 def _tables(network: Network) -> dict[str, Any]:
     groups = network.V * network.N
     visits = np.zeros((network.R, groups + 1), dtype=np.float32)
-    for path in network.path_groups.T:
+    for path in network.service.path_groups.T:
         visits[np.arange(network.R), path] = 1.0
     return {
         "visits": visits[:, :groups].copy(),  # (R, G): S = r visits
         "group": network.placement_group.astype(np.int64),
-        "options": network.options.astype(np.int64),
-        "costs": network.costs.astype(np.float32),
-        "last": (network.option_count - 1).astype(np.int64),
+        "options": network.service.options.astype(np.int64),
+        "costs": network.service.costs.astype(np.float32),
+        "last": (network.service.option_count - 1).astype(np.int64),
         "capacities": network.capacities.astype(np.float32),
     }
 

@@ -17,7 +17,8 @@ from idn_agents.infida.bounds import PSI, regret_bound
 from idn_gym import kernels
 from idn_gym.experiment.experiment import AgentSpec, play
 from idn_gym.library.hard_instances import adversary, greedy_trap
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import room
 from idn_gym.scenario.schema import FORMAT, parse
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.workload import draw
@@ -32,7 +33,7 @@ def main() -> None:
     print("|---" * 7 + "|")
     for exponent in (1.0, 0.0):
         network = _network(adversary(exponent=exponent))
-        unit = float(network.costs[0, -1] - network.costs[0, 0]) * 600.0
+        unit = float(network.service.costs[0, -1] - network.service.costs[0, 0]) * 600.0
         for slots in (2**k for k in range(8, 15, 2)):
             best, greedy, state = [], [], []
             for seed in SEEDS:
@@ -69,7 +70,7 @@ def static_optimum(network: Network, trace: Trace) -> float:
     """Gain of the best static allocation, by enumeration."""
     held = np.array(list(itertools.product((0.0, 1.0), repeat=network.P)))
     in_use, _ = kernels.memory(network, held, np.zeros_like(held))
-    feasible = held[(in_use <= network.budgets * (1.0 + BUDGET_SLACK)).all(axis=1)]
+    feasible = held[(in_use <= room(network.budgets)).all(axis=1)]
     return max(float(kernels.gain(network, trace.requests, trace.capacities, x).sum()) for x in feasible)
 
 

@@ -33,7 +33,6 @@ from scipy import sparse
 from idn_gym.common.figures import PALETTE, label_ends, new_axes, new_figure, save
 from idn_gym.experiment.experiment import AgentSpec, RunSpec
 from idn_gym.experiment.records import versions
-from idn_gym.model import gain
 from idn_gym.model.network import Network
 from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.trace import Trace
@@ -73,10 +72,10 @@ def monolithic(network: Network, trace: Trace, gap: float, time_limit: float) ->
     It maximises sum r (repository's cost - cost) w with w <= a y per option and sum w <= 1 per slot and type.
     """
     began = time.process_time()
-    real = network.options < network.P
+    real = network.service.options < network.P
     slots, types, ranks = np.nonzero((trace.requests > 0)[:, :, None] & real)
-    placement = network.options[types, ranks]
-    shares = np.array([gain.shares(network, r, trace.capacities_at(t)) for t, r in enumerate(trace.requests)])
+    placement = network.service.options[types, ranks]
+    shares = np.array([network.service.shares(r, trace.capacities_at(t)) for t, r in enumerate(trace.requests)])
     n, columns = len(slots), network.P + len(slots)
     each = np.arange(n)
     serves = sparse.csr_matrix(
@@ -93,7 +92,7 @@ def monolithic(network: Network, trace: Trace, gap: float, time_limit: float) ->
     )
     matrix = sparse.vstack((serves, covers, fits), format="csr")
     upper = np.concatenate((np.zeros(n), np.ones(covers.shape[0]), network.budgets))
-    saved = trace.requests[slots, types] * (network.costs[types, -1] - network.costs[types, ranks])
+    saved = trace.requests[slots, types] * (network.service.costs[types, -1] - network.service.costs[types, ranks])
 
     model = highspy.Highs()
     model.silent()

@@ -18,7 +18,6 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array, vstack
 
 from idn_gym.experiment.experiment import AgentSpec, play
-from idn_gym.model import gain
 from idn_gym.model.network import Network
 from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.trace import Trace
@@ -44,7 +43,7 @@ def best_fixed_gain(network: Network, trace: Trace) -> float:
     With a the shares of a slot, the gain is linear in its requests: slots of equal shares are one batch. Variables:
     the state y, and how many requests z each option serves; z <= l y, and a type's z add up to its requests at most.
     """
-    shares = np.array([gain.shares(network, requests, network.capacities) for requests in trace.requests])
+    shares = np.array([network.service.shares(requests, network.capacities) for requests in trace.requests])
     distinct, group = np.unique(shares, axis=0, return_inverse=True)
     batches = np.zeros((len(distinct), network.R))
     np.add.at(batches, group.ravel(), trace.requests)
@@ -52,9 +51,9 @@ def best_fixed_gain(network: Network, trace: Trace) -> float:
     at = network.P
     for share, batch in zip(distinct, batches, strict=True):
         for rho in np.flatnonzero(batch):
-            placements = network.options[rho, : network.option_count[rho] - 1]
+            placements = network.service.options[rho, : network.service.option_count[rho] - 1]
             n = len(placements)
-            objective.append(network.costs[rho, -1] - network.costs[rho, :n])
+            objective.append(network.service.costs[rho, -1] - network.service.costs[rho, :n])
             row = len(limit)
             rows += [row] * n + [row + 1 + k for k in range(n)] * 2
             columns += [*range(at, at + n), *range(at, at + n), *placements]
@@ -103,7 +102,7 @@ def main() -> None:
         bounds = []
         for i, slots in enumerate(horizons.tolist()):
             network = Network.compile(load_scenario(name, [*case["overrides"], f"horizon={slots}"]))
-            unit = float((network.costs[:, -1] - network.costs[:, 0]).max()) * 600.0
+            unit = network.service.largest_saving * 600.0
             bounds.append((regret_bound(network, slots) / unit, paper_regret_bound(network, slots) / unit))
             for seed in range(options.seeds):
                 trace = draw(network, slots, seed)

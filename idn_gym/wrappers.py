@@ -14,8 +14,8 @@ from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.env.env import IDNEnv, Information, Observation, as_array, unserved
 from idn_gym.errors import IdnError
-from idn_gym.model.allocation import memory_in_use
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import room
 from idn_gym.typing import BoolArray, FloatArray
 
 
@@ -154,8 +154,8 @@ class OnePlacementAtATime(gymnasium.Wrapper[Observation, Any, Observation, Any],
     def action_masks(self) -> BoolArray:
         """(P + 1,) True where an action is allowed; the name is the one that `MaskablePPO` looks for."""
         network = self._network
-        room = network.budgets * (1.0 + BUDGET_SLACK) - memory_in_use(network, self._pending)
-        possible = (self._pending == 1) | (network.sizes <= room[network.placement_node])
+        left = room(network.budgets) - network.memory_in_use(self._pending)
+        possible = (self._pending == 1) | (network.sizes <= left[network.placement_node])
         return np.append(possible & ~self._toggled, True)
 
     def _begin(self, observation: Observation) -> None:

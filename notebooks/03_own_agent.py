@@ -63,15 +63,15 @@ class Popularity:
         self.network = network
         self.smoothed = np.zeros(network.R)
         # ms that a placement saves at best, against the repository model of a type that lists it
-        saved = network.costs[:, -1:] - network.costs
+        saved = network.service.costs[:, -1:] - network.service.costs
         self.saved = np.zeros(network.P + 1)
-        np.maximum.at(self.saved, network.options, saved)
+        np.maximum.at(self.saved, network.service.options, saved)
 
     def act(self, observation):
         network = self.network
         self.smoothed = self.memory * self.smoothed + (1 - self.memory) * observation["requests"]
         passing = np.zeros(network.V * network.N + 1)
-        np.add.at(passing, network.path_groups, self.smoothed[:, None])
+        np.add.at(passing, network.service.path_groups, self.smoothed[:, None])
         served = np.minimum(passing[network.placement_group], observation["capacities"])
         worth = served * self.saved[:-1] / network.sizes
         return pack(network, np.where(worth > 0, worth, -np.inf))

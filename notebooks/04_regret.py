@@ -41,7 +41,9 @@ print(f"idn_gym {version('idn-gym')}, seeds 0 to {SEEDS - 1}, T = {HORIZONS.toli
 network = Network.compile(load_scenario("adversary", ["workload.exponent=0"]))
 trace = draw(network, 12, 0)
 print("task asked for:", trace.requests.argmax(axis=1))
-unit = (network.costs[:, -1] - network.costs[:, 0]).max() * 600.0  # what holding the right model saves in a slot, ms
+unit = (
+    network.service.costs[:, -1] - network.service.costs[:, 0]
+).max() * 600.0  # what holding the right model saves in a slot, ms
 
 # %% [markdown]
 # The best fixed state is here the best fixed model: the gain is linear, and one model fills the node.

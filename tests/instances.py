@@ -339,4 +339,4 @@ def rounding(network: Network, requests: np.ndarray) -> float:
 
     Each of K terms per type goes through at most 32 roundings of numbers no larger than r times the highest cost.
     """
-    return 32 * EPSILON * network.K * float(np.sum(requests)) * max(1.0, float(network.costs.max()))
+    return 32 * EPSILON * network.service.K * float(np.sum(requests)) * max(1.0, float(network.service.costs.max()))

@@ -194,7 +194,7 @@ def test_static_greedy_is_the_eager_greedy(tiny: Network) -> None:
 
     x = np.zeros(tiny.P)
     while True:
-        room = tiny.budgets - allocation.memory_in_use(tiny, x)
+        room = tiny.budgets - tiny.memory_in_use(x)
         options = [p for p in range(tiny.P) if not x[p] and tiny.sizes[p] <= room[tiny.placement_node[p]]]
         gains = [(total(x + np.eye(tiny.P)[p]) - total(x)) / tiny.sizes[p] for p in options]
         if not options or max(gains) <= 1e-9:
@@ -217,7 +217,7 @@ def test_last_batch_greedy_fills_from_the_cloud_down(tiny: Network, keep: float)
         expected = np.zeros(tiny.P)
         for v in sorted(range(tiny.V), key=lambda v: tiny.tiers[v]):
             while True:
-                room = tiny.budgets[v] - allocation.memory_in_use(tiny, expected)[v]
+                room = tiny.budgets[v] - tiny.memory_in_use(expected)[v]
                 options = [
                     p for p in np.flatnonzero(tiny.placement_node == v) if not expected[p] and tiny.sizes[p] <= room
                 ]
@@ -348,15 +348,15 @@ def _load_aware(network: Network, requests: np.ndarray, held: np.ndarray) -> np.
     """OLAG as paper.md section 3 reads, over dictionaries: all nodes at once, counters of one slot."""
     tiny_end = network.P
     served: dict[int, list[tuple[int, float, float]]] = {}  # type -> (node, cost, requests)
-    potential = gain.potential_capacities(network, requests, network.capacities)
-    amounts = gain.requests_served(network, requests, held, potential)
+    potential = network.service.potential_capacities(requests, network.capacities)
+    amounts = network.service.requests_served(requests, held, potential)
     for rho in range(network.R):
         served[rho] = []
-        for k in range(network.option_count[rho]):
-            p = network.options[rho, k]
-            node = network.repository_node[rho] if p == tiny_end else network.placement_node[p]
+        for k in range(network.service.option_count[rho]):
+            p = network.service.options[rho, k]
+            node = network.service.repository_node[rho] if p == tiny_end else network.placement_node[p]
             if amounts[rho, k] > 0:
-                served[rho].append((int(node), float(network.costs[rho, k]), float(amounts[rho, k])))
+                served[rho].append((int(node), float(network.service.costs[rho, k]), float(amounts[rho, k])))
     result = np.zeros(network.P)
     for v in range(network.V):
         phi: dict[tuple[int, int], float] = {}
@@ -364,12 +364,12 @@ def _load_aware(network: Network, requests: np.ndarray, held: np.ndarray) -> np.
         cost: dict[tuple[int, int], float] = {}
         for rho in range(network.R):
             path = [int(node) for node in network.paths[rho] if node >= 0]
-            repository = float(network.costs[rho, -1])
-            for k in range(network.option_count[rho] - 1):
-                p = int(network.options[rho, k])
+            repository = float(network.service.costs[rho, -1])
+            for k in range(network.service.option_count[rho] - 1):
+                p = int(network.service.options[rho, k])
                 if network.placement_node[p] != v:
                     continue
-                cost[p, rho] = float(network.costs[rho, k])
+                cost[p, rho] = float(network.service.costs[rho, k])
                 phi[p, rho] = saved[p, rho] = 0.0
                 for node, at, n in served[rho]:
                     if path.index(node) < path.index(v):

@@ -67,7 +67,7 @@ def test_memory_in_use(data: st.DataObject) -> None:
     expected = [0.0] * network.V
     for p in range(network.P):
         expected[network.placement_node[p]] += network.sizes[p] * y[p]
-    assert allocation.memory_in_use(network, y).tolist() == pytest.approx(expected, rel=1e-14)
+    assert network.memory_in_use(y).tolist() == pytest.approx(expected, rel=1e-14)
 
 
 def test_kernel_memory() -> None:
@@ -321,7 +321,7 @@ def test_projection_leaves_a_trace_where_the_clipped_fill_the_node() -> None:
 def test_projection_leaves_a_feasible_state_alone() -> None:
     network = shelves(([1.0, 2.0, 4.0], 5.0), ([3.0, 3.0], 3.0))
     y = np.array([0.5, 0.25, 1.0, 0.125, 0.875])
-    mass = allocation.memory_in_use(network, y)
+    mass = network.memory_in_use(y)
     assert np.exp(allocation.project(network, np.log(y), mass)) == pytest.approx(y, rel=1e-14)
     assert np.exp(kernels.project(network, np.log(y)[None], mass)[0]) == pytest.approx(y, rel=1e-14)
 
@@ -359,7 +359,7 @@ def fractions(network: Network, generator: np.random.Generator, rows: int) -> np
     y = np.where(generator.random(y.shape) < 0.3, np.round(y * 8) / 8, y)
     y = np.where(generator.random(y.shape) < 0.05, generator.choice([1e-17, 1e-9, 1 - 1e-9, 1 - EPSILON], y.shape), y)
     y *= network.fits
-    used = np.stack([allocation.memory_in_use(network, row) for row in y])
+    used = np.stack([network.memory_in_use(row) for row in y])
     with np.errstate(divide="ignore", invalid="ignore"):
         shrink = np.where(used > network.budgets, network.budgets / used, 1.0)
     return y * shrink[:, network.placement_node]
@@ -490,7 +490,7 @@ def test_drop_and_reserve_keep_every_budget(seed: int) -> None:
         allocation.check(network, x, integral=True)
         lost = network.placement_node[(coin == 1) & (x == 0)]
         assert len(lost) == len(set(lost.tolist())), "more than the last fractional entry of a node was dropped"
-        room = network.budgets - allocation.memory_in_use(network, x)
+        room = network.budgets - network.memory_in_use(x)
         could = network.fits & (x == 0) & (network.sizes < room[network.placement_node] * (1 - 1e-9))
         assert not could.any(), "what still fits was not packed"
 

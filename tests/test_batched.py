@@ -54,7 +54,9 @@ def test_gain_and_subgradient_are_the_reference(network: Network, backend: str, 
     assert found.dtype == subgradient.dtype == alone.dtype == dtype
     assert alone.numpy() == pytest.approx(expected, rel=exact)
     # the covering test may stop a relative 1e-5 of the batch early, which no more than that share of the cost can miss
-    slack = 0.0 if dtype == torch.float64 else 1e-5 * (arguments[0].double().numpy() @ network.costs[:, -1]).max()
+    slack = (
+        0.0 if dtype == torch.float64 else 1e-5 * (arguments[0].double().numpy() @ network.service.costs[:, -1]).max()
+    )
     assert found.numpy() == pytest.approx(expected, rel=exact, abs=slack)
     assert subgradient.numpy() == pytest.approx(gradient, abs=close * gradient.max())
 
@@ -84,9 +86,9 @@ def test_the_supergradient_bounds_the_gain_at_ties(tiny: Network, backend: str, 
     elsewhere = batched.gain(tiny, r, c, away, backend=backend)
     bound = value.double() + (g.double() * (away - at).double()).sum(1)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-9
-    step = np.diff(tiny.costs, axis=1).max(axis=1)
+    step = np.diff(tiny.service.costs, axis=1).max(axis=1)
     # what the covering test forgives, and the rounding of the sums
-    slack = tolerance * requests @ step + 64 * torch.finfo(dtype).eps * requests @ tiny.costs[:, -1]
+    slack = tolerance * requests @ step + 64 * torch.finfo(dtype).eps * requests @ tiny.service.costs[:, -1]
     assert (elsewhere.double().numpy() <= bound.numpy() + slack).all()
 
 

@@ -46,19 +46,21 @@ def exact_gain(network: Network, trace: Trace, held: np.ndarray) -> Fraction:
     for t in range(trace.slots):
         requests = [Fraction(float(r)) for r in trace.requests[t]]
         load: dict[int, Fraction] = {}
-        for rho, groups in enumerate(network.path_groups.tolist()):
+        for rho, groups in enumerate(network.service.path_groups.tolist()):
             for group in groups:
                 load[group] = load.get(group, Fraction(0)) + requests[rho]
         for rho in range(network.R):
             if not requests[rho]:
                 continue
-            left, last = Fraction(1), int(network.option_count[rho]) - 1
+            left, last = Fraction(1), int(network.service.option_count[rho]) - 1
             for k in range(last):
-                p = int(network.options[rho, k])
+                p = int(network.service.options[rho, k])
                 capacity = Fraction(float(trace.capacities_at(t)[p]))
                 share = min(Fraction(1), capacity / load[int(network.placement_group[p])])
                 served = min(left, share * Fraction(float(held[p])))
-                saved = Fraction(float(network.costs[rho, last])) - Fraction(float(network.costs[rho, k]))
+                saved = Fraction(float(network.service.costs[rho, last])) - Fraction(
+                    float(network.service.costs[rho, k])
+                )
                 total += requests[rho] * served * saved
                 left -= served
     return total

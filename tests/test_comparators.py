@@ -204,18 +204,20 @@ def test_fractional_optimum_is_that_of_a_linear_program(sliding: tuple[Network, 
 
     network, trace = sliding
     rows, limits, saved, column = [], [], [], network.P
-    served = [(t, rho, k) for t in range(trace.slots) for rho in range(network.R) for k in range(network.K)]
-    served = [(t, rho, k) for t, rho, k in served if network.options[rho, k] < network.P and trace.requests[t, rho]]
+    served = [(t, rho, k) for t in range(trace.slots) for rho in range(network.R) for k in range(network.service.K)]
+    served = [
+        (t, rho, k) for t, rho, k in served if network.service.options[rho, k] < network.P and trace.requests[t, rho]
+    ]
     width = network.P + len(served)
     batches: dict[tuple[int, int], np.ndarray] = {}
     for column, (t, rho, k) in enumerate(served, start=network.P):
-        p = int(network.options[rho, k])
+        p = int(network.service.options[rho, k])
         row = np.zeros(width)
         row[column], row[p] = 1.0, -shares(network, trace.requests[t], trace.capacities_at(t))[p]
         rows.append(row)
         limits.append(0.0)
         batches.setdefault((t, rho), np.zeros(width))[column] = 1.0
-        saved.append(trace.requests[t, rho] * (network.costs[rho, -1] - network.costs[rho, k]))
+        saved.append(trace.requests[t, rho] * (network.service.costs[rho, -1] - network.service.costs[rho, k]))
     for v in range(network.V):
         rows.append(np.append(network.sizes * (network.placement_node == v), np.zeros(len(served))))
         limits.append(float(network.budgets[v]))

@@ -13,7 +13,7 @@ from idn_agents.infida.coordinated import CoordinatedInfida
 from idn_agents.infida.infida import Infida
 from idn_agents.infida.mixture import mix, node_products
 from idn_agents.rounding import coordination
-from idn_agents.rounding.coordinate import coordinate, visitors
+from idn_agents.rounding.coordinate import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.rounding import Dependent, kept
 from idn_agents.rounding.window import Window
@@ -78,7 +78,7 @@ def filled(network: Network, nodes: list[int], point: np.ndarray, held: np.ndarr
     found = coordination.coordinate(network, requests, capacities, nodes, point, held, charge)
     fast = point.astype(np.float64)
     load = kernels.loads(network, requests)
-    coordinate(network, visitors(network), requests, capacities, load, nodes, fast, held, charge)
+    coordinate(network, requests, capacities, load, nodes, fast, held, charge)
     assert fast.tolist() == found.tolist()
     return found.tolist()
 
@@ -124,7 +124,7 @@ def test_kernel_is_the_reference(seed: int) -> None:
     nodes, charge = rng.permutation(network.V), 5.0 * rng.random()
     expected = coordination.coordinate(network, requests, capacities, nodes, point, held, charge)
     load = kernels.loads(network, requests)
-    coordinate(network, visitors(network), requests, capacities, load, nodes, point, held, charge)
+    coordinate(network, requests, capacities, load, nodes, point, held, charge)
     np.testing.assert_array_equal(point, expected)
     allocation.check(network, expected, integral=True)
 
@@ -263,7 +263,7 @@ def test_a_stream_made_for_coordination_leaves_it_nothing_and_the_guard_its_shar
 ) -> None:
     options: dict[str, Any] = {"window": window}
     trace = made_against(adversary, CoordinatedInfida(rounding="coordinated", **options), 512, 3)
-    unit = 600.0 * float(adversary.costs[0, -1] - adversary.costs[0, 0])
+    unit = 600.0 * float(adversary.service.costs[0, -1] - adversary.service.costs[0, 0])
 
     def gained(name: str, **parameters: Any) -> float:
         return play(adversary, trace, AgentSpec(name, parameters), 3).summary.gain / unit
@@ -285,7 +285,7 @@ def test_adaptive_state_keeps_the_bound_on_the_adversary(adversary: Network) -> 
     result = play(adversary, trace, AgentSpec("infida-coordinated"), 0)
     assert result.table.fractional_gain is not None
     # one model of each task fits, so the best fixed state is the one task asked for most, or any mixture that ties
-    unit = float(adversary.costs[0, -1] - adversary.costs[0, 0])
+    unit = float(adversary.service.costs[0, -1] - adversary.service.costs[0, 0])
     best = trace.requests.sum(axis=0).max() * unit
     regret = best - float(result.table.fractional_gain.sum())
     widest = 600.0 * unit
@@ -302,7 +302,7 @@ def test_adaptive_states_are_feasible(two: Network) -> None:
     for _ in range(50):
         held = agent.act(observe(two, rng.poisson(20.0, two.R).astype(np.float64), two.capacities, held))
         allocation.check(two, agent.fractional)
-        np.testing.assert_allclose(allocation.memory_in_use(two, agent.fractional), two.spendable, rtol=1e-9)
+        np.testing.assert_allclose(two.memory_in_use(agent.fractional), two.spendable, rtol=1e-9)
 
 
 # --- loading

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from idn_agents.distributed import node as node_module
 from idn_agents.distributed import protocol
-from idn_agents.distributed.distributed import DistributedInfida, node_routes, node_shelves
+from idn_agents.distributed.distributed import DistributedInfida, node_routes
 from idn_agents.distributed.node import Node, Uniforms
 from idn_agents.distributed.protocol import Count, Least, Offers, Price
 from idn_agents.infida.infida import Infida, StepSizes, start, update
@@ -154,9 +154,11 @@ def test_the_modules_of_node_and_messages_know_no_network() -> None:
 
 def test_a_node_knows_its_own_placements_and_neighbours_alone(tiny: Network) -> None:
     links = {frozenset((link.source, link.target)) for link in tiny.scenario.links or ()}
-    for v, (shelf, routes) in enumerate(zip(node_shelves(tiny), node_routes(tiny), strict=True)):
+    for v, routes in enumerate(node_routes(tiny)):
+        shelf = tiny.shelf(v)
         np.testing.assert_array_equal(shelf.sizes, tiny.sizes[tiny.placement_node == v])
-        assert shelf.tables.options.size == shelf.tables.path_groups.size == 0
+        assert (1, len(shelf.sizes)) == (shelf.V, shelf.P)
+        assert not hasattr(shelf, "service")
         for route in routes:
             assert v in tiny.paths[route.rho]
             assert route.options.max(initial=0) <= shelf.P
@@ -281,11 +283,12 @@ def test_loss_is_what_it_says(tiny: Network) -> None:
 @pytest.mark.parametrize("unheard", ["last", "nothing"])
 def test_an_unheard_answer_is_the_last_one_heard_or_nothing(tiny: Network, unheard: str) -> None:
     v = tiny.node_names.index("bs0")
-    shelf, routes = node_shelves(tiny)[v], node_routes(tiny)[v]
+    shelf, routes = tiny.shelf(v), node_routes(tiny)[v]
+    tasks = tiny.model_task[tiny.placement_model[tiny.placement_node == v]]
 
     def states(prices: list[float | None]) -> list[np.ndarray]:
         """The state of bs0 after each slot, in which it hears this price for its cars, or none."""
-        node = Node(shelf, routes, Uniforms(0, 0, shelf.P, 0), unheard=unheard)
+        node = Node(shelf, tiny.spendable[v : v + 1], tasks, routes, Uniforms(0, 0, shelf.P, 0), unheard=unheard)
         for route in routes:
             list(node.receive(Least(route.rho, 37.0)))
         after = []

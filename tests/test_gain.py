@@ -113,15 +113,15 @@ def test_tiny_by_hand(tiny: Network) -> None:
 
 def test_shares_and_potential_capacities_of_tiny(tiny: Network) -> None:
     requests = np.array([REQUESTS[key] for key in tiny.type_index()])
-    shares = by_placement(tiny, gain.shares(tiny, requests, tiny.capacities))
+    shares = by_placement(tiny, tiny.service.shares(requests, tiny.capacities))
     assert shares["bs0", "cars/small"] == 6 / 8
     assert shares["bs1", "cars/small"] == 6 / 10
     assert shares["co", "cars/small"] == 12 / 18
     assert shares["co", "people/small"] == 1.0
-    potential = gain.potential_capacities(tiny, requests, tiny.capacities)
+    potential = tiny.service.potential_capacities(requests, tiny.capacities)
     rho = tiny.type_index()["people", "bs1"]
     # large at bs1, large at co, small at bs1, small at co, cloud, and its padding
-    assert potential[rho].tolist() == [2.0] * tiny.K
+    assert potential[rho].tolist() == [2.0] * tiny.service.K
     rho = tiny.type_index()["cars", "bs1"]
     expected = [2.0, 20 / 9, 4.0, 40 / 9, 6.0, 20 / 3, 10.0]
     assert potential[rho].tolist() == pytest.approx(expected, rel=1e-15)
@@ -263,8 +263,8 @@ def test_explicit_potential_capacities(seed: int) -> None:
     network = random_network(seed)
     generator = np.random.default_rng(seed)
     requests, y = generator.uniform(1, 9, network.R), generator.random(network.P)
-    potential = generator.uniform(0, 9, (network.R, network.K))
-    potential[np.arange(network.R), network.option_count - 1] = requests * generator.uniform(1, 2, network.R)
+    potential = generator.uniform(0, 9, (network.R, network.service.K))
+    potential[np.arange(network.R), network.service.option_count - 1] = requests * generator.uniform(1, 2, network.R)
     types = []
     for rho, of_type in enumerate(read(network.scenario).types):
         held = by_placement(network, y)
@@ -279,7 +279,7 @@ def test_explicit_potential_capacities(seed: int) -> None:
     gradient = np.zeros(network.P)
     for rho, of_type in enumerate(prices):
         for k, price in enumerate(of_type[:-1]):
-            gradient[network.options[rho, k]] -= price * potential[rho, k]
+            gradient[network.service.options[rho, k]] -= price * potential[rho, k]
     found = gain.subgradient(network, requests, network.capacities, y, potential)
     assert found == pytest.approx(gradient, abs=error)
 
@@ -287,7 +287,7 @@ def test_explicit_potential_capacities(seed: int) -> None:
 def test_the_sharing_rule_given_explicitly_changes_nothing(tiny: Network) -> None:
     generator = np.random.default_rng(0)
     requests, y = generator.uniform(0, 9, tiny.R), generator.random(tiny.P)
-    potential = gain.potential_capacities(tiny, requests, tiny.capacities)
+    potential = tiny.service.potential_capacities(requests, tiny.capacities)
     for function in (gain.cost, gain.allocation_gain, gain.subgradient):
         assert np.array_equal(
             function(tiny, requests, tiny.capacities, y), function(tiny, requests, tiny.capacities, y, potential)
@@ -296,11 +296,11 @@ def test_the_sharing_rule_given_explicitly_changes_nothing(tiny: Network) -> Non
 
 def test_explicit_potential_capacities_must_cover_the_batch_at_the_repository(tiny: Network) -> None:
     requests = np.arange(1.0, 1.0 + tiny.R)
-    potential = np.tile(requests[:, None], tiny.K)
+    potential = np.tile(requests[:, None], tiny.service.K)
     y = np.zeros(tiny.P)
     gain.cost(tiny, requests, tiny.capacities, y, potential)
     rho = tiny.R - 1
-    potential[rho, tiny.option_count[rho] - 1] = requests[rho] * 0.75
+    potential[rho, tiny.service.option_count[rho] - 1] = requests[rho] * 0.75
     for function in (gain.cost, gain.allocation_gain, gain.subgradient):
         with pytest.raises(IdnError, match=rf"potential\[{rho}\]: 3.0 at the repository model; must be >= 4.0"):
             function(tiny, requests, tiny.capacities, y, potential)
@@ -343,16 +343,16 @@ def test_requests_served_sum_to_the_batch(data: st.DataObject) -> None:
     network = data.draw(networks())
     requests, capacities = data.draw(batches(network))
     y = data.draw(fractional(network))
-    potential = gain.potential_capacities(network, requests, capacities)
-    served = gain.requests_served(network, requests, y, potential)
+    potential = network.service.potential_capacities(requests, capacities)
+    served = network.service.requests_served(requests, y, potential)
     assert (served >= 0).all()
     # a running sum and its differences: K roundings of numbers up to r, twice
-    assert served.sum(axis=1) == pytest.approx(requests, rel=2 * network.K * EPSILON)
-    effective = np.append(y, 1.0)[network.options] * potential
-    assert (served <= effective * (1 + 1e-12) + network.K * EPSILON * requests[:, None]).all()
+    assert served.sum(axis=1) == pytest.approx(requests, rel=2 * network.service.K * EPSILON)
+    effective = np.append(y, 1.0)[network.service.options] * potential
+    assert (served <= effective * (1 + 1e-12) + network.service.K * EPSILON * requests[:, None]).all()
     by_node = kernels.serve(network, requests, capacities, y).by_node
     assert (by_node >= 0).all()
-    assert by_node.sum() == pytest.approx(requests.sum(), rel=1e-14 * network.K)
+    assert by_node.sum() == pytest.approx(requests.sum(), rel=1e-14 * network.service.K)
 
 
 # --- laws -------------------------------------------------------------------------------------------------------
@@ -460,15 +460,17 @@ def left_over(network: Network, requests: np.ndarray, capacities: np.ndarray, y:
 
     It goes to option K* + 1 where that one has room for it, as the design says; else as far as the repository.
     """
-    potential = gain.potential_capacities(network, requests, capacities)
-    star = gain.covering_rank(network, requests, y, potential, tolerance)
-    effective = np.append(y, 1.0)[network.options] * potential
+    potential = network.service.potential_capacities(requests, capacities)
+    star = network.service.covering_rank(requests, y, potential, tolerance)
+    effective = np.append(y, 1.0)[network.service.options] * potential
     total = 0.0
     for rho, k in enumerate(star.tolist()):
-        last = int(network.option_count[rho]) - 1
+        last = int(network.service.option_count[rho]) - 1
         following = min(k + 1, last)
         has_room = effective[rho, following] >= tolerance * requests[rho]
-        total += requests[rho] * (network.costs[rho, following if has_room else last] - network.costs[rho, k])
+        total += requests[rho] * (
+            network.service.costs[rho, following if has_room else last] - network.service.costs[rho, k]
+        )
     return tolerance * total
 
 
@@ -518,13 +520,13 @@ def test_supergradients_of_types_are_exact(data: st.DataObject) -> None:
     requests, capacities = (np.stack(arrays) for arrays in zip(*slots, strict=True))
     y, other = data.draw(fractional(network)), data.draw(st.one_of(integral(network), fractional(network)))
     load = kernels.loads(network, requests)
-    at_y, rows = kernels.type_gains(network, requests, capacities, y, load)
+    at_y, slopes = kernels.type_gains(network, requests, capacities, y, load)
     at_other, _ = kernels.type_gains(network, requests, capacities, other, load)
-    moved = np.append(other - y, 0.0)[network.options]
-    assert (rows[network.options == network.P] == 0.0).all()
+    terms = network.service.terms
+    moved = (other - y)[terms.placement]
     for rho in range(network.R):
         allowed = 2 * rounding(network, requests[:, rho])
-        assert at_other[rho] <= at_y[rho] + rows[rho] @ moved[rho] + allowed
+        assert at_other[rho] <= at_y[rho] + slopes[terms.type == rho] @ moved[terms.type == rho] + allowed
 
 
 # --- kernels against the reference ------------------------------------------------------------------------------
@@ -564,7 +566,7 @@ def test_kernels_on_many_rows_and_options(kind: str) -> None:
     """Enough values for threads to share the rows, and more options per type than a word of 64 bits has places."""
     network = Network.compile(load_scenario("topology-2-fixed", ["replicas=3"]))
     rows = 64
-    assert network.K > 64
+    assert network.service.K > 64
     requests, capacities, y = slots_of(network, 3, rows)
     y = np.where(np.random.default_rng(4).random(y.shape) < 0.9, 0.0, y) if kind == "fractional" else y**8 > 0.5
     y = y.astype(np.int8 if kind == "int8" else np.float64)
@@ -619,16 +621,16 @@ def test_type_gains_and_marginal_gains(seed: int, varying: bool) -> None:
         )
 
     error = 2 * rounding(network, requests)
-    gains, rows = kernels.type_gains(network, requests, capacities, y, load)
+    gains, slopes = kernels.type_gains(network, requests, capacities, y, load)
     assert gains.sum() == pytest.approx(summed(y), abs=error)
     for rho in range(network.R):  # each type alone is that type's share, since it does not know of the others' gain
         apart = 0.0
         for r, c in zip(requests, np.broadcast_to(capacities, (3, network.P)), strict=True):
-            potential = gain.potential_capacities(network, r, c)
+            potential = network.service.potential_capacities(r, c)
             alone = np.where(np.arange(network.R) == rho, r, 0.0)
             apart += gain.allocation_gain(network, alone, c, y, potential)
         assert gains[rho] == pytest.approx(apart, abs=error)
-    by_option = np.bincount(network.options.ravel(), rows.ravel(), minlength=network.P + 1)[: network.P]
+    by_option = np.bincount(network.service.terms.placement, slopes, minlength=network.P)
     expected = sum(
         gain.subgradient(network, r, c, y, tolerance=0.0)
         for r, c in zip(requests, np.broadcast_to(capacities, (3, network.P)), strict=True)
@@ -709,7 +711,7 @@ def test_a_slot_without_requests_costs_and_gains_nothing(tiny: Network) -> None:
     assert gain.allocation_gain(tiny, requests, tiny.capacities, y) == 0.0
     assert gain.cost(tiny, requests, tiny.capacities, y) == 0.0
     assert not gain.subgradient(tiny, requests, tiny.capacities, y).any()
-    assert (gain.shares(tiny, requests, tiny.capacities) == 1.0).all()
+    assert (tiny.service.shares(requests, tiny.capacities) == 1.0).all()
     gains, gradient = kernels.gain_and_subgradient(tiny, requests, tiny.capacities, y)
     assert not gains.any()
     assert not gradient.any()
@@ -819,9 +821,9 @@ def test_the_reference_checks_that_allocations_end_at_1(tiny: Network) -> None:
 
 def test_the_reference_checks_explicit_potential_capacities(tiny: Network) -> None:
     arguments = np.zeros(tiny.R), tiny.capacities, np.zeros(tiny.P)
-    with pytest.raises(IdnError, match=rf"^potential: shape \(4, 6\); must be \({tiny.R}, {tiny.K}\)"):
-        gain.cost(tiny, *arguments, np.zeros((tiny.R, tiny.K - 1)))
-    potential = np.zeros((tiny.R, tiny.K))
+    with pytest.raises(IdnError, match=rf"^potential: shape \(4, 6\); must be \({tiny.R}, {tiny.service.K}\)"):
+        gain.cost(tiny, *arguments, np.zeros((tiny.R, tiny.service.K - 1)))
+    potential = np.zeros((tiny.R, tiny.service.K))
     potential[1, 2] = np.nan
     with pytest.raises(IdnError, match=r"^potential\[1, 2\]: nan; must be finite and >= 0"):
         gain.cost(tiny, *arguments, potential)

@@ -47,12 +47,19 @@ def compiled(data: dict[str, Any]) -> Network:
 def ranked(network: Network, rho: int = 0) -> list[tuple[str, str, float]]:
     """(node, model, cost) of the options of a type, without the padding."""
     options = []
-    for k in range(network.option_count[rho] - 1):
-        p = network.options[rho, k]
+    for k in range(network.service.option_count[rho] - 1):
+        p = network.service.options[rho, k]
         v, m = network.placement_node[p], network.placement_model[p]
-        options.append((network.node_names[v], network.model_names[m], float(network.costs[rho, k])))
-    last = network.option_count[rho] - 1
-    return [*options, (network.node_names[network.repository_node[rho]], "repository", float(network.costs[rho, last]))]
+        options.append((network.node_names[v], network.model_names[m], float(network.service.costs[rho, k])))
+    last = network.service.option_count[rho] - 1
+    return [
+        *options,
+        (
+            network.node_names[network.service.repository_node[rho]],
+            "repository",
+            float(network.service.costs[rho, last]),
+        ),
+    ]
 
 
 def nodes_of(network: Network, rho: int) -> list[str]:
@@ -83,25 +90,25 @@ def same_as_the_reading(network: Network, exact: bool) -> None:
         [min(b, sum(s for (v, _), s in reading.size.items() if v == name and s <= b)) for name, b in budget.items()]
     )
 
-    assert (len(reading.types), max(len(rho.reached) for rho in reading.types)) == (network.R, network.K)
+    assert (len(reading.types), max(len(rho.reached) for rho in reading.types)) == (network.R, network.service.K)
     for i, rho in enumerate(reading.types):
         assert nodes_of(network, i) == list(rho.path)
         assert (network.scenario.tasks[network.type_task[i]], network.node_names[network.type_entry[i]]) == rho.key
         assert network.type_index()[rho.key] == i
         reached = rho.reached
         count = len(reached)
-        assert network.option_count[i] == count
-        placements = [names[p] for p in network.options[i, : count - 1]]
+        assert network.service.option_count[i] == count
+        placements = [names[p] for p in network.service.options[i, : count - 1]]
         assert placements == [option.placement for option in reached[:-1]], f"ranking of type {rho.key}"
-        assert network.options[i, count - 1 :].tolist() == [network.P] * (network.K - count + 1)
-        costs = [option.cost for option in reached] + [reached[-1].cost] * (network.K - count)
-        assert network.costs[i].tolist() == pytest.approx(costs, rel=close, abs=0.0)
-        assert network.node_names[network.repository_node[i]] == reached[-1].node
-        assert network.repository_inaccuracy[i] == reading.inaccuracy[reached[-1].model]
+        assert network.service.options[i, count - 1 :].tolist() == [network.P] * (network.service.K - count + 1)
+        costs = [option.cost for option in reached] + [reached[-1].cost] * (network.service.K - count)
+        assert network.service.costs[i].tolist() == pytest.approx(costs, rel=close, abs=0.0)
+        assert network.node_names[network.service.repository_node[i]] == reached[-1].node
+        assert network.service.repository_inaccuracy[i] == reading.inaccuracy[reached[-1].model]
         # the groups of a type: its task at each node of its path
         groups = [network.node_names.index(v) * network.N + int(network.type_task[i]) for v in rho.path]
         padding = network.paths.shape[1] - len(groups)
-        assert network.path_groups[i].tolist() == groups + [network.V * network.N] * padding
+        assert network.service.path_groups[i].tolist() == groups + [network.V * network.N] * padding
     tasks = network.model_task[network.placement_model]
     assert network.placement_group.tolist() == (network.placement_node * network.N + tasks).tolist()
 
@@ -122,12 +129,12 @@ def test_compiles_the_golden_scenarios(golden: Any) -> None:
 
 @given(networks())
 def test_listing_is_the_options_by_placement(network: Network) -> None:
-    start, types, ranks = network.listing
+    start, types, ranks = network.service.listing
     assert (start[0], start[-1]) == (0, len(types))
     for p in range(network.P):
         entries = slice(start[p], start[p + 1])
         listed = list(zip(types[entries].tolist(), ranks[entries].tolist(), strict=True))
-        assert sorted(listed) == [tuple(at) for at in np.argwhere(network.options == p).tolist()]
+        assert sorted(listed) == [tuple(at) for at in np.argwhere(network.service.options == p).tolist()]
 
 
 # --- ranking and trimming ---------------------------------------------------------------------------------------
@@ -154,10 +161,10 @@ def test_options_of_tiny_by_hand() -> None:
         ("cloud", "repository", 45 + 2 + 30),
     ]
     # people have two options fewer: padded with the repository
-    assert network.K == 7
-    assert network.options[people].tolist()[4:] == [network.P] * 3
-    assert network.costs[people].tolist()[4:] == [77.0] * 3
-    assert network.option_count.tolist() == [7, 7, 5, 5]
+    assert network.service.K == 7
+    assert network.service.options[people].tolist()[4:] == [network.P] * 3
+    assert network.service.costs[people].tolist()[4:] == [77.0] * 3
+    assert network.service.option_count.tolist() == [7, 7, 5, 5]
 
 
 def test_what_ranks_behind_the_repository_is_dropped() -> None:
@@ -317,11 +324,11 @@ def default_routes_are_shortest(data: dict[str, Any]) -> None:
         # the costs behind that path are those of the same path written into the file
         data["requests"] = [{"task": task, "path": path}]
         written = Network.compile(parse(data, "test"))
-        count = network.option_count[rho]
+        count = network.service.option_count[rho]
         assert ranked(written) == [
             (node, model, pytest.approx(cost, rel=1e-12)) for node, model, cost in ranked(network, rho)
         ]
-        assert written.option_count[0] == count
+        assert written.service.option_count[0] == count
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -428,7 +435,7 @@ def test_one_node() -> None:
     only = {"name": "only", "processor": "p", "budget": 2.0, "repository": ["c"], "entry": True}
     data = star(nodes=[only], links=None)
     network = compiled(data)
-    assert (network.V, network.P, network.R, network.K) == (1, 2, 1, 2)
+    assert (network.V, network.P, network.R, network.service.K) == (1, 2, 1, 2)
     assert ranked(network) == [("only", "b", 1.0), ("only", "repository", 3.0)]
     assert network.tiers.tolist() == [0]
 
@@ -436,7 +443,7 @@ def test_one_node() -> None:
 def test_no_placement_at_all() -> None:
     data = star(nodes=[{"name": "only", "processor": "p", "repository": ["a", "b", "c"], "entry": True}], links=None)
     network = compiled(data)
-    assert (network.P, network.R, network.K) == (0, 1, 1)
+    assert (network.P, network.R, network.service.K) == (0, 1, 1)
     assert ranked(network) == [("only", "repository", 1.0)]
 
 
@@ -447,7 +454,7 @@ def test_nodes_that_no_route_passes_keep_their_placements() -> None:
     network = compiled(data)
     assert (network.P, network.R) == (8, 1)
     assert network.tiers.tolist() == [0, 1, 0]
-    assert not np.isin(network.options, np.flatnonzero(network.placement_node == 2)).any()
+    assert not np.isin(network.service.options, np.flatnonzero(network.placement_node == 2)).any()
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------
@@ -492,19 +499,23 @@ def test_arrays_are_read_only_also_after_pickling(clone: Any, used: bool) -> Non
                 assert (array == getattr(network, name)).all(), name
                 with pytest.raises(ValueError, match="read-only"):
                     array[...] = 0
-        for name, array in each.tables._asdict().items():
-            if name != "groups":
-                assert (array == getattr(network.tables, name)).all(), name
-                assert not array.flags.writeable, name
+        for tables, original in ((each.tables, network.tables), (each.service.tables, network.service.tables)):
+            for name, array in tables._asdict().items():
+                if name != "groups":
+                    assert (array == getattr(original, name)).all(), name
+                    assert not array.flags.writeable, name
 
 
 def test_kernels_tables_are_the_network() -> None:
     network = random_network(3)
-    for name, array in network.tables._asdict().items():
-        if name != "groups":
-            assert (array == getattr(network, name)).all(), name
-            assert array.dtype.kind in "uifb", name
-    assert network.tables.groups == network.V * network.N
+    for tables in (network.tables, network.service.tables):
+        for name, array in tables._asdict().items():
+            if name not in ("groups", "paths"):
+                expected = getattr(network if hasattr(network, name) else network.service, name)
+                assert (array == expected).all(), name
+                assert array.dtype.kind in "uifb", name
+    assert (network.service.tables.paths.view(np.int32) == network.paths).all()
+    assert network.service.tables.groups == network.V * network.N
 
 
 # --- packaged scenarios -----------------------------------------------------------------------------------------
@@ -542,4 +553,4 @@ def test_round_trips_of_topology_1() -> None:
     assert network.paths.shape == (480, 5)
     assert (network.tiers[network.paths] == [4, 3, 2, 1, 0]).all()
     cloud = min(m.profiles["rtx-2080-ti"].delay + 100 - m.accuracy for m in network.scenario.models)
-    assert network.costs[:, -1] == pytest.approx(67.0 + cloud, rel=1e-12)
+    assert network.service.costs[:, -1] == pytest.approx(67.0 + cloud, rel=1e-12)

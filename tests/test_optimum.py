@@ -45,11 +45,11 @@ def monolithic(network: Network, trace: Trace) -> float:
     """The whole problem as one MILP: x integral, z requests served per slot, type and rank; service at least cost."""
     objective, blocks, limits = [np.zeros(network.P)], [], []
     for t in range(trace.slots):
-        potential = gain.potential_capacities(network, trace.requests[t], trace.capacities_at(t))
+        potential = network.service.potential_capacities(trace.requests[t], trace.capacities_at(t))
         for rho in np.flatnonzero(trace.requests[t]):
-            ranks = int(network.option_count[rho]) - 1
-            objective.append(network.costs[rho, :ranks] - network.costs[rho, -1])
-            blocks.append((network.options[rho, :ranks], potential[rho, :ranks], float(trace.requests[t, rho])))
+            ranks = int(network.service.option_count[rho]) - 1
+            objective.append(network.service.costs[rho, :ranks] - network.service.costs[rho, -1])
+            blocks.append((network.service.options[rho, :ranks], potential[rho, :ranks], float(trace.requests[t, rho])))
     n = sum(map(len, objective))
     rows, at = [], network.P
     for placements, potential, requests in blocks:

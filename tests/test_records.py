@@ -260,8 +260,10 @@ class TestContents:
     def test_slots_follow_from_requests_and_allocations(self, record: Record) -> None:
         """Every figure by the slow reference, from the files of the record alone."""
         network, requests, capacities = record.network, record.requests(), record.capacities()
-        inaccuracy = np.append(network.inaccuracies, 0.0)[network.options]
-        inaccuracy = np.where(network.options == network.P, network.repository_inaccuracy[:, None], inaccuracy)
+        inaccuracy = np.append(network.inaccuracies, 0.0)[network.service.options]
+        inaccuracy = np.where(
+            network.service.options == network.P, network.service.repository_inaccuracy[:, None], inaccuracy
+        )
         for agent, folder in record.agents.items():
             allocations, _ = record.allocations(agent)
             expected: dict[str, list[float]] = {name: [] for name in COLUMNS[1:]}
@@ -269,7 +271,7 @@ class TestContents:
             for r, c, x in zip(requests, capacities, allocations, strict=True):
                 total = r.sum()
                 cost = gain.cost(network, r, c, x)
-                served = gain.requests_served(network, r, x, gain.potential_capacities(network, r, c))
+                served = network.service.requests_served(r, x, network.service.potential_capacities(r, c))
                 points = (served * inaccuracy).sum()
                 expected["requests"].append(total)
                 expected["gain"].append(gain.allocation_gain(network, r, c, x))

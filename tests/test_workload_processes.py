@@ -339,7 +339,9 @@ def test_the_bound_on_regret_says_something_on_the_packaged_instance() -> None:
     """The sharper bound of paper.md section 2 by hand, below what there is to gain from T = 2^8 on."""
     network = Network.compile(load_scenario("adversary"))
     sigma = 600.0 * 40.0  # max L Delta_C / s: requests of a slot x ms, over 1 MB
-    assert (network.capacities * network.fits).max() * (network.costs[:, -1] - network.costs[:, 0]).max() == sigma
+    assert (network.capacities * network.fits).max() * (
+        network.service.costs[:, -1] - network.service.costs[:, 0]
+    ).max() == sigma
     for power in (8, 11, 14):
         slots = 2**power
         bound = sigma * math.sqrt(2.0 * math.log(4.0) * slots)  # D = log 4, 1/theta = 1

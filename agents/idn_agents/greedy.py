@@ -12,7 +12,8 @@ import numpy as np
 
 from idn_gym import kernels
 from idn_gym.common.parameters import real
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import room
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
@@ -43,7 +44,7 @@ def static_greedy(network: Network, trace: Trace) -> IntArray:
     """
     load = kernels.loads(network, trace.requests)
     allocation = np.zeros(network.P)
-    room = network.budgets * (1.0 + BUDGET_SLACK)
+    left = room(network.budgets)
 
     def gains(placements: Any) -> FloatArray:
         return kernels.marginal_gains(network, trace.requests, trace.capacities, allocation, load, placements)
@@ -57,7 +58,7 @@ def static_greedy(network: Network, trace: Trace) -> IntArray:
     while heap:
         _, p, evaluated = heapq.heappop(heap)
         v = network.placement_node[p]
-        if network.sizes[p] > room[v]:
+        if network.sizes[p] > left[v]:
             continue
         if evaluated < placed:
             gain = gains([p])[0]
@@ -65,7 +66,7 @@ def static_greedy(network: Network, trace: Trace) -> IntArray:
                 heapq.heappush(heap, (-gain / network.sizes[p], p, placed))
             continue
         allocation[p] = 1.0
-        room[v] -= network.sizes[p]
+        left[v] -= network.sizes[p]
         placed += 1
     return allocation.astype(np.int8)
 

@@ -12,7 +12,9 @@ from numba import njit
 
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import BUDGET_SLACK
+from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray, IntArray
 
 
@@ -38,10 +40,15 @@ class LoadAwareGreedy:
         self._own = one_of("counting", counting, ("all", "others")) == "all"
         self._shared = one_of("sharing", sharing, ("proportional", "none")) == "proportional"
 
+    def accepts(self, network: Network) -> None:
+        """Options that are ranked, along whose paths requests are counted."""
+        RankedService.of(network.service, "load-aware-greedy")
+
     def reset(self, network: Network, seed: int) -> None:
-        self._network = network
-        self._position, self._repository_position = _positions(network)
-        self._counted = np.zeros((2, network.R, network.K))  # requests, and ms they would have saved
+        self._network, self._service = network, RankedService.of(network.service, "load-aware-greedy")
+        at_repository = network.paths == self._service.repository_node[:, None]
+        self._positions = self._service.option_positions, at_repository.argmax(axis=1).astype(np.int32)
+        self._counted = np.zeros((2, network.R, self._service.K))  # requests, and ms they would have saved
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         """(P,) int8, filled anew by what the last batch, served as it was, would have saved."""
@@ -49,25 +56,14 @@ class LoadAwareGreedy:
         capacities, held = observation["capacities"].astype(np.float64), observation["allocation"].astype(np.float64)
         self._counted *= self._decay
         load = kernels.loads(network, requests)[0]
-        position = (self._position, self._repository_position)
-        _count(network.tables, requests, capacities, held, load, *position, self._own, *self._counted)
+        tables, listing = self._service.tables, self._service.listing
+        _count(tables, requests, capacities, held, load, *self._positions, self._own, *self._counted)
         allocation = np.zeros(network.P, dtype=np.int8)
-        _fill(network.tables, network.listing, capacities, held, self._shared, *self._counted.copy(), allocation)
+        _fill(tables, listing, capacities, held, self._shared, *self._counted.copy(), allocation)
         return allocation
 
     def info(self) -> dict[str, Any]:
         return {}
-
-
-def _positions(network: Network) -> tuple[IntArray, IntArray]:
-    """(R, K) how far along its type's path each option is, and (R,) the same of the repository model."""
-    node = np.append(network.placement_node, -1)[network.options]
-    position = np.zeros(node.shape, dtype=np.int32)
-    repository = np.zeros(network.R, dtype=np.int32)
-    for j, along in enumerate(network.paths.T):
-        position[node == along[:, None]] = j
-        repository[network.repository_node == along] = j
-    return position, repository
 
 
 @njit(cache=True, nogil=True)

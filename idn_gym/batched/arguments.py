@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
 from idn_gym.errors import IdnError
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import BUDGET_SLACK
 
 BACKENDS = ("numba", "torch", "triton", "reference")
 
@@ -129,3 +132,12 @@ def refuse_out(name: str, out: torch.Tensor, like: torch.Tensor, shape: tuple[in
             f"{name}: {out.dtype} of shape {tuple(out.shape)} on {out.device}; "
             f"must be contiguous {like.dtype} of shape {shape} on {like.device}"
         )
+
+
+def triton_backend() -> Any:
+    """The module of the Triton kernels, which an extra installs."""
+    try:
+        import idn_gym.batched.triton_backend as module
+    except ImportError as error:
+        raise IdnError(f"backend: 'triton' needs Triton; pip install 'idn-gym[gpu]' ({error})") from None
+    return module

@@ -7,8 +7,17 @@ import torch
 
 from idn_gym import kernels
 from idn_gym.batched import arguments, portable, reference
-from idn_gym.batched.arguments import chosen, floating, per_node, refuse_out, refuse_values, tensor, wants_check
-from idn_gym.batched.tables import tables_of, triton_backend
+from idn_gym.batched.arguments import (
+    chosen,
+    floating,
+    per_node,
+    refuse_out,
+    refuse_values,
+    tensor,
+    triton_backend,
+    wants_check,
+)
+from idn_gym.batched.tables import tables_of
 from idn_gym.errors import IdnError
 from idn_gym.model.allocation import Residual, refuse_residual
 from idn_gym.model.network import Network

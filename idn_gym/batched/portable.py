@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 
 from idn_gym.batched.tables import DeviceTables
-from idn_gym.model.network import BUDGET_SLACK
+from idn_gym.model.placements import room
+from idn_gym.model.service import Served
 
 _CHUNK = 64  # rows at a time: temporaries of (64, R, K) stay in cached memory
 Tensor = torch.Tensor
@@ -40,12 +41,10 @@ def gain(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation:
     return found
 
 
-def serve(
-    tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor, rows: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gain, cost and inaccuracy (B,), and requests served by node (B, V); see `kernels.Served`."""
+def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor, rows: int) -> Served:
+    """What serving comes to."""
     double, nodes = tables.sizes.dtype, len(tables.node_start) - 1
-    gain, cost, inaccuracy = (requests.new_empty(rows, dtype=double) for _ in range(3))
+    gain, cost, latency, inaccuracy = (requests.new_empty(rows, dtype=double) for _ in range(4))
     by_node = torch.zeros(rows, nodes, dtype=double, device=requests.device)
     for chunk in _chunks(rows):
         r, _, total = _covered(tables, *(_of(x, chunk) for x in (requests, capacities, allocation)))
@@ -53,9 +52,10 @@ def serve(
         served = torch.diff(covered, dim=2, prepend=torch.zeros_like(covered[:, :, :1])) * r[:, :, None]
         cost[chunk] = (served * tables.costs).sum((1, 2))
         gain[chunk] = (r * (covered * _steps(tables)).sum(2)).sum(1)
+        latency[chunk] = (served * tables.option_latency).sum((1, 2))
         inaccuracy[chunk] = (served * tables.option_inaccuracy).sum((1, 2))
         by_node[chunk] = by_node[chunk].index_add(1, tables.option_node.ravel(), served.flatten(1))
-    return gain, cost, inaccuracy, by_node
+    return Served(gain, cost, latency, inaccuracy, by_node)
 
 
 def memory(tables: DeviceTables, allocation: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,11 +107,11 @@ def pack(tables: DeviceTables, priority: Tensor, budgets: Tensor) -> Tensor:
     sizes = _padded(tables.sizes[None], 0.0)[:, tables.by_node].expand_as(by_node)
     ranked, order = by_node.sort(dim=2, descending=True, stable=True)
     size = sizes.gather(2, order)
-    room = (budgets * (1.0 + BUDGET_SLACK)).expand(len(by_node), -1).clone()
+    left = room(budgets).expand(len(by_node), -1).clone()
     packed = torch.zeros_like(ranked, dtype=torch.int8)
     for k in range(ranked.shape[2]):
-        placed = (ranked[:, :, k] > -torch.inf) & (size[:, :, k] <= room)
-        room -= torch.where(placed, size[:, :, k], 0.0)
+        placed = (ranked[:, :, k] > -torch.inf) & (size[:, :, k] <= left)
+        left -= torch.where(placed, size[:, :, k], 0.0)
         packed[:, :, k] = placed
     return _from_nodes(tables, torch.empty_like(packed).scatter_(2, order, packed))
 
@@ -181,7 +181,7 @@ def _steps(tables: DeviceTables) -> Tensor:
 
 
 def _room(tables: DeviceTables, budgets: Tensor) -> Tensor:
-    return (budgets * (1.0 + BUDGET_SLACK))[:, tables.placement_node]
+    return room(budgets)[:, tables.placement_node]
 
 
 def _padded(values: Tensor, fill: float) -> Tensor:

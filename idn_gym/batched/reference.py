@@ -9,6 +9,7 @@ from idn_gym.errors import IdnError
 from idn_gym.model import allocation as feasible
 from idn_gym.model import gain as single
 from idn_gym.model.network import Network
+from idn_gym.model.service import Served
 from idn_gym.typing import FloatArray
 
 Tensor = torch.Tensor
@@ -29,25 +30,10 @@ def gain(network: Network, requests: Tensor, capacities: Tensor, allocation: Ten
     return _like(np.array([single.allocation_gain(network, *slot) for slot in slots]), requests)
 
 
-def serve(
-    network: Network, requests: Tensor, capacities: Tensor, allocation: Tensor, rows: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gain, cost and inaccuracy (B,), and requests served by node (B, V)."""
-    gains, costs, inaccuracies, by_node = [], [], [], np.zeros((rows, network.V))
-    last = network.option_count[:, None] - 1
-    at_repository = np.arange(network.K) >= last
-    placement = np.where(at_repository, 0, network.options)
-    inaccuracy = np.where(at_repository, network.repository_inaccuracy[:, None], network.inaccuracies[placement])
-    node = np.where(at_repository, network.repository_node[:, None], network.placement_node[placement])
-    for b, (r, c, y) in enumerate(_slots(requests, capacities, allocation, rows)):
-        potential = single.potential_capacities(network, r, c)
-        served = single.requests_served(network, r, y, potential)
-        gains.append(single.allocation_gain(network, r, c, y))
-        costs.append((network.costs * served).sum())
-        inaccuracies.append((inaccuracy * served).sum())
-        np.add.at(by_node[b], node, served)
-    gain, cost, missed = (torch.tensor(np.array(values)) for values in (gains, costs, inaccuracies))
-    return gain, cost, missed, torch.from_numpy(by_node)
+def serve(network: Network, requests: Tensor, capacities: Tensor, allocation: Tensor, rows: int) -> Served:
+    """What serving comes to, row by row."""
+    served = [network.service.serve(*slot) for slot in _slots(requests, capacities, allocation, rows)]
+    return Served(*(torch.tensor(np.array(values)) for values in zip(*served, strict=True)))
 
 
 def mirror_step(network: Network, log_y: Tensor, ascent: Tensor, rate: Tensor, mass: Tensor, budgets: Tensor) -> Tensor:

@@ -6,26 +6,18 @@ Arguments all batched functions share: `backend` chooses one explicitly; `check`
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from idn_gym import kernels
 from idn_gym.batched import portable, reference
-from idn_gym.batched.arguments import chosen, floating, refuse_out, refuse_values, tensor, wants_check
-from idn_gym.batched.tables import tables_of, triton_backend
+from idn_gym.batched.arguments import chosen, floating, refuse_out, refuse_values, tensor, triton_backend, wants_check
+from idn_gym.batched.tables import tables_of
 from idn_gym.model.network import Network
+from idn_gym.model.service import Served
 
 Tensor = torch.Tensor
-
-
-class Served(NamedTuple):
-    """What serving costs, per row; float64 sums over the row's requests. See `kernels.Served`."""
-
-    gain: Tensor  # (B,) ms
-    cost: Tensor  # (B,) ms
-    inaccuracy: Tensor  # (B,) percentage points summed over requests
-    by_node: Tensor  # (B, V) requests served at each node
 
 
 TOLERANCES = {torch.float32: 1e-5, torch.float64: 1e-9}  # relative, of the covering test
@@ -145,7 +137,7 @@ def serve(
     backend: str | None = None,
     check: bool | None = None,
 ) -> Served:
-    """Gain, cost and inaccuracy (B,) and requests by node (B, V), float64; the allocation may also be int8."""
+    """What serving comes to, in float64; the allocation may also be int8."""
     floating("requests", requests)
     if isinstance(allocation, Tensor) and allocation.dtype == torch.int8:
         r = tensor("requests", requests, requests, network.R)
@@ -159,11 +151,11 @@ def serve(
             found = kernels.serve(network, r.numpy(), c.numpy(), y.numpy())
             return Served(*(torch.from_numpy(array) for array in found))
         case "triton":
-            return Served(*triton_backend().serve(tables_of(network, r), r, c, y, rows))
+            return triton_backend().serve(tables_of(network, r), r, c, y, rows)
         case "torch":
-            return Served(*portable.serve(tables_of(network, r), r, c, y, rows))
+            return portable.serve(tables_of(network, r), r, c, y, rows)
         case _:
-            return Served(*reference.serve(network, r, c, y, rows))
+            return reference.serve(network, r, c, y, rows)
 
 
 def _slots(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
+from idn_gym.model.ranked import RankedService
 from idn_gym.typing import IntArray
 
 _MADE: WeakKeyDictionary[Network, dict[torch.device, DeviceTables]] = WeakKeyDictionary()
@@ -29,6 +28,7 @@ class DeviceTables:
     costs: torch.Tensor  # (R, K) ms
     last: torch.Tensor  # (R,) rank of the repository model
     option_node: torch.Tensor  # (R, K) padded with the repository's
+    option_latency: torch.Tensor  # (R, K) ms, padded with the repository's
     option_inaccuracy: torch.Tensor  # (R, K) percentage points, padded with the repository's
     by_node: torch.Tensor  # (V, W) placements of each node, padded with P
     listing_type: torch.Tensor  # (L, P) types that list a placement, padded with R
@@ -45,19 +45,13 @@ class DeviceTables:
 
     @classmethod
     def _make(cls, network: Network, device: torch.device) -> DeviceTables:
-        ranks = np.arange(network.K)
-        at_repository = ranks >= (network.option_count - 1)[:, None]
-        placement = np.where(at_repository, 0, network.options)
-        last = np.array(network.option_count - 1)
-        node = np.where(at_repository, network.repository_node[:, None], network.placement_node[placement])
-        inaccuracy = np.where(at_repository, network.repository_inaccuracy[:, None], network.inaccuracies[placement])
-        start, types, listed_rank = network.listing
+        service = RankedService.of(network.service, "idn_gym.batched")
+        start, types, listed_rank = service.listing
         listing = _columns(start, np.arange(len(types)))
-        costs_of = np.append(network.costs[types, listed_rank], 0.0)
-        visits = np.argsort(network.path_groups, axis=None, kind="stable")
-        groups = network.V * network.N
-        group_start = np.searchsorted(network.path_groups.ravel()[visits], np.arange(groups + 1))
-        group_types = _columns(group_start, visits // network.path_groups.shape[1], network.R)
+        costs_of = np.append(service.costs[types, listed_rank], 0.0)
+        visits = np.argsort(service.path_groups, axis=None, kind="stable")
+        group_start = np.searchsorted(service.path_groups.ravel()[visits], np.arange(service.groups + 1))
+        group_types = _columns(group_start, visits // service.path_groups.shape[1], network.R)
         double = torch.float32 if device.type == "mps" else torch.float64
 
         def whole(values: IntArray) -> torch.Tensor:
@@ -69,14 +63,15 @@ class DeviceTables:
         return cls(
             node_start=whole(network.node_start).int(),
             placement_node=whole(network.placement_node),
-            placement_group=whole(network.placement_group),
+            placement_group=whole(service.placement_group),
             sizes=real(network.sizes),
-            path_groups=whole(network.path_groups),
-            options=whole(network.options),
-            costs=real(network.costs),
-            last=whole(last),
-            option_node=whole(node),
-            option_inaccuracy=real(inaccuracy),
+            path_groups=whole(service.path_groups),
+            options=whole(service.options),
+            costs=real(service.costs),
+            last=whole(service.option_count - 1),
+            option_node=whole(service.option_nodes),
+            option_latency=real(service.option_latencies),
+            option_inaccuracy=real(service.option_inaccuracies),
             by_node=whole(_columns(network.node_start, np.arange(network.P)).T),
             listing_type=whole(np.append(types, network.R)[listing]),
             listing_cost=real(costs_of[listing]),
@@ -87,15 +82,6 @@ class DeviceTables:
 def tables_of(network: Network, like: torch.Tensor) -> DeviceTables:
     """The tables of a network where a tensor is."""
     return DeviceTables.of(network, like.device)
-
-
-def triton_backend() -> Any:
-    """The module of the Triton kernels, which an extra installs."""
-    try:
-        import idn_gym.batched.triton_backend as module
-    except ImportError as error:
-        raise IdnError(f"backend: 'triton' needs Triton; pip install 'idn-gym[gpu]' ({error})") from None
-    return module
 
 
 def _columns(start: IntArray, values: IntArray, padding: int | None = None) -> IntArray:

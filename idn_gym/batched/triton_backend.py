@@ -10,6 +10,7 @@ import torch
 
 from idn_gym.batched import triton_kernels
 from idn_gym.batched.tables import DeviceTables
+from idn_gym.model.service import Served
 
 Tensor = torch.Tensor
 _BLOCK = 256  # request types, groups or placements at a time in `slots`
@@ -28,6 +29,7 @@ class Layout:
     options: Tensor  # (K, R)
     costs: Tensor  # (K, R)
     last: Tensor  # (R,)
+    option_latency: Tensor  # (K, R)
     option_inaccuracy: Tensor  # (K, R)
     option_node: Tensor  # (K, R)
     listing_type: Tensor  # (L, P)
@@ -47,6 +49,7 @@ class Layout:
                 options=tables.options.T.int().contiguous(),
                 costs=tables.costs.T.to(dtype).contiguous(),
                 last=tables.last.int(),
+                option_latency=tables.option_latency.T.to(dtype).contiguous(),
                 option_inaccuracy=tables.option_inaccuracy.T.to(dtype).contiguous(),
                 option_node=tables.option_node.T.int().contiguous(),
                 listing_type=tables.listing_type.int().contiguous(),
@@ -78,14 +81,13 @@ def gain(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation:
     return found
 
 
-def serve(
-    tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor, rows: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gain, cost and inaccuracy (B,), and requests served by node (B, V), float64."""
-    found = requests.new_empty(3, rows, dtype=torch.float64)
+def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor, rows: int) -> Served:
+    """What serving comes to, in float64."""
+    gain, cost, latency, inaccuracy = requests.new_empty(4, rows, dtype=torch.float64)
     by_node = torch.zeros(rows, len(tables.node_start) - 1, dtype=torch.float64, device=requests.device)
-    _slots(tables, requests, capacities, allocation, rows, 0.0, found[0], served=(found[1], found[2], by_node))
-    return found[0], found[1], found[2], by_node
+    served = (cost, latency, inaccuracy, by_node)
+    _slots(tables, requests, capacities, allocation, rows, 0.0, gain, served=served)
+    return Served(gain, cost, latency, inaccuracy, by_node)
 
 
 def mirror_step(
@@ -141,7 +143,7 @@ def _slots(
     tolerance: float,
     gain: Tensor,
     gradient: Tensor | None = None,
-    served: tuple[Tensor, Tensor, Tensor] | None = None,
+    served: tuple[Tensor, Tensor, Tensor, Tensor] | None = None,
 ) -> None:
     layout, device = Layout.of(tables, requests.dtype), requests.device
     groups, types = layout.group_types.shape[1], len(layout.last)
@@ -153,9 +155,10 @@ def _slots(
     star_cost = torch.empty(programs, types, dtype=torch.float64, device=device)
     triton_kernels.slots[programs,](
         requests, capacities, allocation, gain, gain if gradient is None else gradient,
-        *((gain, gain, gain) if served is None else served), load, star_cost,
+        *((gain, gain, gain, gain) if served is None else served), load, star_cost,
         layout.group_types, layout.placement_group, layout.options, layout.costs, layout.last,
-        layout.option_inaccuracy, layout.option_node, layout.listing_type, layout.listing_cost, layout.longest,
+        layout.option_latency, layout.option_inaccuracy, layout.option_node,
+        layout.listing_type, layout.listing_cost, layout.longest,
         rows, _stride(requests), _stride(capacities), _stride(allocation), tolerance,
         types, len(tables.sizes), groups, len(tables.node_start) - 1, len(layout.options), len(layout.group_types),
         GRADIENT=gradient is not None, SERVE=served is not None, BLOCK=_BLOCK, num_warps=_WARPS,

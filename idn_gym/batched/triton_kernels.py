@@ -8,13 +8,13 @@ import triton
 import triton.language as tl
 
 _NO_LOAD = tl.constexpr(1e300)  # stands for 1/0, as in `idn_gym.kernels`
-_SLACK = tl.constexpr(1e-9)  # `idn_gym.model.network.BUDGET_SLACK`
+_SLACK = tl.constexpr(1e-9)  # `idn_gym.model.placements.BUDGET_SLACK`
 
 
 @triton.jit
 def slots(
-    requests, capacities, allocation, gain, gradient, cost, inaccuracy, by_node, load, star_cost,
-    group_types, placement_group, options, costs, last, option_inaccuracy, option_node,
+    requests, capacities, allocation, gain, gradient, cost, latency, inaccuracy, by_node, load, star_cost,
+    group_types, placement_group, options, costs, last, option_latency, option_inaccuracy, option_node,
     listing_type, listing_cost, longest,
     rows, r_stride, c_stride, y_stride, tolerance,
     R, P, G, V, K, D,
@@ -44,6 +44,7 @@ def slots(
 
         saved_ms = tl.zeros([BLOCK], tl.float64)
         spent_ms = tl.zeros([BLOCK], tl.float64)
+        waited = tl.zeros([BLOCK], tl.float64)
         missed = tl.zeros([BLOCK], tl.float64)
         for start in range(0, R, BLOCK):
             rho = start + lane
@@ -55,6 +56,7 @@ def slots(
             star = end
             sum_w = tl.zeros([BLOCK], tl.float64)
             sum_cost = tl.zeros([BLOCK], tl.float64)
+            sum_waited = tl.zeros([BLOCK], tl.float64)
             sum_missed = tl.zeros([BLOCK], tl.float64)
             going = inside & (q > 0.0)
             k = 0
@@ -75,6 +77,8 @@ def slots(
                 sum_w += taken
                 sum_cost += taken * ms
                 if SERVE:
+                    delay = tl.load(option_latency + k * R + rho, mask=here, other=0.0).to(tl.float64)
+                    sum_waited += taken * delay
                     points = tl.load(option_inaccuracy + k * R + rho, mask=here, other=0.0).to(tl.float64)
                     sum_missed += taken * points
                     node = tl.load(option_node + k * R + rho, mask=going, other=0)
@@ -85,6 +89,8 @@ def slots(
             saved_ms += q * (at_last - sum_cost - rest * at_star)
             if SERVE:
                 spent_ms += q * (sum_cost + rest * at_star)
+                delay = tl.load(option_latency + star * R + rho, mask=inside, other=0.0).to(tl.float64)
+                waited += q * (sum_waited + rest * delay)
                 points = tl.load(option_inaccuracy + star * R + rho, mask=inside, other=0.0).to(tl.float64)
                 missed += q * (sum_missed + rest * points)
                 node = tl.load(option_node + star * R + rho, mask=inside, other=0)
@@ -94,6 +100,7 @@ def slots(
         tl.store(gain + b, tl.sum(saved_ms, axis=0))
         if SERVE:
             tl.store(cost + b, tl.sum(spent_ms, axis=0))
+            tl.store(latency + b, tl.sum(waited, axis=0))
             tl.store(inaccuracy + b, tl.sum(missed, axis=0))
         tl.debug_barrier()
 

@@ -16,7 +16,7 @@ from idn_gym.env import arguments
 from idn_gym.env.env import IDNEnv
 from idn_gym.env.vector_env import Array, IDNVectorEnv, Values
 from idn_gym.errors import IdnError
-from idn_gym.model.network import BUDGET_SLACK
+from idn_gym.model.placements import room
 from idn_gym.typing import BoolArray, FloatArray
 from idn_gym.workload.streams import Rows
 from idn_gym.workload.trace import LARGEST
@@ -199,7 +199,7 @@ class DeviceTensorVectorEnv(TensorVectorEnv):
             "slot": torch.from_numpy(self._slot[rows].copy()).to(self.device, non_blocking=True),
             "gain": served.gain,
             "cost": served.cost,
-            "latency_ms": (served.cost - self.network.accuracy_weight * served.inaccuracy) * per_request,
+            "latency_ms": served.latency * per_request,
             "inaccuracy": served.inaccuracy * per_request,
             "model_update_mb": loaded,
             "request_count": total,
@@ -209,7 +209,7 @@ class DeviceTensorVectorEnv(TensorVectorEnv):
 
     def _feasible(self, asked: Array, before: Array, budgets: Array) -> tuple[Array, Array, Array]:
         in_use, loaded = feasible.memory(self.network, asked, before, backend=self._backend)
-        over = in_use > budgets * (1.0 + BUDGET_SLACK)
+        over = in_use > room(budgets)
         on_host = self.device.type == "cpu" or self._infeasible == "raise"
         if on_host and not bool(over.any()):
             return asked, torch.zeros(len(asked), dtype=torch.int64, device=self.device), loaded

@@ -19,7 +19,8 @@ from idn_gym.common import parameters
 from idn_gym.env import arguments
 from idn_gym.env.arguments import Overrides
 from idn_gym.errors import IdnError
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import room
 from idn_gym.scenario.schema import Replay, Scenario
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import LARGEST, Trace, read_trace
@@ -193,7 +194,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             "slot": np.int64(self._slot - 1),
             "gain": gain,
             "cost": cost,
-            "latency_ms": (cost - self.network.accuracy_weight * inaccuracy) * per_request,
+            "latency_ms": float(served.latency[0]) * per_request,
             "inaccuracy": inaccuracy * per_request,
             "model_update_mb": loaded,
             "request_count": total,
@@ -251,7 +252,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         asked = asked.astype(np.int8)
         before = self._allocation[None]
         in_use, loaded = kernels.memory(self.network, asked[None], before)
-        over = in_use[0] > self.network.budgets * (1.0 + BUDGET_SLACK)
+        over = in_use[0] > room(self.network.budgets)
         if not over.any():
             return asked, np.int64(0), loaded[0]
         if self.infeasible == "raise":

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idn_gym.common.figures import INK, literal, new_figure, require_matplotlib
-from idn_gym.model.allocation import memory_in_use
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
@@ -121,7 +120,7 @@ def describe(network: Network, allocation: FloatArray, slot: int, by_node: Float
     Parameters and their shapes are those of `draw`.
     """
     allocation = np.asarray(allocation, dtype=np.float64)
-    in_use, total = memory_in_use(network, allocation), float(by_node.sum())
+    in_use, total = network.memory_in_use(allocation), float(by_node.sum())
     placed = np.flatnonzero(allocation > 0)
     held: list[list[str]] = [[] for _ in range(network.V)]
     for v, m in zip(network.placement_node[placed], network.placement_model[placed], strict=True):
@@ -158,7 +157,7 @@ class _Picture:
     def __init__(self, axes: Axes, network: Network, allocation: FloatArray, by_node: FloatArray) -> None:
         self._axes, self._network, self._allocation, self._by_node = axes, network, allocation, by_node
         self._placed = np.flatnonzero(allocation > 0)
-        self._in_use = memory_in_use(network, allocation)
+        self._in_use = network.memory_in_use(allocation)
         self._tasks, self._colours = zip(*_task_colours(network), strict=True)
 
     def draw(self, rows: list[Row], links: IntArray, width: float, slot: int) -> None:

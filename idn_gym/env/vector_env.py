@@ -18,7 +18,8 @@ from idn_gym.env import arguments
 from idn_gym.env.arguments import Overrides
 from idn_gym.env.env import IDNEnv, as_array, in_json, unserved
 from idn_gym.errors import IdnError
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import room
 from idn_gym.scenario.schema import Replay
 from idn_gym.typing import BoolArray, FloatArray
 from idn_gym.workload.streams import Rows, Streams
@@ -187,8 +188,8 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
 
     def action_masks(self) -> BoolArray:
         """(B, 2P) for `MaskablePPO`: per placement, whether its bit may be 0, and whether it may be 1."""
-        room = self._budgets[:, self.network.placement_node] * (1.0 + BUDGET_SLACK)
-        fits = np.broadcast_to(self.network.sizes <= room, (self.num_envs, self.network.P))
+        left = room(self._budgets[:, self.network.placement_node])
+        fits = np.broadcast_to(self.network.sizes <= left, (self.num_envs, self.network.P))
         return np.stack([np.ones_like(fits), fits], axis=2).reshape(self.num_envs, -1)
 
     # What follows is done on arrays, and is done otherwise on tensors.
@@ -239,7 +240,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
             "slot": self._slot[rows].copy(),
             "gain": served.gain,
             "cost": served.cost,
-            "latency_ms": (served.cost - self.network.accuracy_weight * served.inaccuracy) * per_request,
+            "latency_ms": served.latency * per_request,
             "inaccuracy": served.inaccuracy * per_request,
             "model_update_mb": loaded,
             "request_count": total,
@@ -250,7 +251,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
     def _feasible(self, asked: Array, before: Array, budgets: Array) -> tuple[Array, Array, Array]:
         """What was asked for as feasible allocations (n, P) int8, the placements lost, the MB newly loaded."""
         in_use, loaded = kernels.memory(self.network, asked, before)
-        over = in_use > budgets * (1.0 + BUDGET_SLACK)
+        over = in_use > room(budgets)
         repaired = np.zeros(len(asked), dtype=np.int64)
         rows = np.flatnonzero(over.any(axis=1))
         if len(rows) == 0:

@@ -40,7 +40,7 @@ def slot_table(
         requests=total,
         gain=served.gain,
         cost=served.cost,
-        latency_ms=(served.cost - network.accuracy_weight * served.inaccuracy) * per_request,
+        latency_ms=served.latency * per_request,
         inaccuracy=served.inaccuracy * per_request,
         model_update_mb=loaded,
         fractional_gain=None if fractional is None else kernels.gain(network, requests, capacities, fractional),

@@ -20,7 +20,8 @@ from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
 from idn_gym.experiment.evaluation import slot_table
 from idn_gym.experiment.metrics import SlotTable, Summary, summarise
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import room
 from idn_gym.scenario import yaml_file
 from idn_gym.scenario.file import parse_json
 from idn_gym.scenario.schema import Replay, Scenario
@@ -243,7 +244,7 @@ def _integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> 
 
 
 def _refuse_infeasible(network: Network, spec: AgentSpec, first: int, in_use: FloatArray) -> None:
-    over = in_use > network.budgets * (1.0 + BUDGET_SLACK)
+    over = in_use > room(network.budgets)
     if over.any():
         b, v = np.argwhere(over)[0]
         raise IdnError(

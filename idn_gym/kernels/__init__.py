@@ -5,14 +5,14 @@ not checked here: shapes are, values are the caller's business.
 """
 
 from idn_gym.kernels.allocation import memory, pack, round_dependent
-from idn_gym.kernels.gain import Served, gain, gain_and_subgradient, loads, serve
+from idn_gym.kernels.gain import gain, gain_and_subgradient, loads, serve
 from idn_gym.kernels.greedy import fill_by_gain
-from idn_gym.kernels.marginal import cut_slopes, marginal_gains, placement_slopes, type_cuts, type_gains
+from idn_gym.kernels.marginal import marginal_gains, type_cuts, type_gains
 from idn_gym.kernels.mirror import mirror_step, node_maximum, project
+from idn_gym.model.service import Served
 
 __all__ = [
     "Served",
-    "cut_slopes",
     "fill_by_gain",
     "gain",
     "gain_and_subgradient",
@@ -22,7 +22,6 @@ __all__ = [
     "mirror_step",
     "node_maximum",
     "pack",
-    "placement_slopes",
     "project",
     "round_dependent",
     "serve",

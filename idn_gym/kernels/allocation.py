@@ -10,7 +10,7 @@ from idn_gym.kernels.gain import _row
 from idn_gym.kernels.rows import node_rows, placement_rows
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.allocation import Residual, refuse_residual
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.placements import BUDGET_SLACK, Placements
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -19,30 +19,30 @@ _sum = njit(cache=True, nogil=True, fastmath={"reassoc"})  # in any order, so th
 
 
 def pack(
-    network: Network, priority: FloatArray, budgets: FloatArray | None = None, out: IntArray | None = None
+    placements: Placements, priority: FloatArray, budgets: FloatArray | None = None, out: IntArray | None = None
 ) -> IntArray:
     """(B, P) int8; see `allocation.pack`.
 
     Parameters
     ----------
     priority : (B, P).
-    budgets : (V,) or (B, V) MB, by default the network's.
+    budgets : (V,) or (B, V) MB, by default those of the placements.
     out : (B, P) int8 to fill; the priority is then read in its own dtype.
     """
-    priority = placement_rows(network, "priority", priority, np.float64 if out is None else None)
-    budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(priority))
+    priority = placement_rows(placements, "priority", priority, np.float64 if out is None else None)
+    budgets = node_rows(placements, "budgets", placements.budgets if budgets is None else budgets, len(priority))
     packed = _filled("out", out, priority.shape)
-    tables = network.tables
+    tables = placements.tables
 
     def work(first: int, stop: int) -> None:
         _pack(tables, priority, budgets, first, stop, packed)
 
-    over_rows(len(priority), network.P, work)
+    over_rows(len(priority), placements.P, work)
     return packed
 
 
 def round_dependent(
-    network: Network,
+    placements: Placements,
     allocation: FloatArray,
     uniforms: FloatArray,
     residual: Residual = "drop",
@@ -53,23 +53,23 @@ def round_dependent(
 
     Parameters
     ----------
-    budgets : (V,) or (B, V) MB, by default the network's.
+    budgets : (V,) or (B, V) MB, by default those of the placements.
     out : (B, P) int8 to fill; the other arrays are then read in their own dtype.
     """
     refuse_residual(residual)
     dtype = np.float64 if out is None else None
-    allocation = placement_rows(network, "allocation", allocation, dtype)
-    uniforms = placement_rows(network, "uniforms", uniforms, dtype)
+    allocation = placement_rows(placements, "allocation", allocation, dtype)
+    uniforms = placement_rows(placements, "uniforms", uniforms, dtype)
     if len(uniforms) != len(allocation):
         raise IdnError(f"uniforms: {len(uniforms)} rows; must be {len(allocation)}, as the allocation")
-    budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(allocation))
+    budgets = node_rows(placements, "budgets", placements.budgets if budgets is None else budgets, len(allocation))
     rounded = _filled("out", out, allocation.shape)
-    tables, drop = network.tables, residual == "drop"
+    tables, drop = placements.tables, residual == "drop"
 
     def work(first: int, stop: int) -> None:
         _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, rounded)
 
-    over_rows(len(allocation), network.P, work)
+    over_rows(len(allocation), placements.P, work)
     return rounded
 
 
@@ -81,7 +81,7 @@ def _filled(name: str, out: IntArray | None, shape: tuple[int, ...]) -> IntArray
     return out
 
 
-def memory(network: Network, allocation: IntArray, before: IntArray) -> tuple[FloatArray, FloatArray]:
+def memory(placements: Placements, allocation: IntArray, before: IntArray) -> tuple[FloatArray, FloatArray]:
     """(B, V) MB in use at each node and (B,) MB newly loaded since the allocation before, both (B, P) int8.
 
     Raises
@@ -90,15 +90,15 @@ def memory(network: Network, allocation: IntArray, before: IntArray) -> tuple[Fl
         If a shape differs.
     """
     for name, values in (("allocation", allocation), ("before", before)):
-        if values.shape != (len(allocation), network.P):
-            raise IdnError(f"{name}: shape {values.shape}; must be ({len(allocation)}, {network.P})")
-    in_use, loaded = np.zeros((len(allocation), network.V)), np.zeros(len(allocation))
-    tables = network.tables
+        if values.shape != (len(allocation), placements.P):
+            raise IdnError(f"{name}: shape {values.shape}; must be ({len(allocation)}, {placements.P})")
+    in_use, loaded = np.zeros((len(allocation), placements.V)), np.zeros(len(allocation))
+    tables = placements.tables
 
     def work(first: int, stop: int) -> None:
         _memory(tables, allocation, before, first, stop, in_use, loaded)
 
-    over_rows(len(allocation), network.P, work)
+    over_rows(len(allocation), placements.P, work)
     return in_use, loaded
 
 

@@ -7,31 +7,21 @@ in float64 whatever the arrays hold.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from idn_gym.kernels.rows import slot_rows
+from idn_gym.kernels.rows import ranked, slot_rows
 from idn_gym.kernels.threads import over_rows
-from idn_gym.model.gain import TOLERANCE
 from idn_gym.model.network import Network
+from idn_gym.model.ranked import TOLERANCE
+from idn_gym.model.service import Served
 from idn_gym.typing import FloatArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 # stands for 1/0 where no request comes by: the share is then 1 wherever there is any capacity, and unused
 _NO_LOAD = 1e30
-
-
-class Served(NamedTuple):
-    """What serving costs, per row; sums over the row's requests."""
-
-    gain: FloatArray  # (B,) ms
-    cost: FloatArray  # (B,) ms
-    inaccuracy: FloatArray  # (B,) percentage points summed over requests
-    by_node: FloatArray  # (B, V) requests served at each node
 
 
 def gain(
@@ -45,7 +35,7 @@ def gain(
     dtype = np.float64 if out is None else out.dtype
     requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, dtype)
     gain = np.empty(rows) if out is None else out
-    tables = network.tables
+    tables = ranked(network).tables
 
     def work(first: int, stop: int) -> None:
         _gain(tables, requests, capacities, allocation, first, stop, gain)
@@ -69,7 +59,7 @@ def gain_and_subgradient(
     dtype = np.float64 if out is None else out[0].dtype
     requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, dtype)
     gain, gradient = (np.empty(rows), np.empty((rows, network.P))) if out is None else out
-    tables, covered = network.tables, 1.0 - tolerance
+    tables, covered = ranked(network).tables, 1.0 - tolerance
 
     def work(first: int, stop: int) -> None:
         _gain_and_subgradient(tables, requests, capacities, allocation, covered, first, stop, gain, gradient)
@@ -81,8 +71,10 @@ def gain_and_subgradient(
 def serve(network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
     """Serve each row of requests with an allocation, integral or fractional; fast where it is sparse."""
     requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, None)
-    served = Served(np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros((rows, network.V)))
-    tables, listing = network.tables, network.listing
+    gain, cost, latency, inaccuracy = np.zeros((4, rows))
+    served = Served(gain, cost, latency, inaccuracy, np.zeros((rows, network.V)))
+    service = ranked(network)
+    tables, listing = service.tables, service.listing
 
     def work(first: int, stop: int) -> None:
         _serve(tables, listing, requests, capacities, allocation, first, stop, served)
@@ -96,7 +88,7 @@ def loads(network: Network, requests: FloatArray) -> FloatArray:
     requests = np.atleast_2d(np.asarray(requests, dtype=np.float64))
     load = np.empty((len(requests), network.V * network.N + 1))
     for b in range(len(requests)):
-        _reciprocal_load(network.tables, requests[b], load[b])
+        _reciprocal_load(ranked(network).tables, requests[b], load[b])
     return load
 
 
@@ -199,6 +191,16 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
 
 
 @_jit
+def _latency(tables, rho, p):
+    """Ms to a placement on the path of a type, and of its delay."""
+    node = np.int64(tables.placement_node[p])
+    j = 0
+    while tables.paths[rho, j] != node:
+        j += 1
+    return tables.path_latencies[rho, j] + tables.delays[p]
+
+
+@_jit
 def _serve(tables, listing, requests, capacities, allocation, first, stop, served):
     start, listing_type, listing_rank = listing
     options, costs = tables.options, tables.costs
@@ -217,6 +219,7 @@ def _serve(tables, listing, requests, capacities, allocation, first, stop, serve
             star = last = tables.option_count[rho] - 1
             sum_w = 0.0
             cost = 0.0
+            latency = 0.0
             inaccuracy = 0.0
             for word in range(placed.shape[1]):
                 waiting = placed[rho, word] if r[rho] > 0.0 else np.uint64(0)
@@ -231,16 +234,20 @@ def _serve(tables, listing, requests, capacities, allocation, first, stop, serve
                     else:
                         sum_w += w
                         cost += w * costs[rho, k]
+                        latency += w * _latency(tables, rho, p)
                         inaccuracy += w * tables.inaccuracies[p]
                         by_node[tables.placement_node[p]] += w * r[rho]
             left = 1.0 - sum_w
             cost += left * costs[rho, star]
             if star < last:
+                latency += left * _latency(tables, rho, options[rho, star])
                 inaccuracy += left * tables.inaccuracies[options[rho, star]]
                 by_node[tables.placement_node[options[rho, star]]] += left * r[rho]
             else:
+                latency += left * tables.repository_latency[rho]
                 inaccuracy += left * tables.repository_inaccuracy[rho]
                 by_node[tables.repository_node[rho]] += left * r[rho]
             served.cost[b] += r[rho] * cost
             served.gain[b] += r[rho] * (costs[rho, last] - cost)
+            served.latency[b] += r[rho] * latency
             served.inaccuracy[b] += r[rho] * inaccuracy

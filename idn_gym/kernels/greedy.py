@@ -8,8 +8,9 @@ import numpy as np
 from numba import njit
 
 from idn_gym.kernels.marginal import _marginal_gain
-from idn_gym.kernels.rows import slot_rows
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.kernels.rows import ranked, slot_rows
+from idn_gym.model.network import Network
+from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
@@ -35,7 +36,8 @@ def fill_by_gain(
     """
     requests, capacities, _, _ = slot_rows(network, requests, capacities, allocation)
     order = np.asarray(nodes, dtype=np.int64)
-    _fill_by_gain(network.tables, network.listing, requests, capacities, load, order, bonus, allocation)
+    service = ranked(network)
+    _fill_by_gain(service.tables, service.listing, requests, capacities, load, order, bonus, allocation)
 
 
 @_jit

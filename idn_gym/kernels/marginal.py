@@ -9,7 +9,7 @@ from numba import njit
 
 from idn_gym.errors import IdnError
 from idn_gym.kernels.gain import _row, _share
-from idn_gym.kernels.rows import slot_rows
+from idn_gym.kernels.rows import ranked, slot_rows
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
@@ -20,19 +20,19 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 def type_gains(
     network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray, load: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Gain (R,) of each type summed over T slots, and a supergradient (R, K) in what the type lists; tolerance 0.
+    """Gain (R,) of each type summed over T slots, and a supergradient (n,) of it per term; tolerance 0.
 
     One allocation (P,) serves all slots; `load` is `loads` of them. The gain is concave and separable over types:
-    for every allocation y', the gain of a type is at most its value here plus its row times (y' - allocation).
+    for every allocation y', the gain of a type is at most its value here plus its slopes times (y' - allocation).
     """
-    constant, gradient = type_cuts(network, requests, capacities, allocation, load)
-    return constant + cut_slopes(network, gradient, allocation), gradient
+    constant, slope = type_cuts(network, requests, capacities, allocation, load)
+    return constant + network.service.terms.by_type(slope, np.asarray(allocation)), slope
 
 
 def type_cuts(
     network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray, load: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Constant (R,) and supergradient (R, K) of the linear functions above the types' gains that `type_gains` touches.
+    """Constant (R,) and slope (n,), per term, of the linear functions above the types' gains that `type_gains` touches.
 
     With s the covering rank of a type in a slot, gamma its costs and l its potential capacities, its gain is at most
 
@@ -44,24 +44,15 @@ def type_cuts(
     """
     requests, capacities, allocation, _ = slot_rows(network, requests, capacities, allocation)
     _refuse_other_load(network, requests, load)
-    constant, gradient = np.zeros(network.R), np.zeros((network.R, network.K))
-    tables = network.tables
+    service = ranked(network)
+    tables, start = service.tables, service.terms.start
+    constant, slope = np.zeros(network.R), np.zeros(len(service.terms))
 
     def work(first: int, stop: int) -> None:
-        _type_cuts(tables, requests, capacities, allocation[0], load, first, stop, constant, gradient)
+        _type_cuts(tables, start, requests, capacities, allocation[0], load, first, stop, constant, slope)
 
-    over_rows(network.R, requests.shape[0] * network.K, work)
-    return constant, gradient
-
-
-def cut_slopes(network: Network, gradient: FloatArray, allocation: FloatArray) -> FloatArray:
-    """(R,) supergradients (R, K) of `type_cuts` times an allocation (P,)."""
-    return (gradient * np.append(allocation, 0.0)[network.options]).sum(axis=1)
-
-
-def placement_slopes(network: Network, gradient: FloatArray) -> FloatArray:
-    """(P,) supergradient of the gain in the placements, from supergradients (R, K) of the types."""
-    return np.bincount(network.options.ravel(), gradient.ravel(), minlength=network.P + 1)[:-1]
+    over_rows(network.R, requests.shape[0] * service.K, work)
+    return constant, slope
 
 
 def marginal_gains(
@@ -76,8 +67,9 @@ def marginal_gains(
     requests, capacities, allocation, _ = slot_rows(network, requests, capacities, allocation)
     _refuse_other_load(network, requests, load)
     gains = np.zeros(len(candidates))
+    service = ranked(network)
     _marginal_gains(
-        network.tables, network.listing, requests, capacities, allocation[0], load, np.asarray(candidates), gains
+        service.tables, service.listing, requests, capacities, allocation[0], load, np.asarray(candidates), gains
     )
     return gains
 
@@ -88,7 +80,7 @@ def _refuse_other_load(network: Network, requests: FloatArray, load: FloatArray)
 
 
 @_jit
-def _type_cuts(tables, requests, capacities, y, load, first, stop, constant, gradient):
+def _type_cuts(tables, start, requests, capacities, y, load, first, stop, constant, slope):
     options, costs = tables.options, tables.costs
     share = np.empty(options.shape[1])
     for rho in range(first, stop):
@@ -110,7 +102,7 @@ def _type_cuts(tables, requests, capacities, y, load, first, stop, constant, gra
             at_star = costs[rho, star]
             constant[rho] += r * (costs[rho, last] - at_star)
             for k in range(star):
-                gradient[rho, k] += r * share[k] * (at_star - costs[rho, k])
+                slope[start[rho] + k] += r * share[k] * (at_star - costs[rho, k])
 
 
 @_jit

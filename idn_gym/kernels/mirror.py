@@ -10,21 +10,23 @@ from numba import njit
 from idn_gym.kernels.gain import _row
 from idn_gym.kernels.rows import node_rows, placement_rows
 from idn_gym.kernels.threads import over_rows
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.placements import BUDGET_SLACK, Placements
 from idn_gym.typing import FloatArray
 
 # sums and maxima in any order, so that they become vector instructions; nothing here is NaN
 _jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
 
 
-def project(network: Network, log_h: FloatArray, mass: FloatArray, budgets: FloatArray | None = None) -> FloatArray:
+def project(
+    placements: Placements, log_h: FloatArray, mass: FloatArray, budgets: FloatArray | None = None
+) -> FloatArray:
     """(B, P) log y from (B, P) log h and mass (V,) or (B, V); see `allocation.project`."""
-    log_h = placement_rows(network, "log_h", log_h)
-    return mirror_step(network, log_h, np.zeros_like(log_h), np.zeros((1, network.V)), mass, budgets)
+    log_h = placement_rows(placements, "log_h", log_h)
+    return mirror_step(placements, log_h, np.zeros_like(log_h), np.zeros((1, placements.V)), mass, budgets)
 
 
 def mirror_step(
-    network: Network,
+    placements: Placements,
     log_y: FloatArray,
     ascent: FloatArray,
     rate: FloatArray,
@@ -40,36 +42,39 @@ def mirror_step(
     log_y, ascent : (B, P).
     rate : (B, V) per node.
     mass : (V,) or (B, V) MB each node's state sums to; see `allocation.project`.
-    budgets : (V,) or (B, V) MB, by default the network's; they say what fits.
+    budgets : (V,) or (B, V) MB, by default those of the placements; they say what fits.
     out, state : (B, P) to fill with log y' and y'; the dtype of `out`, by default float64, is that of the inputs.
     """
     dtype = np.float64 if out is None else out.dtype
-    log_y, ascent = placement_rows(network, "log_y", log_y, dtype), placement_rows(network, "ascent", ascent, dtype)
-    rate, mass = node_rows(network, "rate", rate, len(log_y)), node_rows(network, "mass", mass, len(log_y))
-    budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(log_y))
+    log_y, ascent = (
+        placement_rows(placements, "log_y", log_y, dtype),
+        placement_rows(placements, "ascent", ascent, dtype),
+    )
+    rate, mass = node_rows(placements, "rate", rate, len(log_y)), node_rows(placements, "mass", mass, len(log_y))
+    budgets = node_rows(placements, "budgets", placements.budgets if budgets is None else budgets, len(log_y))
     out = np.empty(log_y.shape) if out is None else out
-    tables = network.tables
+    tables = placements.tables
 
     def work(first: int, stop: int) -> None:
         _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out)
         if state is not None:
             np.exp(out[first:stop], out=state[first:stop])
 
-    over_rows(len(log_y), network.P, work)
+    over_rows(len(log_y), placements.P, work)
     return out
 
 
-def node_maximum(network: Network, values: FloatArray, budgets: FloatArray | None = None) -> FloatArray:
+def node_maximum(placements: Placements, values: FloatArray, budgets: FloatArray | None = None) -> FloatArray:
     """(B, V) largest value (B, P) among what fits at each node, at least 0."""
-    values = placement_rows(network, "values", values, getattr(values, "dtype", np.float64))
-    budgets = node_rows(network, "budgets", network.budgets if budgets is None else budgets, len(values))
-    largest = np.zeros((len(values), network.V))
-    tables: Any = network.tables
+    values = placement_rows(placements, "values", values, getattr(values, "dtype", np.float64))
+    budgets = node_rows(placements, "budgets", placements.budgets if budgets is None else budgets, len(values))
+    largest = np.zeros((len(values), placements.V))
+    tables: Any = placements.tables
 
     def work(first: int, stop: int) -> None:
         _node_maximum(tables, values, budgets, first, stop, largest)
 
-    over_rows(len(values), network.P, work)
+    over_rows(len(values), placements.P, work)
     return largest
 
 

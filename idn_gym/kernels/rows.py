@@ -8,7 +8,14 @@ import numpy as np
 
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
+from idn_gym.model.placements import Placements
+from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray
+
+
+def ranked(network: Network) -> RankedService:
+    """The service that these kernels are compiled for, or an `IdnError` if the network's is of another kind."""
+    return RankedService.of(network.service, "kernels")
 
 
 def slot_rows(
@@ -31,17 +38,17 @@ def slot_rows(
     return *out, rows
 
 
-def placement_rows(network: Network, name: str, values: Any, dtype: Any = np.float64) -> FloatArray:
+def placement_rows(placements: Placements, name: str, values: Any, dtype: Any = np.float64) -> FloatArray:
     """(B, P) of a dtype."""
     array = np.ascontiguousarray(values, dtype=dtype)
-    if array.ndim != 2 or array.shape[1] != network.P:
-        raise IdnError(f"{name}: shape {array.shape}; must be (B, {network.P})")
+    if array.ndim != 2 or array.shape[1] != placements.P:
+        raise IdnError(f"{name}: shape {array.shape}; must be (B, {placements.P})")
     return array
 
 
-def node_rows(network: Network, name: str, values: Any, rows: int) -> FloatArray:
+def node_rows(placements: Placements, name: str, values: Any, rows: int) -> FloatArray:
     """(B or 1, V) float64."""
-    array = _one_or_more(name, values, network.V, np.float64)
+    array = _one_or_more(name, values, placements.V, np.float64)
     _refuse_rows(name, array, rows)
     return array
 

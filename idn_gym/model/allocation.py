@@ -11,19 +11,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from idn_gym.errors import IdnError
-from idn_gym.model.gain import checked
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.checks import checked
+from idn_gym.model.placements import Placements, refuse_over_budget, room
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 Residual = Literal["coin", "drop", "reserve"]
 
 
-def memory_in_use(network: Network, allocation: FloatArray) -> FloatArray:
-    """(V,) MB that an allocation takes at each node."""
-    return np.bincount(network.placement_node, network.sizes * allocation, minlength=network.V)
-
-
-def check(network: Network, allocation: FloatArray, integral: bool = False) -> None:
+def check(placements: Placements, allocation: FloatArray, integral: bool = False) -> None:
     """Raise unless an allocation (P,) is feasible.
 
     Raises
@@ -31,38 +26,33 @@ def check(network: Network, allocation: FloatArray, integral: bool = False) -> N
     IdnError
         Naming the first entry outside [0, 1] (or fractional, where it must be integral), or the node over its budget.
     """
-    allocation = checked("allocation", allocation, (network.P,), highest=1.0)
+    allocation = checked("allocation", allocation, (placements.P,), highest=1.0)
     if integral and (fractional := (allocation > 0) & (allocation < 1)).any():
         p = int(fractional.argmax())
-        raise IdnError(f"allocation[{p}] ({_named(network, p)}): {allocation[p]}; must be 0 or 1")
-    used = memory_in_use(network, allocation)
-    over = used > network.budgets * (1.0 + BUDGET_SLACK)
-    if over.any():
-        v = int(over.argmax())
-        name, budget = network.node_names[v], network.budgets[v]
-        raise IdnError(f"allocation: node {name} holds {used[v]:.6g} MB; its budget is {budget:.6g} MB")
+        raise IdnError(f"allocation[{p}] ({_named(placements, p)}): {allocation[p]}; must be 0 or 1")
+    refuse_over_budget(placements, placements.memory_in_use(allocation), "allocation", "holds")
 
 
-def pack(network: Network, priority: FloatArray) -> IntArray:
+def pack(placements: Placements, priority: FloatArray) -> IntArray:
     """(P,) int8, feasible: at each node, in descending order of priority, what still fits.
 
     Ties go to the order in the file. A priority of -inf keeps a placement out.
     """
     priority = np.asarray(priority, dtype=np.float64)
-    if priority.shape != (network.P,) or np.isnan(priority).any():
-        raise IdnError(f"priority: shape {priority.shape}, must be ({network.P},) without NaN")
-    allocation = np.zeros(network.P, dtype=np.int8)
-    for v in range(network.V):
-        room = network.budgets[v] * (1.0 + BUDGET_SLACK)
-        start, stop = network.node_start[v], network.node_start[v + 1]
+    if priority.shape != (placements.P,) or np.isnan(priority).any():
+        raise IdnError(f"priority: shape {priority.shape}, must be ({placements.P},) without NaN")
+    allocation = np.zeros(placements.P, dtype=np.int8)
+    for v in range(placements.V):
+        left = room(placements.budgets[v])
+        start, stop = placements.node_start[v], placements.node_start[v + 1]
         for p in start + np.argsort(-priority[start:stop], kind="stable"):
-            if priority[p] > -np.inf and network.sizes[p] <= room:
+            if priority[p] > -np.inf and placements.sizes[p] <= left:
                 allocation[p] = 1
-                room -= network.sizes[p]
+                left -= placements.sizes[p]
     return allocation
 
 
-def project(network: Network, log_h: FloatArray, mass: FloatArray) -> FloatArray:
+def project(placements: Placements, log_h: FloatArray, mass: FloatArray) -> FloatArray:
     """Logarithm (P,) of the Bregman projection of h on {y in [0, 1]^P : at each node s.y = mass}.
 
     The projection under the weighted negative entropy is y = min(1, c h), with one c per node, found by sorting h.
@@ -74,22 +64,24 @@ def project(network: Network, log_h: FloatArray, mass: FloatArray) -> FloatArray
 
     Source: paper.md section 2.
     """
-    log_y = np.full(network.P, -np.inf)
-    for v in range(network.V):
-        p = network.node_start[v] + np.flatnonzero(network.fits[network.node_start[v] : network.node_start[v + 1]])
-        sizes = network.sizes[p]
+    log_y = np.full(placements.P, -np.inf)
+    for v in range(placements.V):
+        p = placements.node_start[v] + np.flatnonzero(
+            placements.fits[placements.node_start[v] : placements.node_start[v + 1]]
+        )
+        sizes = placements.sizes[p]
         if sizes.sum() <= mass[v]:
             log_y[p] = 0.0
             continue
         if mass[v] <= 0.0:
             continue
         order = p[np.argsort(-log_h[p], kind="stable")]
-        left = mass[v] - np.concatenate(([0.0], np.cumsum(network.sizes[order])))  # once the first n are at 1
+        left = mass[v] - np.concatenate(([0.0], np.cumsum(placements.sizes[order])))  # once the first n are at 1
         left = np.maximum(left, 1e-12 * mass[v])  # those may fill the node up to rounding; the others keep a trace
         for n in range(len(order)):
             free = order[n:]
             top = log_h[free[0]]
-            log_c = np.log(left[n]) - top - np.log((network.sizes[free] * np.exp(log_h[free] - top)).sum())
+            log_c = np.log(left[n]) - top - np.log((placements.sizes[free] * np.exp(log_h[free] - top)).sum())
             if top + log_c <= 0.0:  # the largest of the free ones stays below 1, so n are clipped
                 log_y[order[:n]] = 0.0
                 log_y[free] = log_h[free] + log_c
@@ -104,7 +96,7 @@ def refuse_residual(residual: str) -> None:
 
 
 def round_dependent(
-    network: Network, allocation: FloatArray, uniforms: FloatArray, residual: Residual = "drop"
+    placements: Placements, allocation: FloatArray, uniforms: FloatArray, residual: Residual = "drop"
 ) -> IntArray:
     """Round a fractional allocation (P,) to an integral one (P,) int8, keeping each node's memory in use.
 
@@ -127,10 +119,10 @@ def round_dependent(
     Source: paper.md section 2, DepRound with knapsack weights.
     """
     refuse_residual(residual)
-    mb = network.sizes * np.asarray(allocation, dtype=np.float64)
+    mb = placements.sizes * np.asarray(allocation, dtype=np.float64)
     rounded = np.asarray(allocation) >= 1.0
-    for v in range(network.V):
-        start, stop = int(network.node_start[v]), int(network.node_start[v + 1])
+    for v in range(placements.V):
+        start, stop = int(placements.node_start[v]), int(placements.node_start[v + 1])
         waiting = [p for p in range(start, stop) if 0.0 < allocation[p] < 1.0]
         first_coin = 0.0
         unsettled: list[int] = []  # still fractional: at most one is carried from pair to pair
@@ -141,20 +133,20 @@ def round_dependent(
             first_coin = coin if k == len(waiting) - 1 else first_coin
             unsettled.append(p)
             if len(unsettled) == 2:
-                unsettled = _move_pair(network, mb, rounded, unsettled[0], unsettled[1], coin)
+                unsettled = _move_pair(placements, mb, rounded, unsettled[0], unsettled[1], coin)
         for p in unsettled:
-            rounded[p] = residual != "drop" and first_coin * network.sizes[p] < mb[p]
+            rounded[p] = residual != "drop" and first_coin * placements.sizes[p] < mb[p]
     if residual != "drop":
         return rounded.astype(np.int8)
-    return pack(network, np.where(rounded, np.inf, np.asarray(allocation) / network.sizes))
+    return pack(placements, np.where(rounded, np.inf, np.asarray(allocation) / placements.sizes))
 
 
-def _move_pair(network: Network, mb: FloatArray, rounded: BoolArray, i: int, j: int, uniform: float) -> list[int]:
+def _move_pair(placements: Placements, mb: FloatArray, rounded: BoolArray, i: int, j: int, uniform: float) -> list[int]:
     """Move MB between i and j until one is full or empty; E[mb] stays. Returns those still fractional."""
-    up = min(network.sizes[i] - mb[i], mb[j])
-    down = min(mb[i], network.sizes[j] - mb[j])
+    up = min(placements.sizes[i] - mb[i], mb[j])
+    down = min(mb[i], placements.sizes[j] - mb[j])
     gains, loses, moved = (i, j, up) if uniform * (up + down) < down else (j, i, down)
-    full, empty = moved == network.sizes[gains] - mb[gains], moved == mb[loses]
+    full, empty = moved == placements.sizes[gains] - mb[gains], moved == mb[loses]
     mb[gains] += moved
     mb[loses] -= moved
     rounded[gains] = full
@@ -164,5 +156,6 @@ def _move_pair(network: Network, mb: FloatArray, rounded: BoolArray, i: int, j: 
     return [p for p in (i, j) if p not in settled]
 
 
-def _named(network: Network, p: int) -> str:
-    return f"{network.model_names[network.placement_model[p]]} at {network.node_names[network.placement_node[p]]}"
+def _named(placements: Placements, p: int) -> str:
+    node, model = placements.names(p)
+    return f"{model} at {node}"

@@ -84,9 +84,9 @@ def request_types(network: Network, most: int = 12) -> Table:
     table = _table(f"request types ({network.R})", "task", "path", "options", "best ms", "repository ms")
     for rho in range(min(network.R, most)):
         path = " > ".join(network.node_names[v] for v in network.paths[rho] if v >= 0)
-        costs = network.costs[rho]
+        options, best, repository = network.service.ways(rho)
         task = network.scenario.tasks[network.type_task[rho]]
-        table.add_row(task, path, str(network.option_count[rho]), f"{costs[0]:.2f}", f"{costs[-1]:.2f}")
+        table.add_row(task, path, str(options), f"{best:.2f}", f"{repository:.2f}")
     if most < network.R:
         table.add_row("...", f"and {network.R - most} more", "", "", "")
     return table

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from idn_agents.agent import generator
-from idn_agents.distributed.node import Node, Route, Shelf, Uniforms
+from idn_agents.distributed.node import Node, Route, Uniforms
 from idn_agents.distributed.protocol import Channel
 from idn_agents.infida.bounds import theory_rate
 from idn_agents.infida.infida import Infida, state_mass
 from idn_gym.common.parameters import one_of, real, whole
 from idn_gym.errors import IdnError
-from idn_gym.model.network import Network, Tables
+from idn_gym.model.network import Network
+from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray, IntArray
 
 KINDS = ("count", "offers", "price")
@@ -56,15 +57,22 @@ class DistributedInfida(Infida):
         self._delay = whole("delay", delay, lowest=0, highest=100_000)
         self._unheard = one_of("unheard", unheard, ("last", "nothing"))
 
+    def accepts(self, network: Network) -> None:
+        """Options that are ranked: it is their costs that messages carry."""
+        RankedService.of(network.service, "infida-distributed")
+
     def reset(self, network: Network, seed: int) -> None:
         """Start anew; the messages by which nodes set themselves up are all delivered, and counted apart."""
         self._network = network
         routes = node_routes(network)
         self._nodes = []
-        for v, shelf in enumerate(node_shelves(network, self.residual)):
-            first = int(network.node_start[v])
+        mass = state_mass(network, self.residual)
+        for v in range(network.V):
+            shelf, first = network.shelf(v), int(network.node_start[v])
             uniforms = Uniforms(seed, first, shelf.P, network.P - first - shelf.P)
-            self._nodes.append(Node(shelf, routes[v], uniforms, self.scale, self.residual, self._delay, self._unheard))
+            tasks = network.model_task[network.placement_model[first : first + shelf.P]]
+            parameters = (self.scale, self.residual, self._delay, self._unheard)
+            self._nodes.append(Node(shelf, mass[v : v + 1], tasks, routes[v], uniforms, *parameters))
         draws = generator(seed, 2)
         receivers = [node.receive for node in self._nodes]
         set_up = Channel(receivers, 0.0, draws)
@@ -128,47 +136,19 @@ class DistributedInfida(Infida):
         return theory_rate(self._network, step if self.rate == "anytime" else self._network.scenario.horizon)
 
 
-def node_shelves(network: Network, residual: str = "drop") -> list[Shelf]:
-    """What each node can hold, cut out of a network as copies."""
-    tables, mass = network.tables, state_mass(network, residual)
-    shelves = []
-    for v in range(network.V):
-        own = slice(int(network.node_start[v]), int(network.node_start[v + 1]))
-        tasks = network.model_task[network.placement_model[own]]
-        arrays = {name: getattr(tables, name)[:0] for name in Tables._fields[:-1]}  # no request types
-        arrays |= {
-            "node_start": np.array([0, own.stop - own.start]),
-            "placement_node": np.zeros(len(tasks)),
-            "placement_group": tasks,
-            "sizes": tables.sizes[own],
-            "inaccuracies": tables.inaccuracies[own],
-            "fits": tables.fits[own],
-            "budgets": tables.budgets[v : v + 1],
-        }
-        own_tables = Tables(**{name: _like(getattr(tables, name), of) for name, of in arrays.items()}, groups=network.N)
-        shelves.append(Shelf(own_tables, own_tables.sizes, tasks.astype(np.int64), mass[v : v + 1].copy()))
-    return shelves
-
-
 def node_routes(network: Network) -> list[list[Route]]:
     """The request types that pass each node, cut out of a network as copies; options that do not fit are left out."""
+    service = RankedService.of(network.service, "infida-distributed")
     routes: list[list[Route]] = [[] for _ in range(network.V)]
     holder = np.append(network.placement_node, -1)
     fits = np.append(network.fits, True)
     for rho in range(network.R):
         path = network.paths[rho][network.paths[rho] >= 0].tolist()
-        options = network.options[rho, : network.option_count[rho]]
-        at = np.where(options < network.P, holder[options], network.repository_node[rho])
+        options = service.options[rho, : service.option_count[rho]]
+        at = np.where(options < network.P, holder[options], service.repository_node[rho])
         for v, down, up in zip(path, [None, *path[:-1]], [*path[1:], None], strict=True):
             ranks = np.flatnonzero((at == v) & fits[options])
             placed = int(network.node_start[v + 1] - network.node_start[v])
             own = np.minimum(options[ranks] - network.node_start[v], placed).astype(np.int64)
-            routes[v].append(Route(rho, int(network.type_task[rho]), down, up, own, network.costs[rho, ranks]))
+            routes[v].append(Route(rho, int(network.type_task[rho]), down, up, own, service.costs[rho, ranks]))
     return routes
-
-
-def _like(table: FloatArray, values: FloatArray) -> FloatArray:
-    """A read-only copy of values in the type of a network's table, which compiled code is compiled for."""
-    copied = np.array(values, dtype=table.dtype)
-    copied.setflags(write=False)
-    return copied

@@ -15,33 +15,12 @@ import numpy as np
 from idn_agents.agent import generator
 from idn_agents.distributed.protocol import Count, Least, Message, Offers, Outgoing, Price
 from idn_gym import kernels
-from idn_gym.model.gain import TOLERANCE
-from idn_gym.model.network import Tables
+from idn_gym.model.placements import Placements
+from idn_gym.model.ranked import TOLERANCE
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 _COVERED = 1.0 - TOLERANCE
 _NO_LOAD = 1e300  # stands for 1/0 where no request is known to come by, as in `kernels.gain`
-
-
-@dataclass(frozen=True, eq=False)
-class Shelf:
-    """What a node can hold: the part of a network that the kernels of the feasible set read, for one node."""
-
-    tables: Tables  # of a network of this node alone, without request types
-    sizes: FloatArray  # (P,) MB
-    tasks: IntArray  # (P,) task of each placement
-    mass: FloatArray  # (1,) MB that the state sums to
-    V: int = 1
-
-    @property
-    def P(self) -> int:
-        """Number of placements of the node."""
-        return len(self.sizes)
-
-    @property
-    def budgets(self) -> FloatArray:
-        """(1,) MB."""
-        return self.tables.budgets
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +76,8 @@ class Node:
     Parameters
     ----------
     shelf : what it can hold.
+    mass : (1,) MB that its state sums to.
+    tasks : (P,) task of each placement.
     routes : the types that pass it, by ascending rho.
     uniforms : its draws.
     scale : of its scale-free learning rate.
@@ -107,7 +88,9 @@ class Node:
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: Placements,
+        mass: FloatArray,
+        tasks: IntArray,
         routes: Sequence[Route],
         uniforms: Uniforms,
         scale: float = 1.0,
@@ -115,7 +98,7 @@ class Node:
         delay: int = 0,
         unheard: str = "last",
     ) -> None:
-        self._shelf = cast(Any, shelf)  # kernels ask for a network, and read no more of it than a shelf has
+        self._shelf, self._mass, self._tasks = shelf, mass, tasks.astype(np.int64)
         self._routes, self._uniforms, self._scale = routes, uniforms, scale
         self._residual, self._delay, self._unheard = residual, delay, unheard
         self._index = {route.rho: i for i, route in enumerate(routes)}
@@ -129,7 +112,7 @@ class Node:
         self._options = np.concatenate([np.zeros(0, dtype=np.int64), *(route.options for route in routes)])
         self._costs = np.concatenate([np.zeros(0), *(route.costs for route in routes)])
 
-        self._log_state = kernels.project(self._shelf, np.zeros((1, shelf.P)), shelf.mass)
+        self._log_state = kernels.project(self._shelf, np.zeros((1, shelf.P)), mass)
         self._state = np.exp(self._log_state)
         self._steps, self._sum = 0, 0.0  # taken, and of the largest ascent in each
         self._batches: dict[int, _Batch] = {}
@@ -162,11 +145,11 @@ class Node:
 
     def ask(self) -> Outgoing:
         """With all counts in: share capacities among the types that pass, and ask for what entered here."""
-        batch, shelf = self._batch, self._shelf
-        tasks = int(max(self._task.max(initial=0), shelf.tasks.max(initial=0))) + 1
+        batch = self._batch
+        tasks = int(max(self._task.max(initial=0), self._tasks.max(initial=0))) + 1
         load = np.bincount(self._task, batch.requests, minlength=tasks)  # adds up in the order of the types
         reciprocal = np.divide(1.0, load, out=np.full(tasks, _NO_LOAD), where=load > 0)
-        batch.shares[:-1] = np.minimum(1.0, batch.capacities * reciprocal[shelf.tasks])
+        batch.shares[:-1] = np.minimum(1.0, batch.capacities * reciprocal[self._tasks])
         self._offered = (batch.shares * np.append(self._state, 1.0))[self._options]
         nothing = np.zeros(0)
         for i in self._entering():
@@ -199,7 +182,7 @@ class Node:
         gradient = (batch.shares * np.bincount(self._options, saved, minlength=shelf.P + 1))[None, :-1]
         ascent = gradient / shelf.sizes
         rate = np.full((1, 1), self._scale_free(ascent) if eta is None else eta)
-        self._log_state = kernels.mirror_step(shelf, self._log_state, ascent, rate, shelf.mass)
+        self._log_state = kernels.mirror_step(shelf, self._log_state, ascent, rate, self._mass)
         self._state = np.exp(self._log_state)
 
     def round(self) -> IntArray:

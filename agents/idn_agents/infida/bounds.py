@@ -59,4 +59,4 @@ def _sigma(network: Network) -> float:
 
 def _saved(network: Network) -> float:
     """Delta_C: ms that a request saves at most."""
-    return float((network.costs[:, -1] - network.costs[:, 0]).max())
+    return network.service.largest_saving

@@ -164,8 +164,8 @@ class InfidaOffline:
         for _ in range(self._iterations):
             state = np.exp(log_state[0])
             total += state
-            _, by_type = kernels.type_gains(network, trace.requests, trace.capacities, state, load)
-            gradient = kernels.placement_slopes(network, by_type)[None]
+            _, slopes = kernels.type_gains(network, trace.requests, trace.capacities, state, load)
+            gradient = network.service.terms.by_placement(slopes)[None]
             log_state = update(network, log_state, gradient, steps)
         self.fractional = total / self._iterations
         uniforms = self._generator.random((1, network.P))

@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from idn_gym.model.network import Network
+from idn_gym.model.placements import Placements
 from idn_gym.typing import FloatArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
-def node_products(network: Network, states: FloatArray, gradient: FloatArray) -> FloatArray:
+def node_products(placements: Placements, states: FloatArray, gradient: FloatArray) -> FloatArray:
     """(K, V) products of states (K, P) with a gradient (P,), node by node."""
-    products = np.zeros((len(states), network.V))
-    tables: Any = network.tables
+    products = np.zeros((len(states), placements.V))
+    tables: Any = placements.tables
     _node_products(tables, np.ascontiguousarray(states), np.ascontiguousarray(gradient), products)
     return products
 
 
-def mix(network: Network, states: FloatArray, weights: FloatArray) -> FloatArray:
+def mix(placements: Placements, states: FloatArray, weights: FloatArray) -> FloatArray:
     """(1, P) the states (K, P) mixed by the weights (K, V) of each node, which add up to 1."""
-    mixed = np.empty((1, network.P))
-    tables: Any = network.tables
+    mixed = np.empty((1, placements.P))
+    tables: Any = placements.tables
     _mix(tables, np.ascontiguousarray(states), np.ascontiguousarray(weights), mixed[0])
     return mixed
 

@@ -9,6 +9,7 @@ import torch
 
 from idn_gym import batched, kernels
 from idn_gym.model.network import Network
+from idn_gym.model.ranked import RankedService
 
 Tensor = torch.Tensor
 Observation = dict[str, Tensor]
@@ -60,19 +61,19 @@ class Features:
 
     def __init__(self, network: Network, rows: int, device: torch.device | str = "cpu") -> None:
         self.network, self.device = network, torch.device(device)
+        service = RankedService.of(network.service, "a learnt policy")
         self._sizes = self._tensor(network.sizes)
         self._node = torch.as_tensor(np.array(network.placement_node, dtype=np.int64), device=self.device)
         self._group = torch.as_tensor(np.array(network.placement_group, dtype=np.int64), device=self.device)
-        self._groups = torch.as_tensor(np.array(network.path_groups, dtype=np.int64), device=self.device)
+        self._groups = torch.as_tensor(np.array(service.path_groups, dtype=np.int64), device=self.device)
         fits = np.array(network.fits)
         self._fits = self._tensor(fits)
         self._budget = self._tensor(network.spendable)
         self._budget_of = self._budget[self._node]
-        self._saving = self._tensor(_saving(network))
+        self._saving = self._tensor(_saving(service))
         self._inaccuracy = self._tensor(network.inaccuracies / 100.0)
         self._size = (self._sizes / self._tensor(network.budgets)[self._node].clamp(min=1e-9)).clamp(max=1.0)
-        last = np.array(network.costs[np.arange(network.R), network.option_count - 1])
-        self._repository_cost = self._tensor(last)
+        self._repository_cost = self._tensor(service.costs[:, -1])
         even = kernels.project(network, np.zeros((1, network.P)), network.spendable)
         self._start = self._tensor(even).expand(rows, -1)
         self._decays = self._tensor(np.array([1.0 - 1.0 / slots for slots in MEMORY]))[:, None, None]
@@ -173,11 +174,10 @@ def _part(values: Tensor, whole: Tensor) -> Tensor:
     return torch.where(whole > 0, values / whole.clamp(min=1e-30), 0.0)
 
 
-def _saving(network: Network) -> Any:
+def _saving(service: RankedService) -> Any:
     """(P,) part of the repository's cost that serving at a placement saves, on average over the types that list it."""
-    start, types, ranks = network.listing
-    last = network.costs[types, network.option_count[types] - 1]
-    saving = 1.0 - network.costs[types, ranks] / np.maximum(last, 1e-30)
-    placement = np.repeat(np.arange(network.P), np.diff(start))
-    total = np.bincount(placement, saving, minlength=network.P)
+    start, types, ranks = service.listing
+    saving = 1.0 - service.costs[types, ranks] / np.maximum(service.costs[types, -1], 1e-30)
+    placement = np.repeat(np.arange(service.P), np.diff(start))
+    total = np.bincount(placement, saving, minlength=service.P)
     return total / np.maximum(np.diff(start), 1)

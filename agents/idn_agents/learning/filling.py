@@ -11,7 +11,8 @@ from idn_gym.errors import IdnError
 from idn_gym.kernels.mirror import _exp
 from idn_gym.kernels.rows import placement_rows
 from idn_gym.kernels.threads import over_rows
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import room
 
 Tensor = torch.Tensor
 _LOWEST = -600.0  # score, relative to the largest; see `filling.order_probability`
@@ -20,10 +21,10 @@ class PortableOrders:
         self._fits = torch.as_tensor(np.array(network.fits), device=device)
         double = torch.float32 if torch.device(device).type == "mps" else torch.float64
         self._sizes = torch.as_tensor(np.array(network.sizes), dtype=double, device=device)
-        self._budgets = torch.as_tensor(network.budgets * (1.0 + BUDGET_SLACK), dtype=double, device=device)
+        self._budgets = torch.as_tensor(room(network.budgets), dtype=double, device=device)
         smallest = np.full(network.V, np.inf)
         np.minimum.at(smallest, network.placement_node[network.fits], network.sizes[network.fits])
-        self._most = max(1, int((network.budgets * (1.0 + BUDGET_SLACK) / smallest).max(initial=0.0)))
+        self._most = max(1, int((room(network.budgets) / smallest).max(initial=0.0)))
         widest = max(1, int(np.diff(network.node_start).max(initial=1)))
         columns = network.node_start[:-1, None] + np.arange(widest)
         inside = columns < network.node_start[1:, None]

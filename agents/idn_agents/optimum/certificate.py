@@ -86,7 +86,7 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     refuse_uncovered(np.array([leaf.fixed for leaf in certificate.leaves]).reshape(len(certificate.leaves), network.P))
     if not (trace.requests.any() and network.fits.any()):
         return 0.0
-    load = kernels.loads(network, trace.requests)
+    terms, load = network.service.terms, kernels.loads(network, trace.requests)
     fits = network.fits.astype(np.float64)
     ceiling, _ = kernels.type_gains(network, trace.requests, trace.capacities, fits, load)
     weights = [np.clip(np.nan_to_num(leaf.weights), 0.0, 1.0) for leaf in certificate.leaves]
@@ -99,12 +99,12 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     for point, using in zip(certificate.points, users, strict=True):
         if not using:
             continue
-        constant, gradient = kernels.type_cuts(network, trace.requests, trace.capacities, point, load)
+        constant, slope = kernels.type_cuts(network, trace.requests, trace.capacities, point, load)
         summed: dict[bytes, tuple[FloatArray, float]] = {}  # many leaves of a tree share their weights
         for n, row in using:
             key = row.tobytes()
             if key not in summed:
-                summed[key] = kernels.placement_slopes(network, row[:, None] * gradient), float(row @ constant)
+                summed[key] = terms.by_placement(row[terms.type] * slope), float(row @ constant)
             slopes[n] += summed[key][0]
             constants[n] += summed[key][1]
     nodes = knapsacks(network)
@@ -169,7 +169,8 @@ def operations(network: Network, trace: Trace, points: int) -> int:
     Loads sum R requests, shares, slopes and constants take less than 20 operations each, slots, types, options and
     points are summed once and twice over, knapsacks sum V nodes of P placements, class by class.
     """
-    summed = network.R + trace.slots + network.R * (points + network.K) + points + 3 * network.P + network.V
+    widest = int(np.diff(network.service.terms.start).max(initial=0)) + 1
+    summed = network.R + trace.slots + network.R * (points + widest) + points + 3 * network.P + network.V
     return 2 * summed + 100
 
 

@@ -31,7 +31,7 @@ class CertificateTree:
     Parameters
     ----------
     master : with the cuts found so far; leaves add theirs, which hold everywhere.
-    cuts : `kernels.type_cuts` at an allocation (P,): constants (R,) and gradients (R, K).
+    cuts : `kernels.type_cuts` at an allocation (P,): constants (R,) and slopes (n,) per term.
     consider : told each relaxed optimum (P,), for what may be made of it.
     enough : whether a bound in ms is low enough.
     accuracy : relative error of the relaxation that no more cuts are spent on.
@@ -94,15 +94,15 @@ class CertificateTree:
                 return Settled(proof, None)
             found = self._master.certify(fixed)
             proof = found if found.bound < proof.bound else proof
-            constant, gradient = self._cuts(point)
-            placement = self._master.most_divided(point, gradient, _DIVIDED)
+            constant, slope = self._cuts(point)
+            placement = self._master.most_divided(point, slope, _DIVIDED)
             self._consider(point)
             if self._enough(proof.bound):
                 break
             rows = self._master.separate(point)
             value = self._master.relaxed_value
-            if value - self._master.gain_at(point, constant, gradient) > self._accuracy * value:
-                rows += self._master.cut(point, constant, gradient, self._accuracy)
+            if value - self._master.gain_at(point, constant, slope) > self._accuracy * value:
+                rows += self._master.cut(point, constant, slope, self._accuracy)
             if rows == 0:
                 break
         return Settled(proof, placement)

@@ -26,8 +26,8 @@ from idn_agents.optimum.certificate import Certificate, Leaf, linear_maximum
 from idn_agents.optimum.columns import Columns
 from idn_agents.optimum.highs import import_highspy, new_model, run
 from idn_agents.optimum.knapsack import Knapsack, Separator, knapsacks
-from idn_gym import kernels
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
 
 SUMMING = 1e-11  # of what the types can save: above the rounding error of the sums here
@@ -57,7 +57,7 @@ class Master:
 
     def __init__(self, network: Network, columns: Columns, ceiling: FloatArray) -> None:
         self._highspy = import_highspy()
-        self._network = network
+        self._network, self._terms = network, network.service.terms
         self._nodes = knapsacks(network)
         self._columns = columns
         self._types = np.flatnonzero(ceiling > 0.0)
@@ -76,15 +76,15 @@ class Master:
             if node.binding:
                 self._add_node_row(node, network.sizes / node.budget, 1.0 + BUDGET_SLACK)
 
-    def cut(self, point: FloatArray, constant: FloatArray, gradient: FloatArray, violation: float) -> int:
+    def cut(self, point: FloatArray, constant: FloatArray, slope: FloatArray, violation: float) -> int:
         """Cut at an allocation (P,), with what `kernels.type_cuts` says there; returns the number of rows added.
 
         Only those types are cut whose gain the master overestimates there by more than `violation` of their ceiling.
         """
-        gain = constant + kernels.cut_slopes(self._network, gradient, point)
+        gain = constant + self._terms.by_type(slope, point)
         cut = self.estimate(point) - gain[self._types] / self._ceiling > violation
-        row, rank, column = self._entries
-        slope = gradient[self._types[row], rank] / self._ceiling[row]
+        row, term, column = self._entries
+        slope = slope[term] / self._ceiling[row]
         kept = cut[row] & (slope > _SMALLEST)
         dropped = cut[row] & ~kept
         upper = constant[self._types] / self._ceiling
@@ -146,17 +146,17 @@ class Master:
         upper = np.where(value == 0, 0.0, self._columns.counts)
         self._relaxed.changeColsBounds(len(value), np.arange(len(value), dtype=np.int32), lower, upper)
 
-    def most_divided(self, point: FloatArray, gradient: FloatArray, least: float) -> int | None:
+    def most_divided(self, point: FloatArray, slope: FloatArray, least: float) -> int | None:
         """The placement to branch on at a relaxed optimum (P,): of what is divided, where most is promised of it."""
-        slope = kernels.placement_slopes(self._network, gradient)
+        slope = self._terms.by_placement(slope)
         share = np.minimum(point, 1.0 - point)
         single = self._columns.first[self._columns.counts == 1.0]
         divided = single[share[single] > least]
         return int(divided[(share * slope)[divided].argmax()]) if len(divided) else None
 
-    def gain_at(self, point: FloatArray, constant: FloatArray, gradient: FloatArray) -> float:
+    def gain_at(self, point: FloatArray, constant: FloatArray, slope: FloatArray) -> float:
         """Gain in ms of an allocation (P,), from what `kernels.type_cuts` says there."""
-        return float((constant + kernels.cut_slopes(self._network, gradient, point)).sum())
+        return float((constant + self._terms.by_type(slope, point)).sum())
 
     def certify(self, fixed: IntArray) -> Proof:
         """What the dual values of the last relaxed solution prove of a leaf's allocations."""
@@ -242,11 +242,12 @@ class Master:
         return bound if bound >= 0.0 else np.inf
 
     def _list_entries(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Where a gradient (R, K) meets the columns, as (number of the type, rank, column); one entry for replicas."""
-        options = self._network.options[self._types]
-        leads = np.append(self._columns.rank == 0, False)[options]
-        row, rank = np.nonzero(leads)
-        return row, rank, self._columns.column[options[row, rank]]
+        """Where slopes per term meet the columns, as (number of the type, term, column); one entry for replicas."""
+        number = np.full(self._network.R, -1)
+        number[self._types] = np.arange(len(self._types))
+        row, placement = number[self._terms.type], self._terms.placement
+        term = np.flatnonzero((row >= 0) & (self._columns.rank[placement] == 0))
+        return row[term], term, self._columns.column[placement[term]]
 
     def _add_node_row(self, node: Knapsack, weights: FloatArray, upper: float) -> None:
         """Weights (P,) times what is placed at a node stay within a bound."""

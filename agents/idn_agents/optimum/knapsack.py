@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from idn_agents.optimum.highs import new_model, run
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
 
 _STATES = 4096  # partial sums kept; more are merged, optimistically or not

@@ -13,7 +13,8 @@ import numpy as np
 
 from idn_agents.optimum.knapsack import choose
 from idn_gym import kernels
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 

@@ -23,8 +23,8 @@ from idn_agents.optimum.highs import import_highspy
 from idn_agents.optimum.local_search import LocalSearch
 from idn_gym import kernels
 from idn_gym.common.parameters import real, whole
-from idn_gym.model.allocation import memory_in_use
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import room
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
@@ -214,11 +214,11 @@ class _Search:
         """
         accuracy = max(0.1 * self._gap, 1e-6)
         point = np.zeros(self._network.P)
-        constant, gradient = self._cuts(point)
-        slope = kernels.placement_slopes(self._network, gradient)
-        self._consider(kernels.pack(self._network, (slope / self._network.sizes)[None])[0])
+        constant, slope = self._cuts(point)
+        density = self._network.service.terms.by_placement(slope) / self._network.sizes
+        self._consider(kernels.pack(self._network, density[None])[0])
         self._report()
-        self._master.cut(point, constant, gradient, ROUNDING)
+        self._master.cut(point, constant, slope, ROUNDING)
         integral = False
         for _ in range(_ROUNDS):
             self._refuse_late()
@@ -227,8 +227,8 @@ class _Search:
                 break
             point = relaxed
             self._certify()
-            constant, gradient = self._cuts(point)
-            gain, value = self._master.gain_at(point, constant, gradient), self._master.relaxed_value
+            constant, slope = self._cuts(point)
+            gain, value = self._master.gain_at(point, constant, slope), self._master.relaxed_value
             converged = value - gain <= accuracy * value
             if not integral:
                 best, bound = self._fractional
@@ -239,7 +239,7 @@ class _Search:
             self._report()
             if self.closed or (integral and converged and separated == 0):
                 break
-            cuts = self._master.cut(point, constant, gradient, ROUNDING)
+            cuts = self._master.cut(point, constant, slope, ROUNDING)
             if integral and cuts + separated == 0:
                 break
             integral = integral or cuts == 0
@@ -305,8 +305,8 @@ class _Search:
 
     def _consider(self, allocation: IntArray) -> bool:
         """Take an integral allocation for the incumbent if it is feasible and gains more."""
-        used = memory_in_use(self._network, allocation)
-        if (used > self._network.budgets * (1.0 + BUDGET_SLACK)).any():
+        used = self._network.memory_in_use(allocation)
+        if (used > room(self._network.budgets)).any():
             return False
         gain = float(kernels.serve(self._network, self._trace.requests, self._trace.capacities, allocation).gain.sum())
         if gain <= self._gain * (1.0 + ROUNDING):

@@ -8,25 +8,16 @@ import numpy as np
 from numba import njit
 
 from idn_gym.kernels.gain import _row, _share
-from idn_gym.kernels.rows import slot_rows
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.kernels.rows import ranked, slot_rows
+from idn_gym.model.network import Network
+from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
-def visitors(network: Network) -> tuple[IntArray, IntArray]:
-    """Request types by the groups on their paths, as (start (groups + 1,), type (n,))."""
-    passes = network.paths >= 0
-    groups, types = network.path_groups[passes], np.nonzero(passes)[0]
-    order = np.argsort(groups, kind="stable")
-    start = np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=network.V * network.N))))
-    return start.astype(np.int64), types[order].astype(np.int64)
-
-
 def coordinate(
     network: Network,
-    visitors: tuple[IntArray, IntArray],
     requests: FloatArray,
     capacities: FloatArray,
     load: FloatArray,
@@ -39,7 +30,6 @@ def coordinate(
 
     Parameters
     ----------
-    visitors : `visitors` of the network.
     requests, capacities, load : (T, R), (T or 1, P), and `loads` of the requests.
     nodes : nodes to fill, in this order.
     point : (P,) float64: the nodes' allocations, integral or fractional; that of `nodes` is replaced.
@@ -50,7 +40,8 @@ def coordinate(
     order = np.asarray(nodes, dtype=np.int64)
     held = np.ascontiguousarray(held, dtype=np.int8)
     total = charge * len(requests)
-    _coordinate(network.tables, visitors, requests, capacities, load, order, point, held, total)
+    service = ranked(network)
+    _coordinate(service.tables, service.visitors, requests, capacities, load, order, point, held, total)
 
 
 @_jit

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from idn_gym.model.gain import allocation_gain
-from idn_gym.model.network import BUDGET_SLACK, Network
+from idn_gym.model.network import Network
+from idn_gym.model.placements import room
 from idn_gym.typing import FloatArray, IntArray
 
 
@@ -50,17 +51,17 @@ def coordinate(
     for v in nodes:
         own = np.arange(network.node_start[v], network.node_start[v + 1])
         y[own] = 0.0
-        room = network.budgets[v] * (1.0 + BUDGET_SLACK)
+        left = room(network.budgets[v])
         while True:
             here = gain(y)
             net = np.full(len(own), -np.inf)
             for i, p in enumerate(own):
-                if y[p] == 0.0 and network.sizes[p] <= room:
+                if y[p] == 0.0 and network.sizes[p] <= left:
                     added = gain(np.where(np.arange(network.P) == p, 1.0, y)) - here
                     value = added / network.sizes[p] - (0.0 if held[p] else charge)
                     net[i] = value if value > 0.0 or held[p] else -np.inf
             if not (net > -np.inf).any():
                 break
             y[own[net.argmax()]] = 1.0
-            room -= network.sizes[own[net.argmax()]]
+            left -= network.sizes[own[net.argmax()]]
     return y

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from idn_agents.agent import generator
-from idn_agents.rounding.coordinate import coordinate, visitors
+from idn_agents.rounding.coordinate import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.window import LONGEST, Window
 from idn_gym import kernels
@@ -122,7 +122,6 @@ class Coordinated:
     def __init__(self, network: Network, seed: int, residual: Any, options: Coordination) -> None:
         self._network, self.options = network, options
         self._first = Dependent(network, seed, residual)
-        self._visitors = visitors(network)
         order = np.argsort(network.tiers, kind="stable")
         self._order = order if options.order == "down" else order[::-1]
         self._window = Window(network, None if isinstance(options.window, str) else options.window)
@@ -169,7 +168,7 @@ class Coordinated:
         point = np.where(state[0] > _TRACE, state[0], 0.0) if options.point == "state" else held.astype(np.float64)
         best, least = None, at_held * (1.0 + 1e-9)
         for _ in range(2):
-            coordinate(network, self._visitors, requests, capacities, load, self._order, point, held, charge)
+            coordinate(network, requests, capacities, load, self._order, point, held, charge)
             found = point.astype(np.int8)
             net = gain(found) - charge * float(network.sizes @ ((found == 1) & (held == 0)))
             if net > least:

@@ -1,0 +1,279 @@
+"""The ranked service: a request type is served by the options on its path in order of cost, each up to its capacity.
+
+In plain NumPy float64, one slot at a time: the readable reference, which `idn_gym.kernels` and `idn_gym.batched` are
+tested equal to. The ranks are this module's and theirs: what merely builds on a service asks it for `terms`, cuts and
+gains. Source of every formula: paper.md section 1; of the capacity rule: design, semantics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from idn_gym.errors import IdnError
+from idn_gym.model.placements import Compiled, Placements, unsigned
+from idn_gym.model.service import Served, Service, Terms
+from idn_gym.typing import FloatArray, IntArray
+
+TOLERANCE = 1e-9  # relative, of the covering test; bounds and certificates use 0
+
+
+class RankedTables(NamedTuple):
+    """What the kernels of this service read; see `RankedService` and `Placements` for the shapes."""
+
+    node_start: IntArray
+    placement_node: IntArray
+    placement_group: IntArray
+    sizes: FloatArray
+    budgets: FloatArray
+    delays: FloatArray
+    inaccuracies: FloatArray
+    paths: IntArray
+    path_latencies: FloatArray
+    path_groups: IntArray
+    options: IntArray
+    costs: FloatArray
+    option_count: IntArray
+    repository_node: IntArray
+    repository_latency: FloatArray
+    repository_inaccuracy: FloatArray
+    groups: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RankedService(Compiled):
+    """Axes: R request types, K options, J path nodes, P placements, V * N groups (a node and a task)."""
+
+    placements: Placements
+    groups: int  # V * N
+    placement_group: IntArray  # (P,) node * N + task
+    delays: FloatArray  # (P,) ms
+    inaccuracies: FloatArray  # (P,) 100 - accuracy, percentage points
+    paths: IntArray  # (R, J) nodes from the entry on, padded with -1
+    path_latencies: FloatArray  # (R, J) ms from the entry to each node of the path; 0 where padded
+    path_groups: IntArray  # (R, J) the type's groups along its path, padded with V * N
+    options: IntArray  # (R, K) placements by ascending cost, then P: the repository model and the padding
+    costs: FloatArray  # (R, K) ms, ascending; padded with the repository model's
+    option_count: IntArray  # (R,) ranks up to and including the repository model
+    repository_node: IntArray  # (R,) where that repository model is
+    repository_latency: FloatArray  # (R,) ms, the way there and its delay
+    repository_inaccuracy: FloatArray  # (R,) percentage points
+
+    @classmethod
+    def of(cls, service: Service, who: str) -> RankedService:
+        """The service, if it is a ranked one.
+
+        Raises
+        ------
+        IdnError
+            If it is of another kind, which `who` cannot take.
+        """
+        if not isinstance(service, cls):
+            raise IdnError(f"{who}: takes request types that rank their options, not {type(service).__name__}")
+        return service
+
+    @property
+    def submodular(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def P(self) -> int:
+        """Number of placements."""
+        return self.placements.P
+
+    @property
+    def R(self) -> int:
+        """Number of request types."""
+        return len(self.options)
+
+    @property
+    def K(self) -> int:
+        """Largest number of options of a request type, the repository model included."""
+        return int(self.options.shape[1])
+
+    @property
+    def largest_saving(self) -> float:
+        """Delta_C: ms that a request saves at most."""
+        return float((self.costs[:, -1] - self.costs[:, 0]).max())
+
+    def ways(self, rho: int) -> tuple[int, float, float]:
+        """See `Service`: its options, the repository model included."""
+        return int(self.option_count[rho]), float(self.costs[rho, 0]), float(self.costs[rho, -1])
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The options of each type that are placements, in the order of their ranks."""
+        listed = np.arange(self.K) < (self.option_count - 1)[:, None]
+        start = np.concatenate(([0], np.cumsum(self.option_count - 1, dtype=np.int64)))
+        types = np.repeat(np.arange(self.R, dtype=np.int32), self.option_count - 1)
+        return Terms(start, types, self.options[listed], self.P)
+
+    @cached_property
+    def tables(self) -> RankedTables:
+        """What the kernels read; indices unsigned, which spares them the test for a negative one."""
+        held = ("node_start", "placement_node", "sizes", "budgets")
+        arrays = {name: getattr(self.placements, name) for name in held}
+        arrays |= {name: getattr(self, name) for name in RankedTables._fields if name not in (*held, "groups")}
+        return RankedTables(**{name: unsigned(array) for name, array in arrays.items()}, groups=self.groups)
+
+    @cached_property
+    def listing(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Options by placement, as (start (P+1,), type (n,), rank (n,)): who lists placement p, and where."""
+        kept = self.options < self.P
+        placement = self.options[kept]
+        order = np.argsort(placement, kind="stable")
+        types, ranks = np.nonzero(kept)
+        start = np.concatenate(([0], np.cumsum(np.bincount(placement, minlength=self.P))))
+        return start.astype(np.int64), types[order].astype(np.int32), ranks[order].astype(np.int32)
+
+    @cached_property
+    def visitors(self) -> tuple[IntArray, IntArray]:
+        """Request types by the groups on their paths, as (start (groups + 1,), type (n,))."""
+        passes = self.paths >= 0
+        groups, types = self.path_groups[passes], np.nonzero(passes)[0]
+        order = np.argsort(groups, kind="stable")
+        start = np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=self.groups))))
+        return start.astype(np.int64), types[order].astype(np.int64)
+
+    @cached_property
+    def option_nodes(self) -> IntArray:
+        """(R, K) the node of each option, padded with the repository's."""
+        node = np.append(self.placements.placement_node, -1)[self.options]
+        return np.where(self.options < self.P, node, self.repository_node[:, None])
+
+    @cached_property
+    def option_positions(self) -> IntArray:
+        """(R, K) how far along its type's path each option is, counted from 0."""
+        position = np.zeros(self.options.shape, dtype=np.int32)
+        for j, along in enumerate(self.paths.T):
+            position[self.option_nodes == along[:, None]] = j
+        return position
+
+    @cached_property
+    def option_latencies(self) -> FloatArray:
+        """(R, K) ms to each option and of its delay; padded with the repository model's."""
+        way = np.take_along_axis(self.path_latencies, self.option_positions, axis=1)
+        at_option = way + np.append(self.delays, 0.0)[self.options]
+        return np.where(self.options < self.P, at_option, self.repository_latency[:, None])
+
+    @cached_property
+    def option_inaccuracies(self) -> FloatArray:
+        """(R, K) percentage points; padded with the repository model's."""
+        at_option = np.append(self.inaccuracies, 0.0)[self.options]
+        return np.where(self.options < self.P, at_option, self.repository_inaccuracy[:, None])
+
+    def loads(self, requests: FloatArray) -> FloatArray:
+        """(V*N,) S: requests of the types of each task whose path visits each node."""
+        load = np.zeros(self.groups + 1)
+        np.add.at(load, self.path_groups, requests[:, None])
+        return load[:-1]  # without the padding of the paths
+
+    def shares(self, requests: FloatArray, capacities: FloatArray) -> FloatArray:
+        """(P,) a = min(1, L/S): the part of the requests that come by that a placement has capacity for.
+
+        Without requests it is 1.
+        """
+        passing = self.loads(requests)[self.placement_group]
+        return np.minimum(1.0, np.divide(capacities, passing, out=np.ones(self.P), where=passing > 0))
+
+    def potential_capacities(self, requests: FloatArray, capacities: FloatArray) -> FloatArray:
+        """(R, K) l: requests of each type that each of its options could serve; the repository model serves all."""
+        return requests[:, None] * np.append(self.shares(requests, capacities), 1.0)[self.options]
+
+    def cost_of(self, requests: FloatArray, allocation: FloatArray, potential: FloatArray) -> float:
+        """C(r, l, x) in ms, for potential capacities (R, K)."""
+        return float((self.costs * self.requests_served(requests, allocation, potential)).sum())
+
+    def gain_of(self, requests: FloatArray, allocation: FloatArray, potential: FloatArray) -> float:
+        """G(r, l, x) in ms, for potential capacities (R, K).
+
+        Source: paper.md section 1, G(r, l, x). The minimal allocation omega serves from the last rank on, so Z(omega)
+        vanishes in every term of the sum.
+        """
+        covered = np.minimum(requests[:, None], self._effective(allocation, potential).cumsum(axis=1))
+        return float((np.diff(self.costs, axis=1) * covered[:, :-1]).sum())
+
+    def supergradient_of(
+        self, requests: FloatArray, allocation: FloatArray, potential: FloatArray, tolerance: float = TOLERANCE
+    ) -> FloatArray:
+        """(P,) a supergradient of G at the allocation, for potential capacities (R, K).
+
+        `tolerance` is the relative slack of the covering test; the supergradient is set-valued where it decides.
+        Source: paper.md section 2, g_m^v.
+        """
+        star = self.covering_rank(requests, allocation, potential, tolerance)
+        saved = np.maximum(np.take_along_axis(self.costs, star[:, None], axis=1) - self.costs, 0.0)
+        return np.bincount(self.options.ravel(), (potential * saved).ravel(), minlength=self.P + 1)[: self.P]
+
+    def requests_served(self, requests: FloatArray, allocation: FloatArray, potential: FloatArray) -> FloatArray:
+        """(R, K) requests each option serves: in rank order, each up to its effective capacity, until none is left."""
+        covered = np.minimum(requests[:, None], self._effective(allocation, potential).cumsum(axis=1))
+        return np.diff(covered, axis=1, prepend=0.0)
+
+    def covering_rank(
+        self, requests: FloatArray, allocation: FloatArray, potential: FloatArray, tolerance: float = TOLERANCE
+    ) -> IntArray:
+        """(R,) K*: the first rank, from 0, at which the batch is covered; the repository model's if none before."""
+        total = self._effective(allocation, potential).cumsum(axis=1)
+        covers = total >= requests[:, None] * (1.0 - tolerance)
+        covers[np.arange(self.R), self.option_count - 1] = True
+        return covers.argmax(axis=1)
+
+    def gain(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> float:
+        """See `Service`."""
+        return self.gain_of(requests, allocation, self.potential_capacities(requests, capacities))
+
+    def gain_and_supergradient(
+        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
+    ) -> tuple[float, FloatArray]:
+        """See `Service`."""
+        potential = self.potential_capacities(requests, capacities)
+        return self.gain_of(requests, allocation, potential), self.supergradient_of(requests, allocation, potential)
+
+    def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
+        """See `Service`."""
+        potential = self.potential_capacities(requests, capacities)
+        served = self.requests_served(requests, allocation, potential)
+        return Served(
+            gain=self.gain_of(requests, allocation, potential),
+            cost=float((self.costs * served).sum()),
+            latency=float((self.option_latencies * served).sum()),
+            inaccuracy=float((self.option_inaccuracies * served).sum()),
+            by_node=np.bincount(self.option_nodes.ravel(), served.ravel(), minlength=self.placements.V),
+        )
+
+    def type_cuts(
+        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """See `Service`: r (gamma_K - gamma_s) + sum_{k<s} l_k (gamma_s - gamma_k) y_k, with s the covering rank."""
+        constant, slopes = np.zeros(self.R), np.zeros(self.options.shape)
+        at_repository = self.costs[:, -1]
+        for t, r in enumerate(requests):
+            potential = self.potential_capacities(r, capacities[t if len(capacities) > 1 else 0])
+            star = self.covering_rank(r, allocation, potential, tolerance=0.0)
+            at_star = np.take_along_axis(self.costs, star[:, None], axis=1)
+            constant += r * (at_repository - at_star[:, 0])
+            slopes += potential * np.maximum(at_star - self.costs, 0.0)
+        return constant, slopes[np.arange(self.K) < (self.option_count - 1)[:, None]]
+
+    def marginal_gains(
+        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray, candidates: IntArray
+    ) -> FloatArray:
+        """See `Service`."""
+        gains = np.zeros(len(candidates))
+        for t, r in enumerate(requests):
+            capacity = capacities[t if len(capacities) > 1 else 0]
+            here = self.gain(r, capacity, allocation)
+            for n, p in enumerate(candidates):
+                added = np.array(allocation, dtype=np.float64)
+                added[p] = 1.0
+                gains[n] += self.gain(r, capacity, added) - here
+        return gains
+
+    def _effective(self, allocation: FloatArray, potential: FloatArray) -> FloatArray:
+        """(R, K) z = x l; a repository model is always there."""
+        return np.append(allocation, 1.0)[self.options] * potential
