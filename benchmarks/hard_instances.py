@@ -3,8 +3,8 @@
     python benchmarks/hard_instances.py
 
 Static allocations are enumerated: the optimum is by brute force. Gains in units of what holding the task asked for
-saves in a slot. The bound is the sharper one of paper.md section 2 (psi-regret, psi = 1 - 1/e); without psi it bounds
-state regret.
+saves in a slot. The bound is the sharper one of docs/model.md#regret-bounds (psi-regret, psi = 1 - 1/e); without psi it
+bounds state regret.
 """
 
 from __future__ import annotations

@@ -345,7 +345,7 @@ def _brute_force(network: Network, requests: np.ndarray) -> float:
 
 
 def _load_aware(network: Network, requests: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """OLAG as paper.md section 3 reads, over dictionaries: all nodes at once, counters of one slot."""
+    """OLAG as docs/model.md#greedy-baselines reads, over dictionaries: all nodes at once, counters of one slot."""
     tiny_end = network.P
     served: dict[int, list[tuple[int, float, float]]] = {}  # type -> (node, cost, requests)
     potential = network.service.potential_capacities(requests, network.capacities)

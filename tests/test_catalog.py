@@ -1,4 +1,4 @@
-"""The catalog against the published figures (paper.md section 5), and the packaged scenarios built from it."""
+"""The catalog against the published figures (docs/model.md#catalog), and the packaged scenarios built from it."""
 
 from __future__ import annotations
 

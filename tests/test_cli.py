@@ -95,7 +95,7 @@ class TestList:
         # 3 at the base station, 3 at the central office, then the repository, which is cheaper than the cloud's others
         row = {"name": "tiny", "V": 4, "M": 5, "P": 18, "R": 4, "K": 7, "horizon": 20}
         assert row.items() <= ids["IDN/Tiny-v0"].items()
-        # paper.md section 4: 36 nodes, 24 of them base stations, 20 tasks of 10 variants; a cloud with every model
+        # docs/model.md#set-up: 36 nodes, 24 of them base stations, 20 tasks of 10 variants; a cloud with every model
         row = {"name": "topology-1-sliding", "V": 36, "M": 200, "P": 35 * 200, "R": 24 * 20}
         assert row.items() <= ids["IDN/TopologyI-Sliding-v0"].items()
         named = "infida infida-offline static-greedy load-aware-greedy last-batch-greedy optimum random repository-only"
@@ -311,7 +311,7 @@ class TestEvaluate:
 
     @pytest.mark.parametrize("kind", ["allocation", "fractional"])
     def test_subgradient(self, case: Golden, kind: str) -> None:
-        """Its definition (paper.md section 2) and what moving each placement a little does to the gain, both slow."""
+        """Its definition (docs/model.md#supergradient) and what moving each placement does to the gain, both slow."""
         allocation = json.loads((case.folder / f"{kind}.json").read_text())
         document = case.evaluate(case.folder / f"{kind}.json", "--subgradient")
         assert set(document) == EVALUATION | {"subgradient"}

@@ -458,7 +458,8 @@ def test_gain_does_not_depend_on_the_order_of_the_file(data: st.DataObject) -> N
 def left_over(network: Network, requests: np.ndarray, capacities: np.ndarray, y: np.ndarray, tolerance: float) -> float:
     """What a covering test with a tolerance may cost: up to tolerance x r goes to what ranks behind K*.
 
-    It goes to option K* + 1 where that one has room for it, as the design says; else as far as the repository.
+    It goes to option K* + 1 where that one has room for it, as docs/model.md#supergradient says; else as far as the
+    repository.
     """
     potential = network.service.potential_capacities(requests, capacities)
     star = network.service.covering_rank(requests, y, potential, tolerance)

@@ -97,7 +97,7 @@ def imports(inside: bool = True) -> nx.DiGraph[str]:
 
 
 def layer(module: str) -> int | None:
-    """The number of a module's layer, if the design gives it one; a package is in the layer of its name."""
+    """The number of a module's layer, if it has one; a package is in the layer of its name."""
     parts = module.split(".")
     if parts[0] != "idn_gym" or len(parts) == 1:
         return None
@@ -129,7 +129,7 @@ class TestImports:
                 pytest.fail(f"{module} reaches a layer above its own: {way}")
 
     def test_layers_are_there(self) -> None:
-        """Those of the design; a renamed module would leave its rule empty."""
+        """Each is a module; a renamed one would leave its rule empty."""
         names = {module.split(".")[1] for module, _ in modules() if module.startswith("idn_gym.")}
         expected = {name for names in LAYERS for name in names}
         assert expected <= names
@@ -225,8 +225,8 @@ class TestEntryPoints:
         assert getattr(agent, "hindsight", False) is in_hindsight
         assert callable(getattr(agent, "fit", None)) is in_hindsight
 
-    def test_design_names_them(self) -> None:
-        """Those that the design promises."""
+    def test_users_know_them_by_name(self) -> None:
+        """A name that docs and users rely on stays."""
         agents = (
             "infida infida-offline static-greedy load-aware-greedy last-batch-greedy optimum random repository-only"
         )

@@ -1,4 +1,4 @@
-"""Topologies: counts and round trips of paper.md section 4, link lengths as SNDlib publishes them, files of users."""
+"""Topologies: counts and round trips of docs/model.md#set-up, link lengths as SNDlib publishes them, files of users."""
 
 from __future__ import annotations
 

@@ -336,7 +336,7 @@ def test_each_batch_goes_where_the_victim_is_worst_prepared(seed: int) -> None:
 
 
 def test_the_bound_on_regret_says_something_on_the_packaged_instance() -> None:
-    """The sharper bound of paper.md section 2 by hand, below what there is to gain from T = 2^8 on."""
+    """The sharper bound of docs/model.md#regret-bounds by hand, below what there is to gain from T = 2^8 on."""
     network = Network.compile(load_scenario("adversary"))
     sigma = 600.0 * 40.0  # max L Delta_C / s: requests of a slot x ms, over 1 MB
     assert (network.capacities * network.fits).max() * (

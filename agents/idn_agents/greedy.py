@@ -1,6 +1,6 @@
 """Greedy heuristics by marginal gain per MB: in hindsight over a whole trace, and online on the last batch.
 
-Source: paper.md section 3, static greedy and last-batch greedy.
+Source: docs/model.md#greedy-baselines.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Online load-aware greedy (OLAG), the rival of the paper, in the library's reading.
 
-Source: paper.md section 3; the authors' own algorithm is known to us only in outline, so this is a reading of it.
+Source: docs/model.md#greedy-baselines; the authors' own algorithm is known to us only in outline, so this is a reading
+of it.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Summary:
 def summarise(table: SlotTable) -> Summary:
     """NTAG, total gain, latency and inaccuracy per request over the run, MB newly loaded per slot.
 
-    Source: paper.md section 3. NTAG averages over the slots that have requests; the first load counts as an update.
+    Source: docs/model.md#measures. NTAG averages over the slots that have requests; the first load counts as an update.
     """
     total = table.requests.sum()
     per_request = table.requests / total if total else table.requests
@@ -77,5 +77,5 @@ def gain_so_far(gain: FloatArray, requests: FloatArray) -> FloatArray:
 
 
 def regret(gain: FloatArray, comparator: FloatArray) -> FloatArray:
-    """(T,) gain in ms that a comparator is ahead by, summed over the slots so far. paper.md section 2, psi = 1."""
+    """(T,) gain in ms that a comparator is ahead by, summed over the slots so far; docs/model.md#measures."""
     return np.cumsum(comparator - gain)

@@ -1,8 +1,8 @@
 """Record folders: what a run leaves behind, written so that a kill or a full disk loses nothing complete.
 
-Layout (design, command line): ``run.json``, ``requests.csv``, ``capacities.csv`` when they vary, plots, and per agent
-a folder with ``slots.csv``, ``allocations.csv``, ``fractional.json`` (the average over time of the fractional state, as
-an allocation file) for an agent that has one, and last, as the mark of completion, ``result.json``.
+Layout (docs/model.md#file-formats): ``run.json``, ``requests.csv``, ``capacities.csv`` when they vary, plots, and per
+agent a folder with ``slots.csv``, ``allocations.csv``, ``fractional.json`` (the average over time of the fractional
+state, as an allocation file) for an agent that has one, and last, as the mark of completion, ``result.json``.
 
 ``run.json`` and ``result.json`` hold SHA-256 digests of what was written with them, and of themselves less what was
 typed and what a clock says; a record that is resumed is what the run wrote, or is refused.

@@ -62,7 +62,7 @@ def project(placements: Placements, log_h: FloatArray, mass: FloatArray) -> Floa
     log_h : (P,) logarithm of h; what does not fit is ignored and stays out.
     mass : (V,) MB each node's state sums to; more than the node's models weigh in all means all of them.
 
-    Source: paper.md section 2.
+    Source: docs/model.md#mirror-descent.
     """
     log_y = np.full(placements.P, -np.inf)
     for v in range(placements.V):
@@ -116,7 +116,7 @@ def round_dependent(
     IdnError
         If `residual` is none of these.
 
-    Source: paper.md section 2, DepRound with knapsack weights.
+    Source: docs/model.md#dependent-rounding.
     """
     refuse_residual(residual)
     mb = placements.sizes * np.asarray(allocation, dtype=np.float64)

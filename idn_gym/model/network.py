@@ -42,7 +42,7 @@ class Network(Placements):
         """Compile a valid scenario; 10,000 nodes with 200 models take seconds.
 
         Ranking: ascending cost; ties go to the nearer node, then to the order in the file.
-        Source: design, scenario file and semantics; paper.md section 1 for options and cost.
+        Source: docs/model.md#options-and-ranking, docs/model.md#cost.
         """
         return cls(scenario=scenario, **_compiled(scenario))
 

@@ -2,7 +2,7 @@
 
 In plain NumPy float64, one slot at a time: the readable reference, which `idn_gym.kernels` and `idn_gym.batched` are
 tested equal to. The ranks are this module's and theirs: what merely builds on a service asks it for `terms`, cuts and
-gains. Source of every formula: paper.md section 1; of the capacity rule: design, semantics.
+gains. Source of every formula: docs/model.md.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class RankedService(Compiled):
     def gain_of(self, requests: FloatArray, allocation: FloatArray, potential: FloatArray) -> float:
         """G(r, l, x) in ms, for potential capacities (R, K).
 
-        Source: paper.md section 1, G(r, l, x). The minimal allocation omega serves from the last rank on, so Z(omega)
+        Source: docs/model.md#gain. The minimal allocation omega serves from the last rank on, so Z(omega)
         vanishes in every term of the sum.
         """
         covered = np.minimum(requests[:, None], self._effective(allocation, potential).cumsum(axis=1))
@@ -203,7 +203,7 @@ class RankedService(Compiled):
         """(P,) a supergradient of G at the allocation, for potential capacities (R, K).
 
         `tolerance` is the relative slack of the covering test; the supergradient is set-valued where it decides.
-        Source: paper.md section 2, g_m^v.
+        Source: docs/model.md#supergradient.
         """
         star = self.covering_rank(requests, allocation, potential, tolerance)
         saved = np.maximum(np.take_along_axis(self.costs, star[:, None], axis=1) - self.costs, 0.0)

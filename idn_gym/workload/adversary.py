@@ -24,7 +24,7 @@ class Opponent:
     had it known e: the type of the largest G(e, x(e)) - G(e, x). Equals are drawn by popularity.
 
     The victim is the last-batch greedy rule: from the cloud down, node by node, by marginal gain per MB on the last
-    batch, with a bonus `keep` on what it holds. Source: paper.md section 3.
+    batch, with a bonus `keep` on what it holds. Source: docs/model.md#greedy-baselines.
     """
 
     def __init__(self, network: Network, workload: Adversary) -> None:

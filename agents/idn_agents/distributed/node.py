@@ -168,8 +168,8 @@ class Node:
         ----------
         eta : learning rate in MB per ms, where it is the same at all nodes; by default this node's own.
 
-        Source: paper.md section 2, g_m^v, step and projection. The sum over types goes by ascending rho: a fixed
-        order, whichever the messages came in.
+        Source: docs/model.md#supergradient, docs/model.md#mirror-descent. The sum over types goes by ascending rho: a
+        fixed order, whichever the messages came in.
         """
         batch, shelf = self._batches.pop(self._batch.slot - self._delay, None), self._shelf
         if batch is None:

@@ -1,6 +1,6 @@
 """The control protocol of INFIDA: the messages that nodes send each other, and the channel that carries them.
 
-Source: paper.md section 2, "It is distributed".
+Source: docs/model.md#distributed-form.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bounds on INFIDA's regret, and the learning rate that they ask for. Source: paper.md section 2."""
+"""Bounds on INFIDA's regret, and the learning rate that they ask for. Source: docs/model.md#regret-bounds."""
 
 from __future__ import annotations
 

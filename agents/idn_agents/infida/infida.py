@@ -1,6 +1,6 @@
 """INFIDA: distributed online mirror descent with dependent rounding, and its offline form.
 
-Source: paper.md sections 2 and 3 (Si Salem et al., IEEE/ACM ToN 32(1), 2024).
+Source: docs/model.md#mirror-descent (Si Salem et al., IEEE/ACM ToN 32(1), 2024).
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def state_mass(network: Network, residual: str = "drop") -> FloatArray:
 
 
 def start(network: Network, mass: FloatArray) -> FloatArray:
-    """(1, P) log y_1 = argmin Phi: the same fraction of everything that fits. paper.md section 2."""
+    """(1, P) log y_1 = argmin Phi: the same fraction of everything that fits. Source: docs/model.md#mirror-descent."""
     return kernels.project(network, np.zeros((1, network.P)), mass)
 
 
@@ -204,7 +204,7 @@ def update(network: Network, log_state: Any, gradient: Any, steps: StepSizes, **
     steps : what eta is, and the mass that the state of each node sums to.
     filled : `out` and `state`, as in `kernels.mirror_step`.
 
-    Source: paper.md section 2, start, step and projection.
+    Source: docs/model.md#mirror-descent.
     """
     ascent = steps.ascent(gradient)
     return steps.operations.mirror_step(network, log_state, ascent, steps.next(ascent), steps.mass, **filled)

@@ -39,7 +39,8 @@ def coordinate(
     (P,) the point, integral at the nodes filled. A placement is added while it fits and earns more than its charge,
     the one of largest net gain per MB first (ties: by the order in the file); what is held stays if it fits.
 
-    Source: paper.md section 3, last-batch greedy, at a point that is fractional where nothing is decided yet.
+    Source: docs/model.md#greedy-baselines, last-batch greedy, at a point that is fractional where nothing is decided
+    yet.
     """
     y = np.array(point, dtype=np.float64)
     held = np.asarray(held) > 0

@@ -70,7 +70,7 @@ def rounding_of(kind: str, network: Network, seed: int, residual: Any, options: 
 class Dependent:
     """Each node by itself, at random, so that it holds on average what its state says.
 
-    Source: paper.md section 2, DepRound; `idn_gym.model.allocation.round_dependent`.
+    Source: docs/model.md#dependent-rounding; `idn_gym.model.allocation.round_dependent`.
     """
 
     def __init__(self, network: Network, seed: int, residual: Any) -> None:
