@@ -72,7 +72,7 @@ class DistributedInfida(Infida):
             uniforms = Uniforms(seed, first, shelf.P, network.P - first - shelf.P)
             tasks = network.model_task[network.placement_model[first : first + shelf.P]]
             parameters = (self.scale, self.residual, self._delay, self._unheard)
-            self._nodes.append(Node(shelf, mass[v : v + 1], tasks, routes[v], uniforms, *parameters))
+            self._nodes.append(Node(shelf, mass[v : v + 1].copy(), tasks, routes[v], uniforms, *parameters))
         draws = generator(seed, 2)
         receivers = [node.receive for node in self._nodes]
         set_up = Channel(receivers, 0.0, draws)
