@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from idn_gym.common import parameters
+from idn_gym.common.arrays import checked, shaped
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
@@ -51,3 +53,17 @@ def generator(seed: int, purpose: int = 1) -> np.random.Generator:
         If the seed is not a whole number of 64 bits at most.
     """
     return np.random.default_rng([purpose, parameters.seed(seed)])
+
+
+def observed(network: Network, observation: Mapping[str, FloatArray], *names: str) -> list[FloatArray]:
+    """Arrays of an observation, requests (R,) and others (P,), as float64, or an `IdnError`: of another network."""
+    return [
+        np.array(shaped(name, observation[name], (network.R if name == "requests" else network.P,))) for name in names
+    ]
+
+
+def refuse_other(network: Network, trace: Trace) -> None:
+    """Raise unless a trace is of this network, and of finite numbers >= 0."""
+    checked("requests of the trace", trace.requests, (trace.slots, network.R))
+    rows = trace.slots if trace.varying else 1
+    checked("capacities of the trace", trace.capacities, (rows, network.P))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from idn_agents.agent import observed, refuse_other
 from idn_gym import kernels
 from idn_gym.common.parameters import real
 from idn_gym.model.network import Network
@@ -42,6 +43,7 @@ def static_greedy(network: Network, trace: Trace) -> IntArray:
     The gain is submodular, so a marginal gain only falls as the allocation grows: a candidate is evaluated again
     only when it comes to the top.
     """
+    refuse_other(network, trace)
     load = kernels.loads(network, trace.requests)
     allocation = np.zeros(network.P)
     left = room(network.budgets)
@@ -91,15 +93,15 @@ class LastBatchGreedy:
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         """(P,) int8, filled anew for the average of the batches so far."""
-        requests = observation["requests"].astype(np.float64)
+        requests, capacities, held = observed(self._network, observation, "requests", "capacities", "allocation")
         if self._requests is not None:
             requests = self._average * self._requests + (1.0 - self._average) * requests
         if requests.any():
             self._requests = requests
-        bonus = 1.0 + self._keep * observation["allocation"].astype(np.float64)
+        bonus = 1.0 + self._keep * held
         allocation = np.zeros(self._network.P)
         load = kernels.loads(self._network, requests)
-        kernels.fill_by_gain(self._network, requests, observation["capacities"], load, self._order, bonus, allocation)
+        kernels.fill_by_gain(self._network, requests, capacities, load, self._order, bonus, allocation)
         return allocation.astype(np.int8)
 
     def info(self) -> dict[str, Any]:

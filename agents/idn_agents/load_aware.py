@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from idn_agents.agent import observed
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real
+from idn_gym.kernels.compiled import compiled
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.model.ranked import RankedService
@@ -53,8 +54,8 @@ class LoadAwareGreedy:
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         """(P,) int8, filled anew by what the last batch, served as it was, would have saved."""
-        network, requests = self._network, observation["requests"].astype(np.float64)
-        capacities, held = observation["capacities"].astype(np.float64), observation["allocation"].astype(np.float64)
+        network = self._network
+        requests, capacities, held = observed(network, observation, "requests", "capacities", "allocation")
         self._counted *= self._decay
         load = kernels.loads(network, requests)[0]
         tables, listing = self._service.tables, self._service.listing
@@ -67,7 +68,7 @@ class LoadAwareGreedy:
         return {}
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _count(tables, requests, capacities, held, load, position, repository_position, own, counted, saved):
     """Add the last slot to the counters: requests (R, K), and the ms (R, K) that serving them here would have saved."""
     options, costs = tables.options, tables.costs
@@ -101,7 +102,7 @@ def _count(tables, requests, capacities, held, load, position, repository_positi
                     saved[rho, k] += served[i] * (cost - costs[rho, k])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _fill(tables, listing, capacities, held, shared, counted, saved, allocation):
     """At each node take the placement that saves most per MB, subtract what it absorbs, until nothing helps or fits."""
     start, types, ranks = listing
@@ -146,7 +147,7 @@ def _fill(tables, listing, capacities, held, shared, counted, saved, allocation)
                 room -= tables.sizes[p]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _value(tables, listing, capacities, shared, counted, saved, p):
     """Ms saved per MB by placing p, and the requests of all types that it could serve better."""
     start, types, ranks = listing
@@ -161,7 +162,7 @@ def _value(tables, listing, capacities, shared, counted, saved, p):
     return ms / tables.sizes[p], passing
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _absorbed(capacity, shared, of_type, of_all):
     """Requests of a type that a model is credited with; see `LoadAwareGreedy` for the sharing of its capacity."""
     return of_type * min(1.0, capacity / of_all) if shared and of_all > 0.0 else min(of_type, capacity)

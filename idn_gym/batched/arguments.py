@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from idn_gym.common.arrays import numbers
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK
@@ -64,11 +65,12 @@ def per_node(name: str, values: torch.Tensor | np.ndarray | None, network: Netwo
     double = torch.float32 if like.device.type == "mps" else torch.float64
     if isinstance(values, torch.Tensor) and values.device != like.device:
         raise IdnError(f"{name}: on {values.device}; must be on {like.device}, as the others")
-    given = values if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values, dtype=np.float64))
-    nodes = given.to(like.device, double, non_blocking=True)
+    if not isinstance(values, torch.Tensor):
+        values = torch.from_numpy(np.array(numbers(name, values), dtype=np.float64))
+    nodes = values.to(like.device, double, non_blocking=True)
     nodes = nodes[None] if nodes.ndim == 1 else nodes
     if nodes.ndim != 2 or nodes.shape[1] != network.V or nodes.shape[0] not in (1, like.shape[0]):
-        raise IdnError(f"{name}: shape {tuple(given.shape)}; must be ({network.V},) or ({like.shape[0]}, {network.V})")
+        raise IdnError(f"{name}: shape {tuple(values.shape)}; must be ({network.V},) or ({like.shape[0]}, {network.V})")
     return nodes.contiguous()
 
 
@@ -127,6 +129,8 @@ def refuse_over_budget(
 
 def refuse_out(name: str, out: torch.Tensor, like: torch.Tensor, shape: tuple[int, ...]) -> None:
     """Raise unless `out` can be filled: contiguous, of this shape, and of the dtype and device of `like`."""
+    if not isinstance(out, torch.Tensor):
+        raise IdnError(f"{name}: {type(out).__name__}; must be a torch.Tensor")
     if tuple(out.shape) != shape or out.dtype != like.dtype or out.device != like.device or not out.is_contiguous():
         raise IdnError(
             f"{name}: {out.dtype} of shape {tuple(out.shape)} on {out.device}; "

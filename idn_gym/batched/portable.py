@@ -133,7 +133,7 @@ def round_dependent(
     for k in range(y.shape[2] - 1, -1, -1):
         active = n > k
         draw = uniform[:, :, k : k + 1] * (k + 1)
-        drawn = draw.to(torch.int64)
+        drawn = draw.to(torch.int64).clamp(0, k)  # whatever it is told, it stays at its node
         coin = draw - drawn
         p = waiting.gather(2, drawn)
         waiting.scatter_(2, drawn, torch.where(active, waiting[:, :, k : k + 1], p))

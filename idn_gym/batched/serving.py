@@ -143,7 +143,7 @@ def serve(
         r = tensor("requests", requests, requests, network.R)
         c = tensor("capacities", capacities, requests, network.P)
         y = tensor("allocation", allocation, requests.new_empty(0, dtype=torch.int8), network.P)
-        rows = max(len(r), len(c), len(y))
+        rows = _rows(network, r, c, y)
     else:
         r, c, y, rows = _slots(network, requests, capacities, allocation, check)
     match chosen(backend, r.device):
@@ -158,6 +158,18 @@ def serve(
             return reference.serve(network, r, c, y, rows)
 
 
+def _rows(network: Network, requests: Tensor, capacities: Tensor, allocation: Tensor) -> int:
+    """B of checked rows, where each is B or 1."""
+    rows = max(len(requests), len(capacities), len(allocation))
+    for name, values, width in (
+        ("requests", requests, network.R),
+        ("capacities", capacities, network.P),
+        ("allocation", allocation, network.P),
+    ):
+        tensor(name, values, values, width, rows)
+    return rows
+
+
 def _slots(
     network: Network, requests: Tensor, capacities: Tensor, allocation: Tensor, check: bool | None
 ) -> tuple[Tensor, Tensor, Tensor, int]:
@@ -165,9 +177,7 @@ def _slots(
     r = tensor("requests", floating("requests", requests), requests, network.R)
     c = tensor("capacities", capacities, requests, network.P)
     y = tensor("allocation", allocation, requests, network.P)
-    rows = max(len(r), len(c), len(y))
-    for name, values, width in (("requests", r, network.R), ("capacities", c, network.P), ("allocation", y, network.P)):
-        tensor(name, values, requests, width, rows)
+    rows = _rows(network, r, c, y)
     if wants_check(check, requests.device):
         refuse_values("requests", r)
         refuse_values("capacities", c)

@@ -215,7 +215,7 @@ def move_pairs(
         k = tl.max(n, axis=0) - 1 - i
         active = k < n
         draw = tl.load(uniforms + b * P + start + k, mask=active, other=0.0).to(tl.float64) * (k + 1)
-        drawn = draw.to(tl.int32)
+        drawn = tl.minimum(tl.maximum(draw.to(tl.int32), 0), k)  # whatever it is told, it stays at its node
         coin = draw - drawn
         coin_of_last = tl.where(n == k + 1, coin, coin_of_last)
         p = tl.load(waiting + (start + drawn).to(tl.int64) * rows + b, mask=active, other=0)

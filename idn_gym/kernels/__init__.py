@@ -1,7 +1,8 @@
 """Numba twins of `gain` and `allocation` over a leading axis B of slots or environments; one slot is B = 1.
 
-Every function takes a `Network` and arrays whose leading axis is B, or 1 where one row serves all of B. Values are
-not checked here: shapes are, values are the caller's business.
+Every function takes a `Network` and arrays whose leading axis is B, or 1 where one row serves all of B. Shapes and
+whatever says where to read or write (numbers of placements and nodes, uniforms) are checked here, with an `IdnError`
+that names the argument; other values are the caller's business.
 """
 
 from idn_gym.kernels.allocation import memory, pack, round_dependent

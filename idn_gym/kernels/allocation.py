@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from idn_gym.errors import IdnError
+from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.gain import _row
-from idn_gym.kernels.rows import node_rows, placement_rows
+from idn_gym.kernels.rows import BITS, FLOATS, filled, node_rows, placement_rows, shaped
 from idn_gym.kernels.threads import over_rows
-from idn_gym.model.allocation import Residual, refuse_residual
+from idn_gym.model.allocation import Residual, refuse_no_uniform, refuse_residual
 from idn_gym.model.placements import BUDGET_SLACK, Placements
 from idn_gym.typing import FloatArray, IntArray
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = compiled(error_model="numpy")
 _NONE = np.iinfo(np.int64).min
-_sum = njit(cache=True, nogil=True, fastmath={"reassoc"})  # in any order, so that it becomes vector instructions
+_sum = compiled(fastmath={"reassoc"})  # in any order, so that it becomes vector instructions
 
 
 def pack(
@@ -29,9 +28,9 @@ def pack(
     budgets : (V,) or (B, V) MB, by default those of the placements.
     out : (B, P) int8 to fill; the priority is then read in its own dtype.
     """
-    priority = placement_rows(placements, "priority", priority, np.float64 if out is None else None)
+    priority = placement_rows(placements, "priority", priority, kept=() if out is None else FLOATS)
     budgets = node_rows(placements, "budgets", placements.budgets if budgets is None else budgets, len(priority))
-    packed = _filled("out", out, priority.shape)
+    packed = _filled(out, priority.shape)
     tables = placements.tables
 
     def work(first: int, stop: int) -> None:
@@ -55,30 +54,31 @@ def round_dependent(
     ----------
     budgets : (V,) or (B, V) MB, by default those of the placements.
     out : (B, P) int8 to fill; the other arrays are then read in their own dtype.
+
+    Raises
+    ------
+    IdnError
+        If a shape differs, `residual` is another word, or a uniform is not in [0, 1): it says which entry is drawn.
     """
     refuse_residual(residual)
-    dtype = np.float64 if out is None else None
-    allocation = placement_rows(placements, "allocation", allocation, dtype)
-    uniforms = placement_rows(placements, "uniforms", uniforms, dtype)
-    if len(uniforms) != len(allocation):
-        raise IdnError(f"uniforms: {len(uniforms)} rows; must be {len(allocation)}, as the allocation")
+    kept = () if out is None else FLOATS
+    allocation = placement_rows(placements, "allocation", allocation, kept=kept)
+    uniforms = placement_rows(placements, "uniforms", uniforms, len(allocation), "the allocation", kept=kept)
     budgets = node_rows(placements, "budgets", placements.budgets if budgets is None else budgets, len(allocation))
-    rounded = _filled("out", out, allocation.shape)
+    rounded = _filled(out, allocation.shape)
     tables, drop = placements.tables, residual == "drop"
 
     def work(first: int, stop: int) -> None:
+        if not _all_uniform(uniforms[first:stop]):
+            refuse_no_uniform(uniforms[first:stop], first)
         _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, rounded)
 
     over_rows(len(allocation), placements.P, work)
     return rounded
 
 
-def _filled(name: str, out: IntArray | None, shape: tuple[int, ...]) -> IntArray:
-    if out is None:
-        return np.empty(shape, dtype=np.int8)
-    if out.shape != shape or out.dtype != np.int8:
-        raise IdnError(f"{name}: {out.dtype} {out.shape}; must be int8 {shape}")
-    return out
+def _filled(out: IntArray | None, shape: tuple[int, ...]) -> IntArray:
+    return np.empty(shape, dtype=np.int8) if out is None else filled("out", out, shape, BITS)
 
 
 def memory(placements: Placements, allocation: IntArray, before: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -89,9 +89,8 @@ def memory(placements: Placements, allocation: IntArray, before: IntArray) -> tu
     IdnError
         If a shape differs.
     """
-    for name, values in (("allocation", allocation), ("before", before)):
-        if values.shape != (len(allocation), placements.P):
-            raise IdnError(f"{name}: shape {values.shape}; must be ({len(allocation)}, {placements.P})")
+    allocation = placement_rows(placements, "allocation", allocation, kept=BITS)
+    before = shaped("before", before, *allocation.shape, kept=BITS)
     in_use, loaded = np.zeros((len(allocation), placements.V)), np.zeros(len(allocation))
     tables = placements.tables
 
@@ -187,6 +186,16 @@ def _pack(tables, priority, budgets, first, stop, packed):
             room = budget[v] * (1.0 + BUDGET_SLACK)
             start, end = np.int64(tables.node_start[v]), np.int64(tables.node_start[v + 1])
             _fill(tables.sizes, priority[b], start, end, room, buffer, packed[b])
+
+
+@_jit
+def _all_uniform(draws):
+    inside = True
+    for b in range(len(draws)):
+        row = draws[b]
+        for p in range(len(row)):
+            inside &= (row[p] >= 0.0) & (row[p] < 1.0)  # NaN is not; without a branch, to be vector instructions
+    return inside
 
 
 @_jit

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
-from idn_gym.kernels.rows import ranked, slot_rows
+from idn_gym.errors import IdnError
+from idn_gym.kernels.compiled import compiled
+from idn_gym.kernels.rows import dtype_of, filled, ranked, request_rows, slot_rows
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import TOLERANCE
 from idn_gym.model.service import Served
 from idn_gym.typing import FloatArray
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = compiled(error_model="numpy")
 # stands for 1/0 where no request comes by: the share is then 1 wherever there is any capacity, and unused
 _NO_LOAD = 1e30
 
@@ -32,9 +34,8 @@ def gain(
     out: FloatArray | None = None,
 ) -> FloatArray:
     """Gain (B,) in ms; see `gain.allocation_gain`. The dtype of `out`, by default float64, is that of the inputs."""
-    dtype = np.float64 if out is None else out.dtype
-    requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, dtype)
-    gain = np.empty(rows) if out is None else out
+    requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, dtype_of(out))
+    gain = np.empty(rows) if out is None else filled("out", out, (rows,))
     tables = ranked(network).tables
 
     def work(first: int, stop: int) -> None:
@@ -56,9 +57,11 @@ def gain_and_subgradient(
 
     `out`: arrays to fill; their dtype, by default float64, is that of the inputs.
     """
-    dtype = np.float64 if out is None else out[0].dtype
-    requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, dtype)
-    gain, gradient = (np.empty(rows), np.empty((rows, network.P))) if out is None else out
+    first_out, second_out = (None, None) if out is None else _pair(out)
+    slots = slot_rows(network, requests, capacities, allocation, dtype_of(first_out))
+    requests, capacities, allocation, rows = slots
+    gain = np.empty(rows) if out is None else filled("out[0]", first_out, (rows,))
+    gradient = np.empty((rows, network.P)) if out is None else filled("out[1]", second_out, (rows, network.P))
     tables, covered = ranked(network).tables, 1.0 - tolerance
 
     def work(first: int, stop: int) -> None:
@@ -85,11 +88,17 @@ def serve(network: Network, requests: FloatArray, capacities: FloatArray, alloca
 
 def loads(network: Network, requests: FloatArray) -> FloatArray:
     """(B, V*N + 1) reciprocal of the requests S of each group; the last column is padding."""
-    requests = np.atleast_2d(np.asarray(requests, dtype=np.float64))
+    requests = request_rows(network, requests)
     load = np.empty((len(requests), network.V * network.N + 1))
     for b in range(len(requests)):
         _reciprocal_load(ranked(network).tables, requests[b], load[b])
     return load
+
+
+def _pair(out: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise IdnError(f"out: {type(out).__name__}; must be a tuple of two arrays, for gain and subgradient")
+    return out
 
 
 @intrinsic

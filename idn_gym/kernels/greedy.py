@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.marginal import _marginal_gain
-from idn_gym.kernels.rows import ranked, slot_rows
+from idn_gym.kernels.rows import FLOATS, filled, indices, ranked, single, window_rows
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = compiled(error_model="numpy")
 
 
 def fill_by_gain(
@@ -34,8 +34,10 @@ def fill_by_gain(
     bonus : (P,) factor on the gain of each placement; one with no gain is placed only if its bonus exceeds 1, last.
     allocation : (P,) float64, added to in place; the nodes to fill should be empty in it.
     """
-    requests, capacities, _, _ = slot_rows(network, requests, capacities, allocation)
-    order = np.asarray(nodes, dtype=np.int64)
+    requests, capacities, load = window_rows(network, requests, capacities, load)
+    order = indices("nodes", nodes, network.V, "nodes")
+    bonus = single("bonus", bonus, network.P)
+    allocation = filled("allocation", allocation, (network.P,), FLOATS[:1])
     service = ranked(network)
     _fill_by_gain(service.tables, service.listing, requests, capacities, load, order, bonus, allocation)
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from idn_gym.errors import IdnError
+from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.gain import _row, _share
-from idn_gym.kernels.rows import ranked, slot_rows
+from idn_gym.kernels.rows import indices, ranked, single, window_rows
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = compiled(error_model="numpy")
 
 
 def type_gains(
@@ -26,7 +25,7 @@ def type_gains(
     for every allocation y', the gain of a type is at most its value here plus its slopes times (y' - allocation).
     """
     constant, slope = type_cuts(network, requests, capacities, allocation, load)
-    return constant + network.service.terms.by_type(slope, np.asarray(allocation)), slope
+    return constant + network.service.terms.by_type(slope, single("allocation", allocation, network.P)), slope
 
 
 def type_cuts(
@@ -42,14 +41,14 @@ def type_cuts(
     rounding got wrong costs tightness, not truth; and since no term is negative, the relative error of the sums stays
     within that of their number of terms.
     """
-    requests, capacities, allocation, _ = slot_rows(network, requests, capacities, allocation)
-    _refuse_other_load(network, requests, load)
+    requests, capacities, load = window_rows(network, requests, capacities, load)
+    allocation = single("allocation", allocation, network.P)
     service = ranked(network)
     tables, start = service.tables, service.terms.start
     constant, slope = np.zeros(network.R), np.zeros(len(service.terms))
 
     def work(first: int, stop: int) -> None:
-        _type_cuts(tables, start, requests, capacities, allocation[0], load, first, stop, constant, slope)
+        _type_cuts(tables, start, requests, capacities, allocation, load, first, stop, constant, slope)
 
     over_rows(network.R, requests.shape[0] * service.K, work)
     return constant, slope
@@ -64,19 +63,12 @@ def marginal_gains(
     candidates: Any,
 ) -> FloatArray:
     """(n,) gain in ms, summed over T slots, of adding each candidate placement alone to one allocation (P,)."""
-    requests, capacities, allocation, _ = slot_rows(network, requests, capacities, allocation)
-    _refuse_other_load(network, requests, load)
-    gains = np.zeros(len(candidates))
-    service = ranked(network)
-    _marginal_gains(
-        service.tables, service.listing, requests, capacities, allocation[0], load, np.asarray(candidates), gains
-    )
+    requests, capacities, load = window_rows(network, requests, capacities, load)
+    allocation = single("allocation", allocation, network.P)
+    added = indices("candidates", candidates, network.P, "placements")
+    gains, service = np.zeros(len(added)), ranked(network)
+    _marginal_gains(service.tables, service.listing, requests, capacities, allocation, load, added, gains)
     return gains
-
-
-def _refuse_other_load(network: Network, requests: FloatArray, load: FloatArray) -> None:
-    if load.shape != (len(requests), network.V * network.N + 1):
-        raise IdnError(f"load: shape {load.shape}; must be that of loads of the {len(requests)} slots of requests")
 
 
 @_jit

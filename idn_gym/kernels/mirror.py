@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.gain import _row
-from idn_gym.kernels.rows import node_rows, placement_rows
+from idn_gym.kernels.rows import FLOATS, dtype_of, filled, node_rows, placement_rows
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.placements import BUDGET_SLACK, Placements
 from idn_gym.typing import FloatArray
 
 # sums and maxima in any order, so that they become vector instructions; nothing here is NaN
-_jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
+_jit = compiled(error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
 
 
 def project(
@@ -45,14 +45,12 @@ def mirror_step(
     budgets : (V,) or (B, V) MB, by default those of the placements; they say what fits.
     out, state : (B, P) to fill with log y' and y'; the dtype of `out`, by default float64, is that of the inputs.
     """
-    dtype = np.float64 if out is None else out.dtype
-    log_y, ascent = (
-        placement_rows(placements, "log_y", log_y, dtype),
-        placement_rows(placements, "ascent", ascent, dtype),
-    )
+    log_y = placement_rows(placements, "log_y", log_y, dtype=dtype_of(out))
+    ascent = placement_rows(placements, "ascent", ascent, len(log_y), "log_y", dtype=dtype_of(out))
     rate, mass = node_rows(placements, "rate", rate, len(log_y)), node_rows(placements, "mass", mass, len(log_y))
     budgets = node_rows(placements, "budgets", placements.budgets if budgets is None else budgets, len(log_y))
-    out = np.empty(log_y.shape) if out is None else out
+    out = np.empty(log_y.shape) if out is None else filled("out", out, log_y.shape)
+    state = None if state is None else filled("state", state, log_y.shape)
     tables = placements.tables
 
     def work(first: int, stop: int) -> None:
@@ -66,7 +64,7 @@ def mirror_step(
 
 def node_maximum(placements: Placements, values: FloatArray, budgets: FloatArray | None = None) -> FloatArray:
     """(B, V) largest value (B, P) among what fits at each node, at least 0."""
-    values = placement_rows(placements, "values", values, getattr(values, "dtype", np.float64))
+    values = placement_rows(placements, "values", values, kept=FLOATS)
     budgets = node_rows(placements, "budgets", placements.budgets if budgets is None else budgets, len(values))
     largest = np.zeros((len(values), placements.V))
     tables: Any = placements.tables
@@ -161,11 +159,12 @@ def _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out):
 
 @_jit
 def _scale(size, h, weight, mass):
-    """Log c, so that y = min(1, c h) sums to the mass; what is clipped is marked by h = inf, what is not may move."""
+    """Log c, so that y = min(1, c h) sums to the mass; what is clipped is marked by h = inf."""
     free = 0.0
     for i in range(len(h)):
         free += size[i] * weight[i]
     left = mass
+    highest = 0.0
     log_c = 0.0
     while True:  # clip what c would take past 1, until the clipped set stops growing
         if free < 1e-200:  # what is free has vanished beside what is clipped
@@ -175,14 +174,14 @@ def _scale(size, h, weight, mass):
                     largest = max(largest, h[i])
             if largest == -np.inf:  # nothing free has any weight
                 break
+            highest = largest
             free = 0.0
             for i in range(len(h)):
                 if h[i] < np.inf:
-                    h[i] -= largest  # here and not in log c, whose digits it would take where it is large
-                    weight[i] = np.exp(h[i])
+                    weight[i] = np.exp(h[i] - highest)
                     free += size[i] * weight[i]
         # the clipped may fill the node up to rounding; the others then keep a trace, or they could never return
-        log_c = np.log(max(left, 1e-12 * mass) / free)
+        log_c = np.log(max(left, 1e-12 * mass) / free) - highest
         grew = False
         free = 0.0
         for i in range(len(h)):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 
 from numba import config
@@ -14,8 +16,19 @@ _WORTH_SHARING = 2**17  # values in all rows; below, waking a thread costs more 
 _CHUNKS = 4  # per thread, so that a thread that is held up does not hold up the others
 
 
+class _Here(threading.local):
+    at_work = False  # on rows of a batch that is shared out
+
+
+_here = _Here()
+
+
 def over_rows(rows: int, width: int, work: Callable[[int, int], object]) -> None:
     """Call work(first, stop) until all rows are done, in this thread and, where it pays, in others.
+
+    A call from inside `work` does all of its rows where it is: were it to wait for other threads, which may be waiting
+    just so, none would go on. An error ends all of them; it is passed on, that of the lowest rows if there are several,
+    which is the one that it would be without threads.
 
     Parameters
     ----------
@@ -24,24 +37,42 @@ def over_rows(rows: int, width: int, work: Callable[[int, int], object]) -> None
     work : computes rows first:stop; must release Python's lock.
     """
     threads = min(config.NUMBA_NUM_THREADS, rows)
-    if threads < 2 or rows * width < _WORTH_SHARING:
+    if threads < 2 or rows * width < _WORTH_SHARING or _here.at_work:
         work(0, rows)
         return
     chunk = max(1, rows // (threads * _CHUNKS))
     waiting = deque((first, min(first + chunk, rows)) for first in range(0, rows, chunk))
+    failed: list[tuple[int, Exception]] = []
 
     def drain() -> None:
-        while True:
-            try:
-                first, stop = waiting.popleft()
-            except IndexError:
-                return
-            work(first, stop)
+        _here.at_work = True
+        try:
+            while True:
+                try:
+                    first, stop = waiting.popleft()
+                except IndexError:
+                    return
+                try:
+                    work(first, stop)
+                except Exception as error:
+                    failed.append((first, error))
+                    waiting.clear()
+        finally:
+            _here.at_work = False
 
-    others = [_pool().submit(drain) for _ in range(threads - 1)]
-    drain()
-    for other in others:
-        other.result()
+    others: list[Future[None]] = []
+    try:
+        with suppress(RuntimeError):  # no thread to be had: fewer do it, if need be this one alone
+            for _ in range(threads - 1):
+                others.append(_pool().submit(drain))
+        drain()
+    finally:  # an interrupt too waits for the others, since what they fill is the caller's
+        waiting.clear()
+        for other in others:
+            if not other.cancel():  # one that has not begun is not waited for: all is done without it
+                other.result()
+    if failed:
+        raise min(failed, key=lambda pair: pair[0])[1]
 
 
 @cache
@@ -49,5 +80,11 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(config.NUMBA_NUM_THREADS - 1, thread_name_prefix="idn-gym")
 
 
+def _after_fork() -> None:
+    """Threads do not survive a fork; a child that is forked while at work begins anew."""
+    _pool.cache_clear()
+    _here.at_work = False
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_after_fork)

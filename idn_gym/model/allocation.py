@@ -10,8 +10,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from idn_gym.common.arrays import checked, shaped
 from idn_gym.errors import IdnError
-from idn_gym.model.checks import checked
 from idn_gym.model.placements import Placements, refuse_over_budget, room
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
@@ -38,9 +38,9 @@ def pack(placements: Placements, priority: FloatArray) -> IntArray:
 
     Ties go to the order in the file. A priority of -inf keeps a placement out.
     """
-    priority = np.asarray(priority, dtype=np.float64)
-    if priority.shape != (placements.P,) or np.isnan(priority).any():
-        raise IdnError(f"priority: shape {priority.shape}, must be ({placements.P},) without NaN")
+    priority = shaped("priority", priority, (placements.P,))
+    if np.isnan(priority).any():
+        raise IdnError("priority: holds NaN; must be numbers, or -inf to keep a placement out")
     allocation = np.zeros(placements.P, dtype=np.int8)
     for v in range(placements.V):
         left = room(placements.budgets[v])
@@ -64,6 +64,7 @@ def project(placements: Placements, log_h: FloatArray, mass: FloatArray) -> Floa
 
     Source: docs/model.md#mirror-descent.
     """
+    log_h, mass = shaped("log_h", log_h, (placements.P,)), shaped("mass", mass, (placements.V,))
     log_y = np.full(placements.P, -np.inf)
     for v in range(placements.V):
         p = placements.node_start[v] + np.flatnonzero(
@@ -95,6 +96,16 @@ def refuse_residual(residual: str) -> None:
         raise IdnError(f"residual: {residual!r}; allowed: {', '.join(map(repr, get_args(Residual)))}")
 
 
+def refuse_no_uniform(values: FloatArray, first: int = 0) -> None:
+    """Raise unless all are in [0, 1), naming the entry; rows count from `first`."""
+    outside = ~((values >= 0.0) & (values < 1.0))
+    if outside.any():
+        where = [int(i) for i in np.argwhere(outside)[0]]
+        value = values[tuple(where)]
+        where[0] += first
+        raise IdnError(f"uniforms{where}: {value}; must be in [0, 1)")
+
+
 def round_dependent(
     placements: Placements, allocation: FloatArray, uniforms: FloatArray, residual: Residual = "drop"
 ) -> IntArray:
@@ -114,11 +125,14 @@ def round_dependent(
     Raises
     ------
     IdnError
-        If `residual` is none of these.
+        If `residual` is none of these, a shape differs, or a uniform is not in [0, 1).
 
     Source: docs/model.md#dependent-rounding.
     """
     refuse_residual(residual)
+    allocation = shaped("allocation", allocation, (placements.P,))
+    uniforms = shaped("uniforms", uniforms, (placements.P,))
+    refuse_no_uniform(uniforms)
     mb = placements.sizes * np.asarray(allocation, dtype=np.float64)
     rounded = np.asarray(allocation) >= 1.0
     for v in range(placements.V):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from idn_gym.common.arrays import checked
 from idn_gym.errors import IdnError
-from idn_gym.model.checks import checked
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import TOLERANCE, RankedService
 from idn_gym.typing import FloatArray

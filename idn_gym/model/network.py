@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from idn_gym.common.arrays import refuse_inconsistent
 from idn_gym.model.paths import request_paths
 from idn_gym.model.placements import Placements, room
 from idn_gym.model.ranked import RankedService
@@ -16,6 +17,11 @@ from idn_gym.scenario import routes
 from idn_gym.scenario.rules import replica_name
 from idn_gym.scenario.schema import Scenario
 from idn_gym.typing import FloatArray, IntArray
+
+_SHAPES = {
+    "capacities": "P", "inaccuracies": "P", "placement_group": "P", "type_task": "R", "type_entry": "R", "paths": "RJ",
+}  # fmt: skip
+_RANGES = {"placement_group": (0, "G"), "type_task": (0, "N"), "type_entry": (0, "V"), "paths": (-1, "V")}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,6 +51,11 @@ class Network(Placements):
         Source: docs/model.md#options-and-ranking, docs/model.md#cost.
         """
         return cls(scenario=scenario, **_compiled(scenario))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        axes = {axis: getattr(self, axis) for axis in "VMNPR"} | {"J": self.paths.shape[-1]}
+        refuse_inconsistent("network", self, axes | {"G": self.V * self.N}, _SHAPES, _RANGES)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{axis}={getattr(self, axis)}" for axis in "VMNPR")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from idn_gym.common.arrays import refuse_inconsistent, shaped
 from idn_gym.errors import IdnError
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
@@ -49,6 +50,10 @@ class Compiled:
         self.__post_init__()
 
 
+_SHAPES = {"budgets": "V", "placement_node": "P", "placement_model": "P", "sizes": "P", "fits": "P"}
+_RANGES = {"placement_node": (0, "V"), "placement_model": (0, "M")}
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Placements(Compiled):
     """Axes: V nodes, M models (replicas included), P placements, node by node and in the order of the models."""
@@ -61,6 +66,13 @@ class Placements(Compiled):
     placement_model: IntArray  # (P,)
     sizes: FloatArray  # (P,) MB
     fits: BoolArray  # (P,) no larger than the node's budget
+
+    def __post_init__(self) -> None:
+        refuse_inconsistent("placements", self, {axis: getattr(self, axis) for axis in "VMP"}, _SHAPES, _RANGES)
+        starts = np.searchsorted(self.placement_node, np.arange(self.V + 1))
+        if not np.array_equal(self.node_start, starts) or (np.diff(self.placement_node) < 0).any():
+            raise IdnError("placements: node_start is not where the placements of each node start")
+        super().__post_init__()
 
     @property
     def V(self) -> int:
@@ -115,11 +127,14 @@ class Placements(Compiled):
 
     def memory_in_use(self, allocation: FloatArray) -> FloatArray:
         """(V,) MB that an allocation (P,) takes at each node."""
+        allocation = shaped("allocation", allocation, (self.P,))
         return np.bincount(self.placement_node, self.sizes * allocation, minlength=self.V)
 
     def to_matrix(self, values: FloatArray, fill: float = 0.0) -> FloatArray:
         """(..., P) values per placement as (..., V, M), with `fill` where there is no placement."""
         values = np.asarray(values)
+        if values.shape[-1:] != (self.P,):
+            raise IdnError(f"values of shape {values.shape}; the network's is (..., P) = (..., {self.P})")
         matrix = np.full((*values.shape[:-1], self.V, self.M), fill, dtype=np.result_type(values, type(fill)))
         matrix[..., self.placement_node, self.placement_model] = values
         return matrix

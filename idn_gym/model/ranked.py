@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from idn_gym.common.arrays import refuse_inconsistent
 from idn_gym.errors import IdnError
 from idn_gym.model.placements import Compiled, Placements, unsigned
 from idn_gym.model.service import Served, Service, Terms
@@ -43,6 +44,17 @@ class RankedTables(NamedTuple):
     groups: int
 
 
+_SHAPES = {
+    "placement_group": "P", "delays": "P", "inaccuracies": "P", "paths": "RJ", "path_latencies": "RJ",
+    "path_groups": "RJ", "options": "RK", "costs": "RK", "option_count": "R", "repository_node": "R",
+    "repository_latency": "R", "repository_inaccuracy": "R",
+}  # fmt: skip
+_RANGES = {
+    "placement_group": (0, "G"), "paths": (-1, "V"), "path_groups": (0, "G+1"), "options": (0, "P+1"),
+    "option_count": (1, "K+1"), "repository_node": (0, "V"),
+}  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class RankedService(Compiled):
     """Axes: R request types, K options, J path nodes, P placements, V * N groups (a node and a task)."""
@@ -61,6 +73,13 @@ class RankedService(Compiled):
     repository_node: IntArray  # (R,) where that repository model is
     repository_latency: FloatArray  # (R,) ms, the way there and its delay
     repository_inaccuracy: FloatArray  # (R,) percentage points
+
+    def __post_init__(self) -> None:
+        axes = {axis: getattr(self, axis) for axis in "PRK"} | {"V": self.placements.V, "J": self.paths.shape[-1]}
+        refuse_inconsistent("service", self, axes | {"G": self.groups}, _SHAPES, _RANGES)
+        if ((self.options == self.P).argmax(axis=1) != self.option_count - 1).any():
+            raise IdnError("service: options of a type do not end with its repository model, at its option_count")
+        super().__post_init__()
 
     @classmethod
     def of(cls, service: Service, who: str) -> RankedService:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import generator
+from idn_agents.agent import generator, observed
 from idn_agents.distributed.node import Node, Route, Uniforms
 from idn_agents.distributed.protocol import Channel
 from idn_agents.infida.bounds import theory_rate
@@ -84,7 +84,7 @@ class DistributedInfida(Infida):
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         """(P,) int8: nodes exchange messages about the last slot, step, and round where a refresh is due."""
         if self._slot > 0:
-            self._exchange(self._slot - 1, observation["requests"], observation["capacities"])
+            self._exchange(self._slot - 1, *observed(self._network, observation, "requests", "capacities"))
         if self._slot == self._next_refresh:
             self._allocation = np.concatenate([node.round() for node in self._nodes])
             self._next_refresh += self._period

@@ -15,6 +15,7 @@ import numpy as np
 from idn_agents.agent import generator
 from idn_agents.distributed.protocol import Count, Least, Message, Offers, Outgoing, Price
 from idn_gym import kernels
+from idn_gym.common.arrays import shaped
 from idn_gym.model.placements import Placements
 from idn_gym.model.ranked import TOLERANCE
 from idn_gym.typing import BoolArray, FloatArray, IntArray
@@ -128,7 +129,7 @@ class Node:
         types = len(self._routes)
         batch = _Batch(
             slot,
-            capacities=np.array(capacities, dtype=np.float64),
+            capacities=shaped("capacities", capacities, (self._shelf.P,)).copy(),
             requests=np.zeros(types),
             prices=np.full(types, -np.inf),
             asked=np.zeros(types, dtype=np.bool_),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import generator
+from idn_agents.agent import generator, observed, refuse_other
 from idn_agents.infida.bounds import theory_rate
 from idn_agents.infida.mixture import mix, node_products
 from idn_agents.rounding.hedge import AdaHedge
@@ -103,7 +103,7 @@ class Infida:
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         """(P,) int8: step along the subgradient of the last slot; round the state anew where a refresh is due."""
         if self._slot > 0:
-            self._see(observation["requests"].astype(np.float64), observation["capacities"].astype(np.float64))
+            self._see(*observed(self._network, observation, "requests", "capacities"))
         if self._slot == self._next_refresh:
             self._allocation = self._rounding.round(self._state)
             self._next_refresh += self._period
@@ -157,6 +157,7 @@ class InfidaOffline:
     def fit(self, trace: Trace) -> None:
         """All iterations, then the one rounding."""
         network = self._network
+        refuse_other(network, trace)
         load = kernels.loads(network, trace.requests)
         log_state = start(network, network.spendable)
         steps = StepSizes(network, "scale-free", self._scale, network.spendable)

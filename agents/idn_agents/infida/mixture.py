@@ -5,27 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from idn_gym.kernels.compiled import compiled
+from idn_gym.kernels.rows import FLOATS, placement_rows, shaped, single
 from idn_gym.model.placements import Placements
 from idn_gym.typing import FloatArray
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = compiled(error_model="numpy")
 
 
 def node_products(placements: Placements, states: FloatArray, gradient: FloatArray) -> FloatArray:
     """(K, V) products of states (K, P) with a gradient (P,), node by node."""
+    states = placement_rows(placements, "states", states, kept=FLOATS)
+    gradient = single("gradient", gradient, placements.P, kept=FLOATS)
     products = np.zeros((len(states), placements.V))
     tables: Any = placements.tables
-    _node_products(tables, np.ascontiguousarray(states), np.ascontiguousarray(gradient), products)
+    _node_products(tables, states, gradient, products)
     return products
 
 
 def mix(placements: Placements, states: FloatArray, weights: FloatArray) -> FloatArray:
     """(1, P) the states (K, P) mixed by the weights (K, V) of each node, which add up to 1."""
+    states = placement_rows(placements, "states", states, kept=FLOATS)
+    weights = shaped("weights", weights, len(states), placements.V, kept=FLOATS)
     mixed = np.empty((1, placements.P))
     tables: Any = placements.tables
-    _mix(tables, np.ascontiguousarray(states), np.ascontiguousarray(weights), mixed[0])
+    _mix(tables, states, weights, mixed[0])
     return mixed
 
 

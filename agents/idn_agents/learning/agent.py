@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from idn_agents.agent import observed
 from idn_gym.common.parameters import shown
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
@@ -48,6 +49,7 @@ class Learnt:
         from idn_agents.learning.threads import one_thread
         from idn_gym import batched
 
+        observed(self._network, observation, "requests", "capacities", "allocation")
         tensors = {key: torch.from_numpy(np.ascontiguousarray(value))[None] for key, value in observation.items()}
         with one_thread(), torch.no_grad():
             allocation = batched.pack(self._network, self.scores(tensors))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from idn_gym.errors import IdnError
+from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.mirror import _exp
-from idn_gym.kernels.rows import placement_rows
+from idn_gym.kernels.rows import FLOATS, placement_rows
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
 
-_jit = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
+_jit = compiled(error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
 _LANES = 4  # sums side by side: one does not wait for the other
 _LOWEST = -600.0  # score, relative to the largest: its exponential, and what is divided by it squared, are numbers
 
@@ -42,9 +42,8 @@ def turns(network: Network, priority: FloatArray, allocation: IntArray) -> IntAr
     IdnError
         If a shape differs.
     """
-    priority = placement_rows(network, "priority", priority, None)
-    allocation = placement_rows(network, "allocation", allocation, np.int8)
-    _refuse_rows("allocation", allocation, len(priority))
+    priority = placement_rows(network, "priority", priority, kept=FLOATS)
+    allocation = placement_rows(network, "allocation", allocation, len(priority), "the priority", dtype=np.int8)
     found = np.empty(priority.shape, dtype=np.int16)
     tables = network.tables
 
@@ -71,31 +70,35 @@ def order_probability(network: Network, scores: FloatArray, allocation: IntArray
     Raises
     ------
     IdnError
-        If a shape differs, or a turn is not a number of draws.
+        If a shape differs, an allocation is not of 0 and 1, or a turn is not a number of draws at its node.
 
     Source: Plackett, The Analysis of Permutations, 1975.
     """
-    scores = placement_rows(network, "scores", scores, None)
-    allocation = placement_rows(network, "allocation", allocation, np.int8)
-    turns = placement_rows(network, "turns", turns, np.int16)
+    scores = placement_rows(network, "scores", scores, kept=FLOATS)
     rows = len(scores)
-    _refuse_rows("allocation", allocation, rows)
-    _refuse_rows("turns", turns, rows)
-    if turns.size and not (turns.min() >= 0 and turns.max() <= network.P):
-        raise IdnError(f"turns: {turns.min()} to {turns.max()}; must be 0 to {network.P}")
+    allocation = placement_rows(network, "allocation", allocation, rows, "the scores", dtype=np.int8)
+    turns = placement_rows(network, "turns", turns, rows, "the scores", dtype=np.int16)
     found = OrderProbability(np.empty(rows), np.empty(rows), np.empty_like(scores), np.empty_like(scores))
     tables = network.tables
 
     def work(first: int, stop: int) -> None:
+        b = _not_drawn(tables, allocation, turns, first, stop)
+        if b < stop:
+            _refuse(b, allocation[b], turns[b])
         _order_probability(tables, scores, allocation, turns, first, stop, *found)
 
     over_rows(rows, network.P, work)
     return found
 
 
-def _refuse_rows(name: str, values: IntArray, rows: int) -> None:
-    if len(values) != rows:
-        raise IdnError(f"{name}: {len(values)} rows; must be {rows}, as many as there are scores or priorities")
+def _refuse(b: int, allocation: IntArray, turns: IntArray) -> None:
+    other = (allocation != 0) & (allocation != 1)
+    if other.any():
+        p = int(other.argmax())
+        raise IdnError(f"allocation[{b}, {p}]: {allocation[p]}; must be 0 or 1")
+    raise IdnError(
+        f"turns[{b}]: {turns.min()} to {turns.max()}; must be 0 to the number of placements held at the node"
+    )
 
 
 @_jit
@@ -123,6 +126,23 @@ def _turns(tables, priority, allocation, budgets, first, stop, turns):
                 room -= sizes[order[k]]
             for k in range(n):
                 waited[order[k]] = k + 1
+
+
+@_jit
+def _not_drawn(tables, allocation, turns, first, stop):
+    """The first row of which a turn is no number of draws at its node, where each draw placed one; `stop` if none."""
+    starts = tables.node_start
+    for b in range(first, stop):
+        for v in range(len(starts) - 1):
+            draws, least, most, other = 0, 0, 0, 0
+            for p in range(starts[v], starts[v + 1]):
+                draws += allocation[b, p]
+                least = min(least, turns[b, p])
+                most = max(most, turns[b, p])
+                other |= allocation[b, p] >> 1
+            if least < 0 or most > draws or other != 0:
+                return b
+    return stop
 
 
 @_jit

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from idn_agents.agent import refuse_other
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
@@ -27,6 +28,7 @@ class Columns:
     @classmethod
     def of(cls, network: Network, trace: Trace) -> Columns:
         """Replicas of a model at a node are identical where their capacities are, in every slot."""
+        refuse_other(network, trace)
         model = network.placement_model // network.scenario.replicas
         again = np.zeros(network.P, dtype=np.bool_)  # identical to the placement before
         again[1:] = (np.diff(network.placement_node) == 0) & (np.diff(model) == 0)

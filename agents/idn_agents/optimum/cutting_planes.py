@@ -26,6 +26,7 @@ from idn_agents.optimum.certificate import Certificate, Leaf, linear_maximum
 from idn_agents.optimum.columns import Columns
 from idn_agents.optimum.highs import import_highspy, new_model, run
 from idn_agents.optimum.knapsack import Knapsack, Separator, knapsacks
+from idn_gym.common.arrays import shaped
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
@@ -57,6 +58,7 @@ class Master:
 
     def __init__(self, network: Network, columns: Columns, ceiling: FloatArray) -> None:
         self._highspy = import_highspy()
+        ceiling = shaped("ceiling", ceiling, (network.R,))
         self._network, self._terms = network, network.service.terms
         self._nodes = knapsacks(network)
         self._columns = columns

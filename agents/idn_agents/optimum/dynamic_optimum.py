@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from idn_agents.agent import refuse_other
 from idn_agents.optimum.optimum import Solution, refuse_options, solve
 from idn_gym.common.parameters import whole
 from idn_gym.model.network import Network
@@ -40,6 +41,7 @@ class DynamicOptimum:
 
     def fit(self, trace: Trace) -> None:
         """`solve` phase by phase, each with its share of the time that is left."""
+        refuse_other(self._network, trace)
         every = self._every or popularity_phase(self._network) or trace.slots
         self._length, self._solutions = every, list[Solution]()
         limit = np.inf if self._time_limit is None else self._time_limit

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from idn_agents.agent import refuse_other
 from idn_agents.optimum.knapsack import choose
 from idn_gym import kernels
+from idn_gym.common.arrays import shaped
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
@@ -38,6 +40,8 @@ class LocalSearch:
     """
 
     def __init__(self, network: Network, trace: Trace, load: FloatArray, rank: IntArray, least: float) -> None:
+        refuse_other(network, trace)
+        shaped("rank", rank, (network.P,))
         self._network, self._trace, self._load, self._rank, self._least = network, trace, load, rank, least
         self._room = network.budgets * (1.0 + 0.5 * BUDGET_SLACK)
         fitting = np.flatnonzero(network.fits)
@@ -54,7 +58,7 @@ class LocalSearch:
 
     def improve(self, allocation: IntArray, deadline: float) -> IntArray:
         """A feasible allocation (P,) int8 that gains no less than a feasible one; when time is up, what there is."""
-        state = allocation.astype(np.float64)
+        state = shaped("allocation", allocation, (self._network.P,)).copy()
         moves: dict[tuple[int, int], _Moves] = {}
         stale = np.ones((self._network.V, self._network.N), dtype=np.bool_)  # moves to be looked for again
         waiting = list(self._here)

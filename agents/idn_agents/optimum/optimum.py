@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from idn_agents.agent import refuse_other
 from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, certified_bound
 from idn_agents.optimum.certificate_tree import CertificateTree
 from idn_agents.optimum.columns import Columns
@@ -92,6 +93,7 @@ def solve(
     limit = np.inf if time_limit is None else time_limit
     leaves = LEAVES if leaves is None and network.P <= _LARGE else 1 if leaves is None else leaves
     import_highspy()
+    refuse_other(network, trace)
     search = _Search(network, trace, gap, time.monotonic() + limit, progress, leaves)
     status = "feasible"
     try:

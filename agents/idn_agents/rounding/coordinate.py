@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.gain import _row, _share
-from idn_gym.kernels.rows import ranked, slot_rows
+from idn_gym.kernels.rows import FLOATS, filled, indices, ranked, shaped, window_rows
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = compiled(error_model="numpy")
 
 
 def coordinate(
@@ -36,9 +36,10 @@ def coordinate(
     held : (P,) what needs no loading.
     charge : ms per MB and slot, on what is not held.
     """
-    requests, capacities, _, _ = slot_rows(network, requests, capacities, point)
-    order = np.asarray(nodes, dtype=np.int64)
-    held = np.ascontiguousarray(held, dtype=np.int8)
+    requests, capacities, load = window_rows(network, requests, capacities, load)
+    order = indices("nodes", nodes, network.V, "nodes")
+    point = filled("point", point, (network.P,), FLOATS[:1])
+    held = shaped("held", held, network.P, dtype=np.int8)
     total = charge * len(requests)
     service = ranked(network)
     _coordinate(service.tables, service.visitors, requests, capacities, load, order, point, held, total)

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from idn_gym.common.arrays import shaped
+from idn_gym.errors import IdnError
 from idn_gym.model.gain import allocation_gain
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
@@ -39,17 +41,26 @@ def coordinate(
     (P,) the point, integral at the nodes filled. A placement is added while it fits and earns more than its charge,
     the one of largest net gain per MB first (ties: by the order in the file); what is held stays if it fits.
 
+    Raises
+    ------
+    IdnError
+        If a shape differs, or there is no such node.
+
     Source: docs/model.md#greedy-baselines, last-batch greedy, at a point that is fractional where nothing is decided
     yet.
     """
-    y = np.array(point, dtype=np.float64)
-    held = np.asarray(held) > 0
+    requests = shaped("requests", requests, (len(requests), network.R))
+    capacities = shaped("capacities", capacities, (len(requests), network.P))
+    y = shaped("point", point, (network.P,)).copy()
+    held = shaped("held", held, (network.P,)) > 0
 
     def gain(allocation: FloatArray) -> float:
         slots = zip(requests, capacities, strict=True)
         return float(np.mean([allocation_gain(network, r, capacity, allocation) for r, capacity in slots]))
 
     for v in nodes:
+        if not 0 <= v < network.V:
+            raise IdnError(f"nodes: {v}; must be numbers of nodes, from 0 to {network.V - 1}")
         own = np.arange(network.node_start[v], network.node_start[v + 1])
         y[own] = 0.0
         left = room(network.budgets[v])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from idn_gym.common.arrays import shaped
+from idn_gym.common.parameters import whole
+from idn_gym.kernels.compiled import compiled
 from idn_gym.typing import FloatArray
 
 _NOTHING = 1e-9  # of the largest range of gains: a difference that rounding alone explains
@@ -22,6 +24,8 @@ class AdaHedge:
     """
 
     def __init__(self, experts: int, games: int = 1) -> None:
+        whole("experts", experts)
+        whole("games", games)
         self.weights: FloatArray = np.full((experts, games), 1.0 / experts)  # (K, games), columns adding up to 1
         self._behind = np.zeros((experts, games))  # how much less each has gained than the best of each slot
         self._gap = np.zeros(games)  # what mixing has cost against the mix loss, so far
@@ -29,10 +33,11 @@ class AdaHedge:
 
     def see(self, gains: FloatArray) -> None:
         """See what each expert gained in the slot, (K, games), and move the weights."""
-        _see(np.ascontiguousarray(gains, dtype=np.float64), self._behind, self._gap, self._range, self.weights)
+        gains = np.ascontiguousarray(shaped("gains", gains, self.weights.shape))
+        _see(gains, self._behind, self._gap, self._range, self.weights)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _see(gains, behind, gap, largest, weights):
     experts, games = gains.shape
     log_experts = np.log(float(experts))

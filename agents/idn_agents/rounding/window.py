@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 
+from idn_gym.common.arrays import shaped
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
 
@@ -29,6 +30,7 @@ class Window:
     def __init__(self, network: Network, length: int | None = None) -> None:
         self._lengths = np.array(LENGTHS if length is None else (length,))
         kept = int(self._lengths[-1])
+        self._types, self._placements = network.R, network.P
         self._requests: deque[FloatArray] = deque(maxlen=kept)  # as many as were seen: a window may be long
         self._capacities: deque[FloatArray] = deque(maxlen=kept)  # one array stands for as long as they stand still
         self._sums = np.zeros((len(self._lengths), network.R))
@@ -39,6 +41,8 @@ class Window:
 
     def see(self, requests: FloatArray, capacities: FloatArray) -> None:
         """See a batch (R,) and the capacities (P,) in force."""
+        requests = shaped("requests", requests, (self._types,))
+        capacities = shaped("capacities", capacities, (self._placements,))
         before = self.length
         if self._seen > 0:
             means = self._sums / np.minimum(self._lengths, self._seen)[:, None]
