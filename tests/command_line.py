@@ -28,9 +28,18 @@ class Outcome:
     stderr: str
 
 
-def idn_gym(*arguments: object, plugins: Path | None = None, **options: Any) -> Outcome:
-    """The command in a process of its own; `plugins` is a folder of `install_agents`, options are those of `Popen`."""
-    with started(*arguments, plugins=plugins, **options) as process:
+def idn_gym(
+    *arguments: object, plugins: Path | None = None, variables: dict[str, str] | None = None, **options: Any
+) -> Outcome:
+    """The command in a process of its own.
+
+    Parameters
+    ----------
+    plugins : a folder of `install_agents`.
+    variables : of the environment, beside ours.
+    options : those of `Popen`.
+    """
+    with started(*arguments, plugins=plugins, variables=variables, **options) as process:
         try:
             stdout, stderr = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -39,13 +48,15 @@ def idn_gym(*arguments: object, plugins: Path | None = None, **options: Any) -> 
     return Outcome(process.returncode, stdout, stderr)
 
 
-def started(*arguments: object, plugins: Path | None = None, **options: Any) -> subprocess.Popen[str]:
-    """The command in a process of its own, not waited for."""
-    env = environment()
+def started(
+    *arguments: object, plugins: Path | None = None, variables: dict[str, str] | None = None, **options: Any
+) -> subprocess.Popen[str]:
+    """The command in a process of its own, not waited for; parameters as `idn_gym`."""
+    env = environment() | (variables or {})
     if plugins:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(plugins), env.get("PYTHONPATH")]))
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([str(ENTRY), *map(str, arguments)], text=True, env=env, **pipes, **options)
+    how: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"} | options
+    return subprocess.Popen([str(ENTRY), *map(str, arguments)], env=env, **how)
 
 
 def in_process(*arguments: object) -> Outcome:

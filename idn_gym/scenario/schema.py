@@ -306,9 +306,9 @@ def dotted(location: Sequence[int | str], data: Any) -> str:
             data = None
             parts.append(str(step))
     # a name with a line break would make two lines of the message
-    return line(".".join(part if part == printable(part) else shown(part) for part in parts), 120)
+    return line(".".join(part if part == printable(part) else shown(part) for part in parts), 80)
 
 
 def sentence(found: list[str]) -> str:
     """The first fault, and how many more there are."""
-    return line(found[0], 200) + (f" (and {len(found) - 1:,} more)" if len(found) > 1 else "")
+    return line(found[0], 220) + (f" (and {len(found) - 1:,} more)" if len(found) > 1 else "")
