@@ -263,7 +263,7 @@ def test_parts_of_a_trace_stay_what_it_is(tiny: Network) -> None:
 )
 def test_capacities_of_another_number_of_slots(slots: int, rows: int, varying: bool | None, says: str) -> None:
     with pytest.raises(IdnError, match=f"^{says}"):
-        Trace(np.ones((slots, 2)), np.ones((rows, 3)), varying)
+        Trace(np.ones((slots, 2)), np.ones((rows, 3)), varying=varying)
 
 
 def earned(trace: Path, capacities: Path, slots: int) -> dict[str, list[float]]:

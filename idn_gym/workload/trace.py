@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,8 @@ class Trace:
 
     requests: FloatArray  # (T, R) requests per type
     capacities: FloatArray  # (T, P), or (1, P) where they do not vary; requests a placement can serve in a slot
-    varying: bool | None = None  # whether capacities are those of each slot; None: if they have T rows, and T > 1
+    # whether capacities are those of each slot, which one row does not say; None: if they have T rows, and T > 1
+    varying: bool | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         rows = len(self.capacities)
@@ -62,7 +63,7 @@ class Trace:
     def part(self, first: int, stop: int) -> Trace:
         """The slots from `first` to before `stop`, as a trace of their own; capacities that vary stay so."""
         capacities = self.capacities[first:stop] if self.varying else self.capacities
-        return Trace(self.requests[first:stop], capacities, self.varying)
+        return Trace(self.requests[first:stop], capacities, varying=self.varying)
 
     def head(self, slots: int) -> Trace:
         """The first slots of the trace.
