@@ -36,7 +36,7 @@ budget = {"smoke": Budget(40, 2, ("topology-2-sliding",)), "full": Budget(360, 5
 print(f"idn_gym {version('idn-gym')}, {budget.slots} slots, seeds 0 to {budget.seeds - 1}")
 
 # %% [markdown]
-# ## Gain per request, averaged over the slots so far
+# ## Gain per request so far: total gain over total requests
 # An online policy may exceed the bound, since it may change its allocation; a static one may not.
 
 # %%

@@ -152,7 +152,9 @@ def test_run_shows_the_shares_and_draws_the_regret(tmp_path: Path) -> None:
         assert row["of_bound"] == row["gain"] / kept["info"]["certified_bound"]
         assert 0.0 < row["of_dynamic_bound"] <= 1.0
     assert (tmp_path / "record" / "regret.png").read_bytes().startswith(b"\x89PNG")
-    assert "of bound" in in_process(*command).stdout
+    shown = in_process(*command).stdout
+    assert "gain of bound" in shown, "not of NTAG, which stands beside it"
+    assert "gain of dynamic" in shown
     alone = in_process("run", "tiny", "--slots", 6, "--agent", "infida", "--output", tmp_path / "alone")
     assert "--agent optimum" in alone.stdout  # says how to get a bound
     assert not (tmp_path / "alone" / "regret.png").exists()

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from instances import allocation
 
 from idn_gym import IdnError, Network, load_scenario
+from idn_gym.experiment import metrics, records
+from idn_gym.experiment.experiment import AgentSpec, RunSpec
 from idn_gym.report import plots
 from idn_gym.scenario.schema import parse
 
@@ -31,6 +34,7 @@ PLOTS: dict[str, Callable[[plots.Target], None]] = {
     "one point": lambda target: plots.latency_against_inaccuracy(ROWS[:1], target),
     "tiers": lambda target: plots.allocation_per_tier(SHARES, ["tier 1", "tier 2"], target, title="six agents"),
     "regret": lambda target: plots.regret_over_time(SERIES, target, comparator="agent-1", hindsight=["agent-1"]),
+    "regret, bound": lambda target: plots.regret_over_time(SERIES, target, comparator="agent-1", bound=-0.5),
     "one panel": lambda target: plots.allocation_per_tier({"a": {"$_": [1.0]}}, ["tier 1"], target),
 }
 
@@ -68,6 +72,32 @@ assert settings() == before
 def test_average_so_far_counts_only_slots_with_requests() -> None:
     average = plots._running_average("a", [np.nan, 2.0, np.nan, 4.0, 0.0])
     np.testing.assert_array_equal(average, [np.nan, 2.0, 2.0, 3.0, 2.0])
+
+
+def test_gain_so_far_weighs_requests_and_ntag_slots() -> None:
+    """A slot of 3 requests, one of none, one of 1: 6 + 0 + 10 ms are 4 per request, and 2 and 10 on average 6."""
+    gain, requests = np.array([6.0, 0.0, 10.0]), np.array([3.0, 0.0, 1.0])
+    np.testing.assert_array_equal(metrics.gain_so_far(gain, requests), [2.0, 2.0, 4.0])
+    np.testing.assert_array_equal(metrics.running_ntag(gain, requests), [2.0, 2.0, 6.0])
+    np.testing.assert_array_equal(metrics.gain_so_far(gain[1:], requests[1:]), [0.0, 10.0])
+
+
+def test_a_bound_stands_beside_its_own_statistic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is on total gain; among averages over slots it would lie below the optimum, as on this stream."""
+    from idn_gym.report import run_plots
+
+    drawn: dict[str, dict[str, Any]] = {}
+    for name in ("ntag_over_time", "regret_over_time"):
+        monkeypatch.setattr(plots, name, lambda series, target, name=name, **options: drawn.update({name: options}))
+    agents = ("optimum:gap=0.0,time_limit=null", "random", "static-greedy")
+    specs = [RunSpec(load_scenario("tiny"), AgentSpec.parse(agent), 0, 60) for agent in agents]
+    _, trace, results = records.run(specs, tmp_path / "run", plots=run_plots.plot_run)
+    optimum, bound, total = results[0].summary, results[0].info["certified_bound"], trace.requests.sum()
+    assert optimum.ntag > bound / total >= optimum.gain / total
+    assert drawn["ntag_over_time"].get("bound") is None
+    below = drawn["regret_over_time"]["bound"]
+    assert below == pytest.approx((optimum.gain - bound) / total)
+    assert below <= 0.0
 
 
 def test_variant_shares_by_hand() -> None:

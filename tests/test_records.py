@@ -186,7 +186,7 @@ class TestLayout:
         assert about["agents"] == list(record.AGENTS)
         assert parse(about["scenario"], "run.json") == load_scenario("tiny", record.overrides)
         assert about["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
-        for package in ("idn-gym", "numpy", "gymnasium", "numba"):
+        for package in ("idn-gym", "numpy", "gymnasium", "numba", "llvmlite"):
             assert about["versions"][package] == version(package)
         assert str(record.folder) not in (record.folder / "run.json").read_text()
 
@@ -496,6 +496,12 @@ class TestKilled:
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < until, "the agent never got to slot 3"
             time.sleep(0.02)
+        begun = files(output)
+        for options in ((), ("--resume",)):  # somebody else, while it is at work
+            refused = in_process(*self.command(agents, output), *options)
+            assert (refused.status, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+            assert f"{output}: another process is at work there" in refused.stderr
+        assert files(output) == begun
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=PATIENCE)
         assert process.returncode == -signal.SIGKILL

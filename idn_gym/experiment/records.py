@@ -282,7 +282,7 @@ def _refuse_changed(path: Path, values: dict[str, Any], names: Sequence[str], ad
     for name in names:
         file = path.with_name(name)
         if (name in digests or file.exists()) and digests.get(name) != _digest(file):
-            raise IdnError(f"{file}: not as the run wrote it; {advice}")
+            raise IdnError(f"{file}: {'not as the run wrote it' if file.exists() else 'missing'}; {advice}")
 
 
 def _own_digest(values: dict[str, Any]) -> str:
@@ -298,9 +298,9 @@ def _own_digest(values: dict[str, Any]) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Of the content of a file."""
+    """Of the content of a file; empty if it is none."""
     if not path.is_file():
-        raise IdnError(f"{path}: {'no file' if path.exists() else 'missing'}, though the run wrote it")
+        return ""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -127,6 +127,6 @@ def draw(runs: Runs) -> Figure:
         axis.axhline(bound, color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)), label="certified bound on static")
         axis.set_ylim(bottom=15.0)
         axis.set_xlabel("time (slots)", fontsize=9)
-        axis.set_ylabel("gain per request so far: total gain over requests (ms)", fontsize=9)
+        axis.set_ylabel("total gain over total requests so far (ms)", fontsize=9)
     legend(figure, axes[0], "dashed: in hindsight")
     return figure
