@@ -19,6 +19,16 @@ from idn_gym.scenario.schema import Scenario, parse
 
 EPSILON = float(np.finfo(np.float64).eps)
 Whole = Callable[[int, int], int]  # draws a whole number from a closed range
+ANY_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from((10**400, -(10**30)))
+    | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=8,
+)
 Pair = tuple[str, str]  # (node, model) of a placement, or (task, entry node) of a request type
 
 

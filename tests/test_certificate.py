@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import Outcome, in_process
+from hypothesis import given
+from hypothesis import strategies as st
 from idn_agents.optimum import certificate_file
 from idn_agents.optimum.certificate import (
     OPEN,
@@ -25,7 +27,7 @@ from idn_agents.optimum.certificate import (
 from idn_agents.optimum.certificate_file import CertificateFile, read_certificate, verify, write_certificate
 from idn_agents.optimum.knapsack import knapsacks
 from idn_agents.optimum.optimum import Solution, solve
-from instances import random_network
+from instances import ANY_JSON, random_network
 
 from idn_gym import kernels
 from idn_gym.errors import IdnError
@@ -505,3 +507,180 @@ def test_a_folder_that_is_not_there_is_told_before_the_search(tmp_path: Path) ->
     assert outcome.status == 2
     assert "no folder" in outcome.stderr
     assert "relax" not in outcome.stderr
+
+
+# --- sizes, and what a certificate names
+
+
+def test_a_chain_of_leaves_is_a_tree_whatever_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 leaves, each with what the one before has and one placement more; less the last one it is none."""
+    leaves = 2000
+    fixed = np.full((leaves, leaves), OPEN, dtype=np.int8)
+    for n in range(leaves):
+        fixed[n, :n] = 0
+        fixed[n, n : n + 1] = 1 if n < leaves - 1 else OPEN
+    generator = np.random.default_rng(0)
+    shuffled = fixed[generator.permutation(leaves)][:, generator.permutation(leaves)]
+    refuse_uncovered(shuffled)
+    for missing in generator.integers(leaves, size=3):
+        with pytest.raises(IdnError, match="leaves"):
+            refuse_uncovered(np.delete(shuffled, missing, axis=0))
+
+
+def test_trees_are_told_from_what_is_none_whatever_their_shape() -> None:
+    """Against all allocations: a tree holds each of them, and less a leaf of its own it misses that one's."""
+    generator = np.random.default_rng(7)
+    for _ in range(300):
+        placements = int(generator.integers(1, 7))
+        leaves = [np.full(placements, OPEN, dtype=np.int8)]
+        for _ in range(int(generator.integers(0, 14))):
+            leaf = leaves[int(generator.integers(len(leaves)))]
+            free = np.flatnonzero(leaf == OPEN)
+            if len(free):
+                other = leaf.copy()
+                leaf[free[0]], other[free[0]] = 0, 1
+                leaves.append(other)
+        tree = np.array(leaves)[generator.permutation(len(leaves))][:, generator.permutation(placements)]
+        every = np.array(list(itertools.product((0, 1), repeat=placements)))
+        holds = ((tree[None] == OPEN) | (tree[None] == every[:, None])).all(axis=2)
+        assert (holds.sum(axis=1) == 1).all()
+        refuse_uncovered(np.concatenate([tree, tree[:1]]))
+        with pytest.raises(IdnError, match="leaves"):
+            refuse_uncovered(np.delete(tree, int(generator.integers(len(tree))), axis=0))
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"slots": 1_000_000}, "slots: 1000000 of 4 request types; at most 100000 slots"),
+        ({"slots": 10**9}, "slots: 1000000000 of 4 request types"),
+        ({"slots": 10**400}, "slots"),
+        ({"seed": 2**64}, "seed"),
+        ({"seed": 10**400}, "seed"),
+        ({"gain": 10**400}, "gain"),
+        ({"leaves": [{"weights": []}] * 200_000}, "leaves: 200000 of them; at most 10000"),
+        ({"points": [{}] * 200_000}, "points: 200000 of them; at most 100000"),
+    ],
+)
+def test_beyond_its_limits_a_file_is_refused(
+    certificate: Path, tmp_path: Path, values: dict[str, Any], says: str
+) -> None:
+    outcome = in_process("verify", changed(certificate, tmp_path / "large.json", **values))
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert says in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+    assert len(outcome.stderr.replace(str(tmp_path), "")) <= 300
+
+
+def test_rows_of_weights_are_limited(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = read_certificate(certificate)
+    network, trace = file.spec(None, None, None).stream()
+    monkeypatch.setattr(certificate_file, "_MOST_ROWS", 3)
+    with pytest.raises(IdnError, match="at most 3 rows"):
+        verify(network, trace, file)
+
+
+def test_what_cannot_be_verified_is_not_certified(tmp_path: Path) -> None:
+    """Before the search; through a file the stream may be as long as the file is."""
+    outcome = in_process("optimum", "tiny", "--slots", 100_001, "--certificate", tmp_path / "c.json")
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert outcome.stderr.startswith("idn-gym: slots: 100001 of 4 request types")
+    assert "relax" not in outcome.stderr
+
+
+@pytest.mark.parametrize("seed", [2**53 + 1, 2**64 - 1])
+def test_seeds_of_64_bits_are_certified(seed: int, tmp_path: Path) -> None:
+    file = tmp_path / "c.json"
+    assert in_process("optimum", "tiny", "--slots", 2, "--seed", seed, "--certificate", file).status == 0
+    assert json.loads(file.read_text())["seed"] == seed
+    assert in_process("verify", file).status == 0
+
+
+def test_verify_opens_no_file_that_a_certificate_names(
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the trace of its scenario's workload, which would be read, and found to be none."""
+    (tmp_path / "secret.csv").write_text("not to be read\n")
+    content = json.loads(certificate.read_text())
+    for workload, option in (
+        ({"requests": str(tmp_path / "secret.csv")}, "--trace"),
+        ({"requests": "/dev/stdin"}, "--trace"),
+        ({"requests": "r.csv", "capacities": str(tmp_path / "secret.csv")}, "--trace"),
+    ):
+        scenario = content["scenario"] | {"workload": {"kind": "trace", **workload}}
+        file = changed(certificate, tmp_path / "c.json", scenario=scenario)
+        outcome = in_process("verify", file)
+        assert (outcome.status, outcome.stdout) == (2, "")
+        assert f"{workload['requests']}; give it with {option}" in outcome.stderr
+        assert "not to be read" not in outcome.stderr
+    requests = tmp_path / "requests.csv"
+    assert in_process("trace", "tiny", "--slots", 10, "--seed", 3, "--output", requests).status == 0
+    outcome = in_process("verify", file, "--trace", requests)
+    assert outcome.status == 2
+    assert "give them with --capacities" in outcome.stderr
+
+
+def test_the_optimum_of_a_replayed_trace_is_verified_with_that_trace(tmp_path: Path) -> None:
+    requests, file = tmp_path / "mine.csv", tmp_path / "c.json"
+    assert in_process("trace", "tiny", "--slots", 6, "--output", requests).status == 0
+    values = load_scenario("tiny").to_dict() | {"workload": {"kind": "trace", "requests": "mine.csv"}}
+    scenario = tmp_path / "replay.json"
+    scenario.write_text(json.dumps(values))
+    assert in_process("optimum", scenario, "--certificate", file).status == 0
+    assert "made for the trace mine.csv; give it with --trace" in in_process("verify", file).stderr
+    assert in_process("verify", file, "--trace", requests).status == 0
+    assert in_process("verify", file, "--scenario", scenario).status == 0, "what is named on the command line is read"
+
+
+def test_a_gap_of_claims_that_do_not_hold_is_no_number_for_json(certificate: Path, tmp_path: Path) -> None:
+    claims = {"gain": 1e300, "certified_bound": 1e-300}
+    outcome = in_process("verify", changed(certificate, tmp_path / "c.json", **claims), "--json")
+    assert outcome.status == 1
+    assert json.loads(outcome.stdout)["gap"] is None
+
+
+class TestMangled:
+    """However a certificate is mangled, it is verified or refused with an `IdnError` of one line."""
+
+    def verifies_or_refuses(self, folder: Path, content: bytes) -> None:
+        says = ""
+        file = folder / "mangled.json"
+        file.write_bytes(content)
+        try:
+            found = read_certificate(file)
+            network, trace = found.spec(None, None, None).stream()
+            says = " ".join(verify(network, trace, found).faults)
+        except IdnError as error:
+            says = str(error)
+        assert "\n" not in says
+
+    @given(data=st.data())
+    def test_text_changed(self, certificate: Path, data: st.DataObject) -> None:
+        content = certificate.read_bytes()
+        for _ in range(data.draw(st.integers(1, 3))):
+            start = data.draw(st.integers(0, len(content)))
+            stop = data.draw(st.integers(start, min(len(content), start + 12)))
+            content = content[:start] + data.draw(st.binary(max_size=12)) + content[stop:]
+        self.verifies_or_refuses(certificate.parent, content)
+
+    @given(content=st.binary(max_size=60))
+    def test_any_bytes(self, certificate: Path, content: bytes) -> None:
+        self.verifies_or_refuses(certificate.parent, content)
+
+    @given(data=st.data())
+    def test_values_changed(self, certificate: Path, data: st.DataObject) -> None:
+        """Anywhere in it, also where only the second look finds it."""
+        content = json.loads(certificate.read_text())
+        content["slots"] = 2
+        for _ in range(data.draw(st.integers(1, 2))):
+            here: Any = content
+            while True:
+                keys = list(here) if isinstance(here, dict) else list(range(len(here)))
+                key = data.draw(st.sampled_from(keys))
+                if not isinstance(here[key], dict | list) or not here[key] or data.draw(st.integers(0, 3)) == 0:
+                    break
+                here = here[key]
+            here[key] = data.draw(ANY_JSON | st.floats(0.0, 1.0) | st.sampled_from(("bs0", "cars/small", "cars")))
+            if isinstance(content.get("slots"), int):
+                content["slots"] = min(content["slots"], 64)
+        self.verifies_or_refuses(certificate.parent, json.dumps(content).encode())

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from instances import ANY_JSON
 
 torch = pytest.importorskip("torch")
 
@@ -417,13 +422,191 @@ def test_sb3_archives_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_checkpoint_that_is_none_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
-    import json
-
     save_policy(tmp_path, PlacementPolicy(8), {})
     values = json.loads((tmp_path / "policy.json").read_text()) | change
     (tmp_path / "policy.json").write_text(json.dumps(values))
     with pytest.raises(IdnError, match=message):
         load_policy(tmp_path)
+
+
+def one_line(folder: Path, *texts: str) -> str:
+    """What a policy in a folder is refused with."""
+    with pytest.raises(IdnError) as caught:
+        load_policy(folder)
+    says = str(caught.value)
+    assert "\n" not in says
+    assert len(says.replace(str(folder), "")) <= 300
+    for text in texts:
+        assert text in says
+    return says
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ({}, ("policy.json: format None; must be 'idn-gym/policy-1'",)),
+        ({"inputs": 10**7, "hidden": [4096]}, ("a network of 8192", "weights; at most 33554432")),
+        ({"outputs": 10**7, "hidden": [4096]}, ("a network of 4", "weights; at most 33554432")),
+        ({"hidden": [1] * 10**6}, ("hidden: 1000000 layers; must be a list of 1 to 8",)),
+        ({"hidden": [10**400]}, ("hidden: a whole number of about 401 digits",)),
+        ({"hidden": "x" * 10**5}, ("hidden: 'xxx",)),
+        ({"inputs": True}, ("inputs: True",)),
+        ({"inputs": 1e3}, ("inputs: 1000.0",)),
+        ({"activation": ["tanh"]}, ("activation: ['tanh']; allowed: tanh, relu",)),
+        ({"kind": {}}, ("kind: {}; allowed: placement, flat",)),
+        ({"format": "x" * 10**5}, ("format 'xxx",)),
+        ({"outputs": 17}, ("policy.pt: actor.2.weight: must be torch.float32 of shape (17, 8)",)),
+    ],
+)
+def test_a_description_of_another_size_is_refused_before_memory_is_taken(
+    values: dict[str, Any], texts: tuple[str, ...], tmp_path: Path
+) -> None:
+    save_policy(tmp_path, FlatPolicy(40, 18, (8,)), {})
+    content = json.loads((tmp_path / "policy.json").read_text()) | values if values else {}
+    (tmp_path / "policy.json").write_text(json.dumps(content))
+    one_line(tmp_path, *texts)
+
+
+def rewritten(path: Path, method: int, change: Any = lambda name, content: content) -> None:
+    """The archive in a file, compressed in another way, with the content of its entries changed."""
+    with zipfile.ZipFile(path) as archive:
+        entries = [(name, archive.read(name)) for name in archive.namelist()]
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in entries:
+            archive.writestr(name, change(name, content))
+
+
+def test_an_archive_that_inflates_is_refused_before_it_does(tmp_path: Path) -> None:
+    save_policy(tmp_path, PlacementPolicy(8), {})
+    file = tmp_path / "policy.pt"
+    torch.save({"embed.weight": torch.zeros(2**24)}, file)
+    rewritten(file, zipfile.ZIP_DEFLATED)
+    assert file.stat().st_size < 2**20
+    one_line(tmp_path, "policy.pt", "inflates to 6710")
+    torch.save({"embed.weight": torch.zeros(2**24)}, file)
+    one_line(tmp_path, "policy.pt: larger than ")
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"a": bytearray(9)}, "bytearray'"),
+        ({"a": torch.zeros(2, 3).to_sparse()}, "policy.pt"),
+        ({"a": torch.zeros(2, device="meta")}, "policy.pt"),
+        ({"a": {"b": torch.zeros(2)}}, "not the weights of the network in policy.json"),
+        ([1, 2], "not the weights of the network in policy.json"),
+    ],
+)
+def test_what_is_no_plain_tensor_is_refused(values: Any, says: str, tmp_path: Path) -> None:
+    save_policy(tmp_path, PlacementPolicy(8), {})
+    torch.save(values, tmp_path / "policy.pt")
+    one_line(tmp_path, "policy.pt", says)
+
+
+def test_a_sparse_tensor_of_the_right_shape_is_refused(tmp_path: Path) -> None:
+    policy = PlacementPolicy(8)
+    save_policy(tmp_path, policy, {})
+    weights = policy.state_dict() | {"score.weight": policy.score.weight.detach().to_sparse()}
+    torch.save(weights, tmp_path / "policy.pt")
+    one_line(tmp_path, "policy.pt", "more than weights")
+
+
+def test_a_damaged_or_missing_file_of_weights_is_named(tmp_path: Path) -> None:
+    policy = PlacementPolicy(8)
+    save_policy(tmp_path, policy, {})
+    file = tmp_path / "policy.pt"
+    good = file.read_bytes()
+    start = good.index(policy.own.weight.detach().numpy().tobytes())
+    file.write_bytes(good[:start] + bytes([good[start] ^ 1]) + good[start + 1 :])
+    one_line(tmp_path, "policy.pt", "is damaged")
+    for content in (b"", good[:-10], b"PK", b"\x80\x02}q\x00."):
+        file.write_bytes(content)
+        one_line(tmp_path, "policy.pt", "not a file of weights")
+    file.unlink()
+    one_line(tmp_path, "policy.pt: cannot be read")
+    file.mkdir()
+    one_line(tmp_path, "policy.pt: cannot be read")
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", "x" * 5000, 3, True, [], "nowhere"])
+def test_a_path_that_is_none_is_refused(path: Any) -> None:
+    with pytest.raises(IdnError) as caught:
+        AgentSpec("ppo", {"path": path}).make()
+    assert len(str(caught.value)) <= 300
+
+
+def test_weights_beyond_use_are_named(tmp_path: Path, tiny: Network) -> None:
+    policy = PlacementPolicy(8)
+    with torch.no_grad():
+        for weight in policy.parameters():
+            weight.mul_(1e30)
+    save_policy(tmp_path, policy, {})
+    with pytest.raises(IdnError, match="scores that are not finite"):
+        play(tiny, draw(tiny, 3, 0), AgentSpec("ppo", {"path": str(tmp_path)}), 0)
+
+
+class TestMangled:
+    """However the files of a policy are mangled, they are read as one or refused with an `IdnError` of one line."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Of a good policy, whose files stand under other names too."""
+        folder = tmp_path_factory.mktemp("policy")
+        save_policy(folder, FlatPolicy(40, 18, (3,)), {})
+        for name in ("policy.json", "policy.pt"):
+            (folder / f"good-{name}").write_bytes((folder / name).read_bytes())
+        return folder
+
+    def reads_or_refuses(self, folder: Path, name: str, content: bytes) -> None:
+        other = "policy.pt" if name == "policy.json" else "policy.json"
+        (folder / other).write_bytes((folder / f"good-{other}").read_bytes())
+        (folder / name).write_bytes(content)
+        says = ""
+        try:
+            load_policy(folder)
+        except IdnError as error:
+            says = str(error)
+        assert "\n" not in says
+
+    @given(data=st.data())
+    @pytest.mark.parametrize("name", ["policy.json", "policy.pt"])
+    def test_bytes_changed(self, name: str, folder: Path, data: st.DataObject) -> None:
+        content = (folder / f"good-{name}").read_bytes()
+        for _ in range(data.draw(st.integers(1, 3))):
+            start = data.draw(st.integers(0, len(content)))
+            stop = data.draw(st.integers(start, min(len(content), start + 12)))
+            content = content[:start] + data.draw(st.binary(max_size=12)) + content[stop:]
+        self.reads_or_refuses(folder, name, content)
+
+    @given(content=st.binary(max_size=60))
+    @pytest.mark.parametrize("name", ["policy.json", "policy.pt"])
+    def test_any_bytes(self, name: str, folder: Path, content: bytes) -> None:
+        self.reads_or_refuses(folder, name, content)
+
+    @given(data=st.data())
+    def test_any_json(self, folder: Path, data: st.DataObject) -> None:
+        values = json.loads((folder / "good-policy.json").read_text())
+        key = data.draw(st.sampled_from(sorted(values)))
+        values[key] = data.draw(ANY_JSON)
+        self.reads_or_refuses(folder, "policy.json", json.dumps(values).encode())
+        self.reads_or_refuses(folder, "policy.json", json.dumps(data.draw(ANY_JSON)).encode())
+
+    @given(data=st.data())
+    def test_a_pickle_changed_in_a_whole_archive(self, folder: Path, data: st.DataObject) -> None:
+        """What the archive's own checks do not see."""
+
+        def change(name: str, content: bytes) -> bytes:
+            if not name.endswith("data.pkl"):
+                return content
+            start = data.draw(st.integers(0, len(content)))
+            stop = data.draw(st.integers(start, min(len(content), start + 4)))
+            return content[:start] + data.draw(st.binary(max_size=4)) + content[stop:]
+
+        file = folder / "changed.pt"
+        file.write_bytes((folder / "good-policy.pt").read_bytes())
+        rewritten(file, zipfile.ZIP_STORED, change)
+        self.reads_or_refuses(folder, "policy.pt", file.read_bytes())
 
 
 def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:

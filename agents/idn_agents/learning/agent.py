@@ -52,7 +52,10 @@ class Learnt:
         observed(self._network, observation, "requests", "capacities", "allocation")
         tensors = {key: torch.from_numpy(np.ascontiguousarray(value))[None] for key, value in observation.items()}
         with one_thread(), torch.no_grad():
-            allocation = batched.pack(self._network, self.scores(tensors))
+            scores = self.scores(tensors)
+            if not bool(torch.isfinite(scores).all()):
+                raise IdnError(f"{self._path}: scores that are not finite; its weights are too large to be of use")
+            allocation = batched.pack(self._network, scores)
         return allocation[0].numpy()
 
     def scores(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -9,6 +9,7 @@ from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.workload.workload import BLOCK
 
+MOST_UPDATE_WEIGHT = 1e6  # ms per MB: rewards are float32, and squared
 _MOST_VALUES = 2**31  # of a batch, in float32: 8 GiB
 
 
@@ -19,7 +20,7 @@ def refuse_options(options: Any) -> None:
     whole("slots", options.slots, highest=10**6)
     real("learning_rate", options.learning_rate, highest=1.0)
     real("discount", options.discount, highest=1.0)
-    real("update_weight", options.update_weight, highest=1e6)
+    real("update_weight", options.update_weight, highest=MOST_UPDATE_WEIGHT)
 
 
 def refuse_large_batch(network: Network, envs: int, seen: int) -> None:

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 from idn_agents.learning.checkpoint import WIDEST, refuse_large, restore_optimiser
-from idn_agents.learning.limits import refuse_large_batch, refuse_options
+from idn_agents.learning.limits import MOST_UPDATE_WEIGHT, refuse_large_batch, refuse_options
 from idn_agents.learning.orders import Filling, Orders
 from idn_agents.learning.policy import FlatPolicy, FlatView, PlacementPolicy
 from idn_agents.learning.threads import one_thread
 from idn_gym import batched, kernels
 from idn_gym.common import parameters
-from idn_gym.common.parameters import LARGEST, one_of, real, whole
+from idn_gym.common.parameters import one_of, real, whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Burst, Scenario, Zipf
@@ -57,7 +57,7 @@ class PPO:
 
     def __post_init__(self) -> None:
         if self.discount is None:
-            priced = real("update_weight", self.update_weight) > 0.0
+            priced = real("update_weight", self.update_weight, highest=MOST_UPDATE_WEIGHT) > 0.0
             object.__setattr__(self, "discount", 0.9 if priced else 0.0)
         refuse_options(self)
         for name in ("rollout", "epochs", "minibatches"):
@@ -198,11 +198,20 @@ class Trainer:
     def _refuse_what_cannot_be_played(self) -> None:
         for scenario in self.scenarios:
             if self.options.rates > 1.0:
-                refuse_rates(scenario, self.options.rates)
+                self._refuse_rates(scenario)
             env = self._environments(scenario, 1)
             observation, _ = env.reset(seed=FIRST_SEED)
             seen = self.policy.view(env.network, 1, self.device).see(observation).numel()
             refuse_large_batch(env.network, self.options.envs, seen * min(self.options.rollout, self.options.slots))
+
+    def _refuse_rates(self, scenario: Scenario) -> None:
+        rates, workload = self.options.rates, scenario.workload
+        if not isinstance(workload, Zipf | Burst):
+            raise IdnError(f"rates: {rates:g}; scenario {scenario.name} has no rate to vary")
+        try:
+            self._environments(scenario, 1, [{"workload.rate": workload.rate * rates}])
+        except IdnError as error:
+            raise IdnError(f"rates: {rates:g}; {error}") from None
 
     def _collect(self, at: Chapter, length: int) -> tuple[Rollout, dict[str, float]]:
         """Play so many slots with draws from the policy."""
@@ -305,14 +314,6 @@ class Reference:
         capacities = observation["capacities"].contiguous()
         gain = batched.gain(self._network, requests, capacities, allocation, check=False)
         return gain / requests.sum(1).clamp(min=1.0)
-
-
-def refuse_rates(scenario: Scenario, rates: float) -> None:
-    """Raise an `IdnError` unless a scenario's workload has a rate, that may be so many times as high."""
-    workload = scenario.workload
-    if not isinstance(workload, Zipf | Burst):
-        raise IdnError(f"rates: {rates:g}; scenario {scenario.name} has no rate to vary")
-    real("rates", rates, highest=LARGEST / max(workload.rate, 1.0))
 
 
 def advantages(rewards: Tensor, values: Tensor, discount: float, trace: float) -> Tensor:
