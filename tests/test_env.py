@@ -409,6 +409,8 @@ class TestArguments:
             ({"scenario": load_scenario("tiny").to_dict() | {"horizon": 0}}, r"scenario: horizon: 0"),
             ({"scenario": holds_itself()}, r"scenario: nested too deeply"),
             ({"trace": 3}, r"trace: 3; must be the path of a file"),
+            ({"trace": "a\0b.csv"}, r"trace: 'a\\x00b.csv'; must be the path of a file"),
+            ({"trace": "\ud800.csv"}, r"trace: .*; must be the path of a file"),
             ({"trace": "requests.csv", "capacities": b"x"}, r"capacities: b'x'; must be the path of a file"),
             ({"horizn": 3}, r"horizn: no argument of the environment; allowed: scenario, overrides, horizon"),
             ({"variants": [{}]}, r"variants: no argument of the environment"),

@@ -368,11 +368,17 @@ def test_bad_actions_and_resets() -> None:
         (1.5, "seed: 1.5"),
         ([1, -1, 2], r"seed\[1\]: -1"),
         ([None, 1, [2]], r"seed\[2\]: \[2\]"),
+        (np.array(1.0), r"seed: array\(1.\)"),
+        (np.array([0.0, 1.0, 2.0]), r"seed\[0\]: 0.0"),
     ):
         with pytest.raises(IdnError, match=rf"{named}; must be a whole number >= 0"):
             env.reset(seed=seed)
     with pytest.raises(IdnError, match="options: 3; must be a dict, or None"):
         env.reset(options=3)
+    env.reset(seed=np.arange(3))
+    for mask in ([[True], [True, False]], "abc", [1, 1, 1]):
+        with pytest.raises(IdnError, match=r"reset_mask: .*; must be \(3,\) bool"):
+            env.reset(options={"reset_mask": mask})
     with pytest.raises(IdnError, match=r"reset_mask: .*at least one True"):
         env.reset(options={"reset_mask": np.zeros(ROWS, dtype=np.bool_)})
     env.reset(seed=0)
@@ -527,8 +533,11 @@ def test_streams_drawn_on_the_device_repeat_with_their_seed() -> None:
     ("kwargs", "message"),
     [
         ({"device": "nowhere"}, "device: 'nowhere'"),
-        ({"device": ["cpu"]}, r"device: \"\['cpu'\]\""),
+        ({"device": ["cpu"]}, r"device: \['cpu'\]; must be the name of a PyTorch device"),
         ({"device": "cpu", "backend": "cuda"}, "backend: 'cuda'; allowed"),
+        ({"device": "cpu", "backend": np.array([1, 2])}, r"backend: array\(\[1, 2\]\); allowed"),
+        ({"device": "cpu", "streams": np.array([1, 2])}, r"streams: array\(\[1, 2\]\); allowed"),
+        ({"device": 10**400}, "device: a whole number of about 401 digits; must be the name"),
         ({"device": "cpu", "num_envs": 10**12}, "num_envs: 1000000000000; must be"),
         ({"device": "cpu", "update_weight": 1e300}, r"update_weight: 1e\+300"),
         ({"device": "cpu", "variants": [{"horizon": 3}] * 3}, r"variants\[0\]: changes horizon"),

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from idn_gym.batched import feasible, serving
-from idn_gym.batched.arguments import chosen, wants_check
+from idn_gym.batched.arguments import BACKENDS, chosen, wants_check
 from idn_gym.batched.streams import CopiedStreams, DrawnStreams, _index
 from idn_gym.batched.tables import DeviceTables
+from idn_gym.common import parameters
 from idn_gym.env import arguments
 from idn_gym.env.env import IDNEnv
 from idn_gym.env.vector_env import Array, IDNVectorEnv, Values
@@ -62,6 +63,10 @@ class TensorVectorEnv(IDNVectorEnv):
         **__: Any,
     ) -> TensorVectorEnv:
         """On the CPU NumPy's arrays seen as tensors, unless an argument asks for more."""
+        if not isinstance(device, str | torch.device):
+            raise IdnError(f"device: {parameters.shown(device)}; must be the name of a PyTorch device")
+        arguments.one_of("streams", streams, (None, "numpy", "device"))
+        arguments.one_of("backend", backend, (None, *BACKENDS))
         if cls is not TensorVectorEnv:
             return super().__new__(cls)
         plain = streams in (None, "numpy") and backend in (None, "numba") and check is not False
@@ -137,9 +142,8 @@ class DeviceTensorVectorEnv(TensorVectorEnv):
     ) -> None:
         try:
             self.device = torch.empty(0, device=device).device  # with its number
-        except (RuntimeError, AssertionError, TypeError) as error:
-            raise IdnError(f"device: {str(device)!r}: {str(error).splitlines()[0]}") from None
-        arguments.one_of("streams", streams, (None, "numpy", "device"))
+        except (RuntimeError, AssertionError) as error:
+            raise IdnError(f"device: {parameters.shown(str(device))}: {str(error).splitlines()[0]}") from None
         chosen(backend, self.device)
         on_cpu = self.device.type == "cpu"
         self._drawn_by = streams or ("numpy" if on_cpu else "device")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,16 @@ def one_of(name: str, value: Any, allowed: Sequence[str | None]) -> None:
 
 def path(name: str, value: Any) -> Path | None:
     """Value as the path of a file, or None; an `IdnError` that names the argument for anything else."""
-    if value is not None and not (isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str)):
+    if value is None:
+        return None
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    try:
+        possible = isinstance(text, str) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:  # lone surrogates
+        possible = False
+    if not possible:
         raise IdnError(f"{name}: {parameters.shown(value)}; must be the path of a file")
-    return None if value is None else Path(value)
+    return Path(text)
 
 
 def json_values(name: str, value: Any) -> Any:
@@ -101,6 +109,8 @@ def _json_values(value: Any) -> Any:
             return value.tolist()
         case os.PathLike():
             return os.fspath(value)
+        case Real() if not isinstance(value, int | float):  # a fraction
+            return float(value)
         case _ if (type(value).__module__, type(value).__name__) == ("torch", "device"):  # torch may be missing
             return str(value)
         case _:

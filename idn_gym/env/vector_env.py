@@ -346,17 +346,22 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
         mask = (options or {}).get("reset_mask")
         if mask is None:
             return np.ones(self.num_envs, dtype=np.bool_)
-        mask = self._host(mask)
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+        try:
+            found = self._host(mask)
+        except (TypeError, ValueError):
+            found = np.zeros(0)
+        if found.shape != (self.num_envs,) or found.dtype != np.bool_ or not found.any():
             shown = parameters.shown(mask)
             raise IdnError(f"reset_mask: {shown}; must be ({self.num_envs},) bool with at least one True")
-        return mask
+        return found
 
     def _seeds(self, seed: int | Sequence[int | None] | None, mask: BoolArray) -> list[int | None]:
         """A seed for each environment that is reset."""
+        if isinstance(seed, np.ndarray) and seed.ndim == 1:
+            seed = seed.tolist()
         if seed is None:
             seeds: list[int | None] = [None] * self.num_envs
-        elif isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str):
+        elif isinstance(seed, list | tuple | range):
             most = parameters.LARGEST_SEED
             seeds = [
                 None if one is None else parameters.whole(f"seed[{i}]", one, 0, most) for i, one in enumerate(seed)
