@@ -14,7 +14,7 @@ def compiled(kernel: Any, arguments: str, constants: dict[str, Any], warps: int)
     """Compile a kernel for arguments of these types, in order."""
     types = iter(arguments.split())
     signature = {name: "constexpr" if name in constants else next(types) for name in kernel.arg_names}
-    source = ASTSource(kernel, signature=signature, constexprs=constants)
+    source = ASTSource(kernel, signature, constants)  # the name of the latter differs between versions
     assert compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps}).asm["cubin"]
 
 

@@ -32,6 +32,10 @@ Information = dict[str, Any]  # NumPy scalars and arrays
 _MOST_UPDATE_WEIGHT = 1e9  # far beyond use, and low enough that rewards and their squares are finite in float32
 
 
+class UnknownArgument(IdnError, TypeError):
+    """In the class and the words of Python's own error: from those TorchRL learns what an environment takes."""
+
+
 class IDNEnv(gymnasium.Env[Observation, IntArray]):
     """Which models should each node of an inference delivery network hold, not knowing the requests to come?
 
@@ -126,7 +130,9 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
     ) -> None:
         for name in unknown:
             allowed = ", ".join(list(signature(IDNEnv).parameters)[:-1])
-            raise IdnError(f"{name}: no argument of the environment; allowed: {allowed}")
+            raise UnknownArgument(
+                f"{name}: no argument of the environment; allowed: {allowed}; unexpected keyword argument {name!r}"
+            )
         arguments.one_of("reward", reward, ("gain", "gain_per_request"))
         arguments.one_of("infeasible", infeasible, ("repair", "raise"))
         arguments.one_of("render_mode", render_mode, (None, *self.metadata["render_modes"]))
