@@ -27,9 +27,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from idn_agents.agent import HindsightAgent
 from idn_agents.greedy import static_greedy
+from idn_agents.infida.mixture import mix, node_products
+from idn_agents.learning.filling import order_probability, turns
 from idn_agents.optimum.columns import Columns
 from idn_agents.optimum.local_search import LocalSearch
 from idn_agents.rounding import coordination
+from idn_agents.rounding.coordinate import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.window import Window
 from test_house import PROJECT, modules
@@ -43,7 +46,15 @@ from idn_gym.workload.trace import Trace
 
 ROWS = 3
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = sorted(set(kernels.__all__) - {"OrderProbability", "Served"})
+OF_AGENTS = {  # kernels that agents alone need stand with them
+    "coordinate": coordinate,
+    "mix": mix,
+    "node_products": node_products,
+    "order_probability": order_probability,
+    "turns": turns,
+}
+KERNELS: dict[str, Any] = {name: getattr(kernels, name) for name in kernels.__all__ if name != "Served"} | OF_AGENTS
+NAMES = sorted(KERNELS)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +75,7 @@ def other() -> Network:
 def arguments(network: Network) -> dict[str, dict[str, Any]]:
     """Good arguments of every kernel, in ROWS rows or slots; each call gives new arrays."""
     generator = np.random.default_rng(0)
-    V, P, R, K = network.V, network.P, network.R, network.service.K
+    V, P = network.V, network.P
     placed, node = (ROWS, P), (ROWS, V)
     requests, capacities = draw(network, ROWS, 0).requests, np.repeat(network.capacities[None], ROWS, axis=0)
     held = kernels.pack(network, generator.random(placed))
@@ -78,13 +89,11 @@ def arguments(network: Network) -> dict[str, dict[str, Any]]:
     log_y = np.log(np.maximum(state, 1e-9))
     return {
         "coordinate": {
-            "visitors": kernels.visitors(network),
             **window,
             "nodes": np.arange(V),
             "point": np.zeros(P),
             "held": np.zeros(P, dtype=np.int8),
         },
-        "cut_slopes": {"gradient": generator.random((R, K)), "allocation": state[0]},
         "fill_by_gain": {**window, "nodes": np.arange(V), "bonus": np.ones(P), "allocation": np.zeros(P)},
         "gain": {**served, "out": np.zeros(ROWS)},
         "gain_and_subgradient": {**served, "out": (np.zeros(ROWS), np.zeros(placed))},
@@ -106,10 +115,9 @@ def arguments(network: Network) -> dict[str, dict[str, Any]]:
         "order_probability": {
             "scores": scores,
             "allocation": filling,
-            "turns": kernels.turns(network, scores, filling),
+            "turns": turns(network, scores, filling),
         },
         "pack": {"priority": scores, "budgets": budgets, "out": np.zeros(placed, dtype=np.int8)},
-        "placement_slopes": {"gradient": generator.random((R, K))},
         "project": {"log_h": log_y, "mass": budgets * 0.5, "budgets": budgets},
         "round_dependent": {
             "allocation": state,
@@ -121,7 +129,6 @@ def arguments(network: Network) -> dict[str, dict[str, Any]]:
         "turns": {"priority": scores, "allocation": filling},
         "type_cuts": {**window, "allocation": state[0]},
         "type_gains": {**window, "allocation": state[0]},
-        "visitors": {},
     }
 
 
@@ -149,7 +156,7 @@ def other_shapes(array: np.ndarray) -> Iterator[np.ndarray]:
 def refused(name: str, network: Network, values: dict[str, Any]) -> None:
     """The kernel says in one line what it does not take."""
     with pytest.raises(IdnError) as caught:
-        getattr(kernels, name)(network, **values)
+        KERNELS[name](network, **values)
     said = str(caught.value)
     assert "\n" not in said
     assert re.match(r"\w+", said)[0] in values, said  # type: ignore[index]
@@ -165,7 +172,7 @@ def test_every_kernel_has_its_cases(tiny: Network) -> None:
     found = arguments(tiny)
     assert sorted(found) == NAMES
     for name, values in found.items():
-        getattr(kernels, name)(tiny, **values)  # good as they are, else what follows would show nothing
+        KERNELS[name](tiny, **values)  # good as they are, else what follows would show nothing
 
 
 @pytest.mark.parametrize(("name", "argument"), cases())
@@ -207,22 +214,18 @@ def test_numbers_of_things(tiny: Network, name: str, argument: str) -> None:
     for wrong in ([limit], [0, -1], [2**62], np.array([2**64 - 1], dtype=np.uint64), [0.0], [True], [[0]], 0):
         refused(name, tiny, arguments(tiny)[name] | {argument: wrong})
     for good in ([], [limit - 1], np.array([0], dtype=np.uint8)):
-        getattr(kernels, name)(tiny, **arguments(tiny)[name] | {argument: good})
+        KERNELS[name](tiny, **arguments(tiny)[name] | {argument: good})
 
 
-def test_visitors_of_another_network(tiny: Network, other: Network) -> None:
-    start, types = kernels.visitors(tiny)
-    for wrong in (
-        kernels.visitors(other),
-        (start[:-1], types),
-        (start[::-1].copy(), types),
-        (start, types[:-1]),
-        (start + 1, types),
-        (start, types + tiny.R),
-        (start, -1 - types),
-        (start,),
-    ):
-        refused("coordinate", tiny, arguments(tiny)["coordinate"] | {"visitors": wrong})
+def test_slopes_of_terms(tiny: Network) -> None:
+    terms = tiny.service.terms
+    for wrong in (np.zeros(len(terms) + 1), np.zeros((1, len(terms))), np.zeros(0), "words"):
+        with pytest.raises(IdnError, match="slopes"):
+            terms.by_placement(wrong)  # type: ignore[arg-type]
+        with pytest.raises(IdnError, match="slopes"):
+            terms.by_type(wrong, np.zeros(tiny.P))  # type: ignore[arg-type]
+    with pytest.raises(IdnError, match="allocation"):
+        terms.by_type(np.zeros(len(terms)), np.zeros(tiny.P + 1))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -234,7 +237,7 @@ def test_forms_that_mean_the_same(tiny: Network, name: str) -> None:
         for argument, array in values.items():
             if isinstance(array, np.ndarray) and not is_filled(name, argument):
                 values[argument] = form(array)
-        found = getattr(kernels, name)(tiny, **values)
+        found = KERNELS[name](tiny, **values)
         found = found if isinstance(found, tuple) else (found,)
         return [*found, *(values[argument] for argument in values if is_filled(name, argument))]
 
@@ -249,7 +252,7 @@ def test_forms_that_mean_the_same(tiny: Network, name: str) -> None:
             assert all(map(np.array_equal, *((a if isinstance(a, tuple) else (a,)) for a in (found, exact))))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "visitors"])  # which takes no array
+@pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=15)
 @given(data=st.data())
 def test_anything(tiny: Network, name: str, data: st.DataObject) -> None:
@@ -269,7 +272,7 @@ def test_anything(tiny: Network, name: str, data: st.DataObject) -> None:
         some = np.array(data.draw(st.lists(of, min_size=1, max_size=6)), dtype=good.dtype)
         values[argument] = np.resize(some, shape)
     with suppress(IdnError), np.errstate(all="ignore"):
-        getattr(kernels, name)(tiny, **values)
+        KERNELS[name](tiny, **values)
 
 
 @pytest.mark.parametrize("value", [1.0, 7.0, -1e-9, -3e9, np.nan, np.inf, -np.inf])
@@ -565,7 +568,7 @@ class TestThreads:
     ) -> None:
         def result() -> bytes:
             values = arguments(tiny)[name]
-            found = getattr(kernels, name)(tiny, **values)
+            found = KERNELS[name](tiny, **values)
             arrays = [*(found if isinstance(found, tuple) else (found,)), *values.values()]
             return b"".join(np.asarray(array).tobytes() for array in arrays if isinstance(array, np.ndarray))
 

@@ -23,7 +23,9 @@ from idn_gym.model.network import Network
 from idn_gym.scenario.file import load_scenario
 
 OUTAGES = "workload.capacity={kind: outages, probability: 0.4, duration: 2, remaining: 0.5}"
-SPECS = tuple(RunSpec(load_scenario("tiny", [OUTAGES]), AgentSpec(agent), 4, 7) for agent in ("random", "infida"))
+SPECS = tuple(
+    RunSpec(load_scenario("tiny", [OUTAGES]), AgentSpec(agent), seed=4, slots=7) for agent in ("random", "infida")
+)
 COMMAND = ("run", "tiny", "--set", OUTAGES, "--agent", "random", "--agent", "infida", "--seed", 4, "--slots", 7)
 FILES = (
     *("run.json", "requests.csv", "capacities.csv"),

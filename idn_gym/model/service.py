@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from idn_gym.common.arrays import shaped
 from idn_gym.typing import FloatArray, IntArray
 
 
@@ -38,10 +39,13 @@ class Terms:
 
     def by_type(self, slopes: FloatArray, allocation: FloatArray) -> FloatArray:
         """(R,) slopes (n,) of linear functions, one per type, times an allocation (P,)."""
+        slopes = shaped("slopes", slopes, (len(self),))
+        allocation = shaped("allocation", allocation, (self.placements,))
         return np.bincount(self.type, slopes * allocation[self.placement], minlength=len(self.start) - 1)
 
     def by_placement(self, slopes: FloatArray) -> FloatArray:
         """(P,) slopes (n,) of all types, summed."""
+        slopes = shaped("slopes", slopes, (len(self),))
         return np.bincount(self.placement, slopes, minlength=self.placements)
 
 
