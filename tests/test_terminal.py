@@ -378,6 +378,18 @@ class TestPluginCommands:
         assert printable(first)
         assert "nosuch.yaml" in second
 
+    @pytest.mark.filterwarnings("default")
+    def test_a_warning_is_a_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        source = (
+            "import warnings\nwarnings.warn('two\\nlines [/x]\\x1b[2J' + 'x' * 900)\ndef good():\n    print('ran')\n"
+        )
+        self.install(tmp_path, monkeypatch, source, "good = theirs:good\n")
+        outcome = in_process("good")
+        assert (outcome.status, outcome.stdout) == (0, "ran\n")
+        assert outcome.stderr.startswith("idn-gym: warning: two lines [/x]\\x1b[2Jxxx")
+        assert outcome.stderr.count("\n") == 1
+        assert len(outcome.stderr) <= 300
+
     def test_named_as_one_of_ours(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.install(tmp_path, monkeypatch, "def check():\n    print('theirs')\n", "check = theirs:check\n")
         outcome = in_process("check", tmp_path / "nosuch.yaml")

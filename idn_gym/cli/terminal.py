@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
@@ -62,17 +63,19 @@ class Printable:
 
 @contextmanager
 def printable_streams() -> Iterator[None]:
-    """Stdout and stderr in UTF-8 whatever the locale, and `Printable`."""
+    """Stdout and stderr in UTF-8 whatever the locale, and `Printable`; a warning is one line."""
     _open_missing()
-    kept = sys.stdout, sys.stderr
+    kept, show = (sys.stdout, sys.stderr), warnings.showwarning
     for stream in kept:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.stdout, sys.stderr = Printable(kept[0], False), Printable(kept[1], True)
+    warnings.showwarning = lambda message, *where: complain(f"warning: {message}")
     try:
         yield
     finally:
         sys.stdout, sys.stderr = kept
+        warnings.showwarning = show
 
 
 @contextmanager
