@@ -88,6 +88,9 @@ def test_sb3_trains_resumes_and_leaves_weights_that_need_no_sb3(algo: str, tmp_p
     scenario = load_scenario("tiny")
     options = sb3_training.SB3(algo, steps=96, envs=4, slots=8, hidden=8)
     trainer = sb3_training.SB3Trainer(scenario, options, 1)
+    state = torch.random.get_rng_state()
+    assert trainer.policy is not None
+    assert torch.equal(torch.random.get_rng_state(), state), "looking at the policy changes training"
     rows = [next(trainer.chapters()) for _ in range(2)]
     other = sb3_training.SB3Trainer(scenario, options, 2)
     other.restore(trainer.state())

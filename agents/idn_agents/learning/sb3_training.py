@@ -192,7 +192,8 @@ class SB3Trainer:
         linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
         activation = "relu" if any(isinstance(layer, nn.ReLU) for layer in layers) else "tanh"
         hidden = tuple(layer.out_features for layer in linear)
-        policy = FlatPolicy(*self._sizes, hidden, activation)
+        with torch.random.fork_rng(devices=[]):  # looking at the policy takes no numbers from training
+            policy = FlatPolicy(*self._sizes, hidden, activation)
         weights, biases = last.weight.detach(), last.bias.detach()
         if self.options.algo == "maskable-ppo":  # two logits per bit: the score is what speaks for placing
             weights, biases = weights[1::2] - weights[0::2], biases[1::2] - biases[0::2]
