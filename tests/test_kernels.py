@@ -380,7 +380,7 @@ AGENTS = [name for name in PROJECT["entry-points"]["idn_gym.agents"] if name not
 @pytest.mark.parametrize("name", AGENTS)
 def test_agents_on_another_network(tiny: Network, other: Network, name: str) -> None:
     """Observations, or the trace that an agent in hindsight is shown, of which one array does not fit."""
-    for package, agents in (("torch", ("ppo", "reinforce")), ("highspy", ("optimum", "dynamic-optimum"))):
+    for package, agents in (("torch", ("ppo",)), ("highspy", ("optimum", "dynamic-optimum"))):
         if name in agents:
             pytest.importorskip(package)
     agent: Any = plugins.make_agent(name, {})
@@ -428,6 +428,29 @@ def test_parts_of_agents_on_another_network(tiny: Network, other: Network) -> No
     ):
         with pytest.raises(IdnError):
             call()
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")
+def test_a_batch_of_agents_on_another_network(tiny: Network, other: Network) -> None:
+    """From the first slot on, in which nothing is learnt yet."""
+    import torch
+    from idn_agents.infida.batch import InfidaBatch
+
+    good = {"requests": torch.zeros(2, tiny.R), "capacities": torch.ones(tiny.P)}
+    for slots in (0, 1):
+        for key, wrong in (
+            ("requests", torch.zeros(2, other.R)),
+            ("requests", torch.zeros(3, tiny.R)),
+            ("requests", np.zeros((2, tiny.R))),
+            ("capacities", torch.ones(2, other.P)),
+            ("capacities", torch.ones(1, 2, tiny.P)),
+        ):
+            agents = InfidaBatch([{"rounding": "coordinated"}, {}])
+            agents.reset(tiny, range(2))
+            for _ in range(slots):
+                agents.act(good)
+            with pytest.raises(IdnError, match=f"^{key}: "):
+                agents.act(good | {key: wrong})  # type: ignore[dict-item]
 
 
 # --- threads ----------------------------------------------------------------------------------------------------

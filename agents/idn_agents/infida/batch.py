@@ -93,7 +93,8 @@ class InfidaBatch:
 
     def act(self, observation: Mapping[str, Tensor]) -> Tensor:
         """(B, P) int8, feasible, for the coming slot; the first observation has zero requests."""
-        requests, capacities = (self._of_dtype(observation[key]) for key in ("requests", "capacities"))
+        requests = self._of_dtype("requests", observation["requests"], self._network.R)
+        capacities = self._of_dtype("capacities", observation["capacities"], self._network.P)
         due = self._next_refresh == self._slot
         if self._slot > 0:
             self._learn(requests, capacities)
@@ -168,8 +169,14 @@ class InfidaBatch:
     def _tensor(self, values: Any) -> Tensor:
         return torch.from_numpy(np.array(values, dtype=np.float64)).to(self.device, self._dtype)
 
-    def _of_dtype(self, values: Tensor) -> Tensor:
+    def _of_dtype(self, name: str, values: Tensor, width: int) -> Tensor:
         """As rows of the states' dtype; one row, where it is the same row B times."""
+        rows = len(self._agents)
+        if not isinstance(values, Tensor) or values.ndim > 2 or values.shape[-1:] != (width,):
+            found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise IdnError(f"{name}: {found}; must be a torch.Tensor ({rows}, {width}), or ({width},) for all")
+        if values.ndim == 2 and len(values) not in (1, rows):
+            raise IdnError(f"{name}: {len(values)} rows; must be {rows}, or 1 to serve all")
         values = values[:1] if values.ndim == 2 and values.stride(0) == 0 else values
         return values.to(self.device, self._dtype)
 
