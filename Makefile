@@ -1,11 +1,13 @@
 # make demo   install, run the main job on Topology I with sliding popularity, leave table, records and plots
 # make test   install, run the tests
+# make lower-bounds, make newest-versions   a smoke test with the oldest versions that pyproject.toml allows, with the newest there are
+# make clients   install and run the programs of docs/how-to/trainers.md, each in an environment of its own
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: install demo test lint scenarios benchmarks clean
+.PHONY: install demo test lower-bounds newest-versions clients lint scenarios benchmarks clean
 
 install: $(VENV)/.installed
 
@@ -23,6 +25,15 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -n 2
 
+lower-bounds:
+	.ci/smoke lowest
+
+newest-versions:
+	.ci/smoke newest
+
+clients:
+	$(PYTHON) clients/run.py
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,4 +46,4 @@ benchmarks: install
 	$(BIN)/python benchmarks/speed.py
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .venv-lowest .venv-newest .venv-clients runs
