@@ -123,7 +123,7 @@ def test_packaged_files_are_what_is_built(scenarios: dict[str, Scenario], name: 
 def test_the_command_writes_the_packaged_files(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("scenarios")
     main(folder)
-    packaged = resources.files("idn_gym") / "scenarios"
+    packaged = resources.files("idn_gym.library") / "scenarios"
     written = {path.name: path.read_text("utf-8") for path in folder.iterdir()}
     assert written == {entry.name: entry.read_text("utf-8") for entry in packaged.iterdir()}
     assert all(text.startswith(HEADER) for text in written.values())

@@ -202,8 +202,6 @@ def test_fractional_optimum_is_that_of_a_linear_program(sliding: tuple[Network, 
     """The same relaxation as one LP over all slots: what is placed, and the share that each option serves."""
     from scipy.optimize import linprog
 
-    from idn_gym.model.gain import shares
-
     network, trace = sliding
     rows, limits, saved, column = [], [], [], network.P
     served = [(t, rho, k) for t in range(trace.slots) for rho in range(network.R) for k in range(network.service.K)]
@@ -215,7 +213,7 @@ def test_fractional_optimum_is_that_of_a_linear_program(sliding: tuple[Network, 
     for column, (t, rho, k) in enumerate(served, start=network.P):
         p = int(network.service.options[rho, k])
         row = np.zeros(width)
-        row[column], row[p] = 1.0, -shares(network, trace.requests[t], trace.capacities_at(t))[p]
+        row[column], row[p] = 1.0, -network.service.shares(trace.requests[t], trace.capacities_at(t))[p]
         rows.append(row)
         limits.append(0.0)
         batches.setdefault((t, rho), np.zeros(width))[column] = 1.0

@@ -88,9 +88,9 @@ class TestRunSpec:
     @pytest.mark.parametrize("seed", [-1, 0.5, None, False])
     def test_seeds_that_are_none(self, seed: Any) -> None:
         with pytest.raises(IdnError, match=r"seed: .*; must be a whole number >= 0"):
-            RunSpec(load_scenario("tiny"), AgentSpec("random"), seed)
+            RunSpec(load_scenario("tiny"), AgentSpec("random"), seed=seed)
 
     def test_numbers_of_numpy(self) -> None:
-        spec = RunSpec(load_scenario("tiny"), AgentSpec("random"), np.int64(3), np.int32(7))
+        spec = RunSpec(load_scenario("tiny"), AgentSpec("random"), seed=np.int64(3), slots=np.int32(7))
         assert (spec.seed, spec.slots, type(spec.seed), type(spec.slots)) == (3, 7, int, int)
         assert spec.stream()[1].slots == 7

@@ -316,5 +316,5 @@ print(idn_gym.__file__, idn_agents.__file__, *packaged_names(), idn_gym.load_sce
         first, second, *names, name = python(code, cwd=tmp_path, PYTHONPATH=str(tmp_path)).split("\n")[:-1]
         assert Path(first).is_relative_to(tmp_path)
         assert Path(second).is_relative_to(tmp_path)
-        assert set(names) == {path.stem for path in (ROOT / "idn_gym" / "scenarios").glob("*.yaml")}
+        assert set(names) == {path.stem for path in (ROOT / "idn_gym" / "library" / "scenarios").glob("*.yaml")}
         assert name == "tiny"

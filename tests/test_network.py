@@ -488,7 +488,7 @@ def test_matrix_of_another_shape_is_refused() -> None:
 def test_arrays_are_read_only_also_after_pickling(clone: Any, used: bool) -> None:
     network = compiled(star())
     if used:  # with what is computed on first use
-        for name in ("tables", "listing", "spendable", "placement_index"):
+        for name in ("tables", "spendable", "placement_index"):
             getattr(network, name)
     twin = clone(network)
     assert repr(twin) == repr(network)

@@ -103,7 +103,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert (agent.rate, agent.first_period) == (0.5, 3)
     assert type(agent.first_period) is int
     with pytest.raises(IdnError, match="refresh"):
-        Random(np.bool_(True))
+        Random(refresh=np.bool_(True))
 
 
 def test_a_window_takes_memory_for_what_it_has_seen(tiny: Network) -> None:

@@ -54,7 +54,8 @@ def test_the_same_data_give_the_same_bytes(name: str, tmp_path: Path) -> None:
 def test_no_pyplot_and_no_matplotlib_before_the_first_plot() -> None:
     code = """
 import sys
-from idn_gym import plots, rendering
+from idn_gym.env import rendering
+from idn_gym.report import plots
 assert "matplotlib" not in sys.modules
 import io
 import matplotlib
@@ -90,7 +91,7 @@ def test_a_bound_stands_beside_its_own_statistic(tmp_path: Path, monkeypatch: py
     for name in ("ntag_over_time", "regret_over_time"):
         monkeypatch.setattr(plots, name, lambda series, target, name=name, **options: drawn.update({name: options}))
     agents = ("optimum:gap=0.0,time_limit=null", "random", "static-greedy")
-    specs = [RunSpec(load_scenario("tiny"), AgentSpec.parse(agent), 0, 60) for agent in agents]
+    specs = [RunSpec(load_scenario("tiny"), AgentSpec.parse(agent), seed=0, slots=60) for agent in agents]
     _, trace, results = records.run(specs, tmp_path / "run", plots=run_plots.plot_run)
     optimum, bound, total = results[0].summary, results[0].info["certified_bound"], trace.requests.sum()
     assert optimum.ntag > bound / total >= optimum.gain / total

@@ -60,6 +60,8 @@ def refuse_inconsistent(
     for name, (lowest, axis) in ranges.items():
         below = axes[axis.removesuffix("+1")] + axis.endswith("+1")
         values = getattr(arrays, name)
-        low, high = values.min(initial=lowest), values.max(initial=lowest)
+        if values.size == 0:
+            continue
+        low, high = values.min(), values.max()
         if low < lowest or high >= below:
             raise IdnError(f"{what}: {name} from {low} to {high}; must be {lowest} to {below - 1}")

@@ -159,12 +159,11 @@ def _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out):
 
 @_jit
 def _scale(size, h, weight, mass):
-    """Log c, so that y = min(1, c h) sums to the mass; what is clipped is marked by h = inf."""
+    """Log c, so that y = min(1, c h) sums to the mass; what is clipped is marked by h = inf, what is not may move."""
     free = 0.0
     for i in range(len(h)):
         free += size[i] * weight[i]
     left = mass
-    highest = 0.0
     log_c = 0.0
     while True:  # clip what c would take past 1, until the clipped set stops growing
         if free < 1e-200:  # what is free has vanished beside what is clipped
@@ -174,14 +173,14 @@ def _scale(size, h, weight, mass):
                     largest = max(largest, h[i])
             if largest == -np.inf:  # nothing free has any weight
                 break
-            highest = largest
             free = 0.0
             for i in range(len(h)):
                 if h[i] < np.inf:
-                    weight[i] = np.exp(h[i] - highest)
+                    h[i] -= largest  # here and not in log c, whose digits it would take where it is large
+                    weight[i] = np.exp(h[i])
                     free += size[i] * weight[i]
         # the clipped may fill the node up to rounding; the others then keep a trace, or they could never return
-        log_c = np.log(max(left, 1e-12 * mass) / free) - highest
+        log_c = np.log(max(left, 1e-12 * mass) / free)
         grew = False
         free = 0.0
         for i in range(len(h)):

@@ -58,7 +58,7 @@ class Network(Placements):
         refuse_inconsistent("network", self, axes | {"G": self.V * self.N}, _SHAPES, _RANGES)
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{axis}={getattr(self, axis)}" for axis in "VMNPR")
+        sizes = ", ".join(f"{axis}={getattr(self, axis)}" for axis in "VMNPRK")
         return f"Network({self.scenario.name!r}, {sizes})"
 
     @property
@@ -70,6 +70,11 @@ class Network(Placements):
     def R(self) -> int:
         """Number of request types."""
         return len(self.type_task)
+
+    @property
+    def K(self) -> int:
+        """Largest number of ways to serve a request type, repositories included."""
+        return self.service.K
 
     @property
     def accuracy_weight(self) -> float:

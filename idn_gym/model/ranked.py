@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from idn_gym.common.arrays import refuse_inconsistent
+from idn_gym.common.arrays import refuse_inconsistent, shaped
 from idn_gym.errors import IdnError
 from idn_gym.model.placements import Compiled, Placements, unsigned
 from idn_gym.model.service import Served, Service, Terms
@@ -196,6 +196,7 @@ class RankedService(Compiled):
 
         Without requests it is 1.
         """
+        requests, capacities = shaped("requests", requests, (self.R,)), shaped("capacities", capacities, (self.P,))
         passing = self.loads(requests)[self.placement_group]
         return np.minimum(1.0, np.divide(capacities, passing, out=np.ones(self.P), where=passing > 0))
 
@@ -295,4 +296,6 @@ class RankedService(Compiled):
 
     def _effective(self, allocation: FloatArray, potential: FloatArray) -> FloatArray:
         """(R, K) z = x l; a repository model is always there."""
+        allocation = shaped("allocation", allocation, (self.P,))
+        potential = shaped("potential", potential, self.options.shape)
         return np.append(allocation, 1.0)[self.options] * potential

@@ -68,6 +68,10 @@ class Service(Protocol):
     def largest_saving(self) -> float:
         """Delta_C: ms that a request saves at most."""
 
+    @property
+    def K(self) -> int:
+        """Largest number of ways to serve a type, repositories included."""
+
     def ways(self, rho: int) -> tuple[int, float, float]:
         """How many ways there are to serve a type, and ms of the cheapest and of repositories alone."""
 
