@@ -17,7 +17,7 @@ from typing import Any
 
 from idn_gym.experiment.experiment import AgentSpec, RunSpec, play, static_bound
 from idn_gym.experiment.records import versions
-from idn_gym.scenario.file import load_scenario
+from idn_gym.library.load import load_scenario
 
 AGENTS = (
     "optimum:gap=0.005,time_limit=60",

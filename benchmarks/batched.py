@@ -52,9 +52,9 @@ def jobs() -> list[dict[str, Any]]:
 
 def network_of(job: dict[str, Any]) -> Any:
     """Topology I; with replicas, for more options per type; or a tree."""
+    from idn_gym.library.load import load_scenario
     from idn_gym.model.network import Network
-    from idn_gym.scenario.file import load_scenario
-    from idn_gym.scenario.schema import parse
+    from idn_gym.scenario import parse
     from idn_gym.topology import nodes_and_links, tree
 
     if "nodes" not in job:

@@ -18,8 +18,9 @@ from idn_agents.infida.infida import InfidaOffline
 from idn_agents.optimum.optimum import LEAVES, solve
 
 from idn_gym import kernels
+from idn_gym.library.load import load_scenario
+from idn_gym.library.names import packaged_names
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario, packaged_names
 from idn_gym.workload.workload import draw
 
 

@@ -34,8 +34,8 @@ from idn_gym import kernels
 from idn_gym.env.env import observe
 from idn_gym.experiment.experiment import AgentSpec, play
 from idn_gym.experiment.records import versions
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.workload import draw

@@ -19,7 +19,8 @@ from idn_gym.experiment.experiment import AgentSpec, play
 from idn_gym.library.hard_instances import adversary, greedy_trap
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
-from idn_gym.scenario.schema import FORMAT, parse
+from idn_gym.scenario import parse
+from idn_gym.scenario.schema import FORMAT
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.workload import draw
 

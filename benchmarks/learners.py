@@ -35,8 +35,8 @@ from idn_gym import batched
 from idn_gym.experiment.experiment import AgentSpec, RunSpec, play
 from idn_gym.experiment.intervals import bootstrap_interval
 from idn_gym.experiment.records import versions
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
 
 TRAINED_ON = ("topology-2-sliding", "topology-2-bursty")
 ZERO_SHOT = {  # scenario: the one trained on that its workload is like

@@ -12,8 +12,8 @@ import statistics
 from itertools import product
 
 from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.workload import draw
 
 SCENARIOS = ("topology-1-fixed", "topology-1-sliding", "topology-1-bursty")

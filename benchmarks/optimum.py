@@ -33,8 +33,8 @@ from scipy import sparse
 from idn_gym.common.figures import PALETTE, label_ends, new_axes, new_figure, save
 from idn_gym.experiment.experiment import AgentSpec, RunSpec
 from idn_gym.experiment.records import versions
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.workload import draw
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.report import plots
-from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.workload import draw
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from idn_gym.experiment.experiment import AgentSpec, play
 from idn_gym.experiment.records import versions
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.workload import draw
 
 TRAFFIC = ("tiny", "topology-2-sliding", "abilene-sliding", "topology-1-sliding")

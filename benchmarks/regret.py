@@ -18,8 +18,8 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array, vstack
 
 from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.workload import draw
 

@@ -35,7 +35,7 @@ def ours(scenario: str, rounds: int) -> float:
     """CPU seconds per step."""
     from idn_agents.learning.ppo import PPO, Trainer, make_policy
 
-    from idn_gym.scenario.file import load_scenario
+    from idn_gym.library.load import load_scenario
 
     rollout = STEPS // ENVS
     loaded = load_scenario(scenario)

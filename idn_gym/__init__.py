@@ -22,7 +22,7 @@ _HOME = {
     "Trace": "workload",
     "draw": "workload",
     "evaluate": "experiment.evaluation",
-    "load_scenario": "scenario",
+    "load_scenario": "library.load",
     "pack": "model.allocation",
     "play": "experiment",
     "run": "experiment",

@@ -1,24 +1,10 @@
-"""The ids that Gymnasium knows, and the packaged scenario behind each."""
+"""Registers the environments with Gymnasium; their ids and the packaged scenario behind each are the library's."""
 
 from __future__ import annotations
 
 import gymnasium
 
-_SCENARIOS = {
-    "Tiny": "tiny",
-    "TopologyI-Fixed": "topology-1-fixed",
-    "TopologyI-Sliding": "topology-1-sliding",
-    "TopologyI-Bursty": "topology-1-bursty",
-    "TopologyII-Fixed": "topology-2-fixed",
-    "TopologyII-Sliding": "topology-2-sliding",
-    "TopologyII-Bursty": "topology-2-bursty",
-    "Abilene-Sliding": "abilene-sliding",
-    "Geant-Sliding": "geant-sliding",
-    "Adversary": "adversary",
-    "GreedyTrap": "greedy-trap",
-}
-
-SCENARIO_OF_ID = {f"IDN/{name}-v0": scenario for name, scenario in _SCENARIOS.items()}
+from idn_gym.library.names import SCENARIO_OF_ID
 
 
 def register_environments() -> None:

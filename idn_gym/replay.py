@@ -25,9 +25,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from idn_gym.common.files import read_text
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import read_text
 from idn_gym.scenario.schema import Burst, Zipf
 from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import Trace, fitting

@@ -29,8 +29,9 @@ import numpy as np
 from idn_gym import IdnError, Network
 from idn_gym.common.figures import PALETTE
 from idn_gym.experiment.experiment import AgentSpec, RunSpec, play
-from idn_gym.scenario.file import load_scenario, to_yaml
-from idn_gym.scenario.schema import parse
+from idn_gym.library.load import load_scenario
+from idn_gym.scenario import parse
+from idn_gym.scenario.file import to_yaml
 from idn_gym.topology import nodes_and_links
 
 plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)  # which colour-blind readers can tell apart

@@ -15,7 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Scenario, parse
+from idn_gym.scenario import Scenario, parse
 
 EPSILON = float(np.finfo(np.float64).eps)
 Whole = Callable[[int, int], int]  # draws a whole number from a closed range

@@ -19,7 +19,7 @@ from idn_gym import kernels
 from idn_gym.errors import IdnError
 from idn_gym.model import allocation
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import parse
+from idn_gym.scenario import parse
 
 DOUBT = 1e-6  # chance that a right sampler fails one statistical test here; the seeds are fixed
 FILLED = 1e-12  # of a node's mass: what the projection leaves to the others where the clipped fill it to rounding

@@ -18,12 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idn_gym.cli.check import check_file
+from idn_gym.common.files import parse_json
 from idn_gym.common.text import printable, printable_lines
 from idn_gym.errors import IdnError
+from idn_gym.library.load import load_scenario
 from idn_gym.model.allocation_file import parse_allocation
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import from_values, load_scenario, parse_json, to_yaml
-from idn_gym.scenario.schema import Scenario, parse
+from idn_gym.scenario import Scenario, parse
+from idn_gym.scenario.file import from_values, to_yaml
 from idn_gym.scenario.yaml_file import parse_yaml
 
 PROFILE = {"size": 1.0, "delay": 2.0, "throughput": 6.0}

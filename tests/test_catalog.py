@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from idn_gym.catalog import PROCESSORS, VARIANTS, detection_models, detection_provenance
+from idn_gym.library.load import load_scenario
+from idn_gym.library.names import SCENARIO_OF_ID
 from idn_gym.library.packaged import HEADER, main, packaged_scenarios
-from idn_gym.registration import SCENARIO_OF_ID
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import Scenario
+from idn_gym.scenario import Scenario
 
 # mAP@0.5, weights MB, resolution, and FPS on RTX 2080 Ti and AGX Xavier where published
 PUBLISHED = {

@@ -20,9 +20,10 @@ from command_line import Outcome, idn_gym, in_process, install_agents
 from conftest import GOLDEN
 from instances import EPSILON, Pair, Reading, read
 
+from idn_gym.library.load import load_scenario
+from idn_gym.library.names import packaged_names
 from idn_gym.model import gain
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario, packaged_names
 from idn_gym.workload.workload import draw
 
 needs_optimum = pytest.mark.skipif(find_spec("idn_agents.optimum") is None, reason="no idn_agents.optimum")

@@ -27,8 +27,8 @@ from idn_gym.experiment.experiment import (
     static_bound,
 )
 from idn_gym.experiment.metrics import regret
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.workload import draw
 

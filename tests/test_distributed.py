@@ -20,8 +20,8 @@ from idn_gym import kernels, plugins
 from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
 from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.workload import draw
 
 PARAMETERS: list[dict[str, Any]] = [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from idn_gym.errors import IdnError
 from idn_gym.experiment.experiment import AgentSpec, RunSpec
-from idn_gym.scenario.file import load_scenario
+from idn_gym.library.load import load_scenario
 
 KEYS = st.text("abcdefgh_", min_size=1, max_size=8)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12)

@@ -34,10 +34,10 @@ from scipy.optimize import linprog
 
 from idn_gym import kernels
 from idn_gym.errors import IdnError
+from idn_gym.library.load import load_scenario
 from idn_gym.model import gain
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import parse
+from idn_gym.scenario import parse
 from idn_gym.workload.trace import read_trace
 
 COVERED = gain.TOLERANCE / (1 - gain.TOLERANCE)  # relative error of a gain whose batches are short by TOLERANCE

@@ -310,7 +310,7 @@ class TestWheel:
             archive.extractall(tmp_path)
         code = """
 import idn_gym, idn_agents.baselines
-from idn_gym.scenario.file import packaged_names
+from idn_gym.library.names import packaged_names
 print(idn_gym.__file__, idn_agents.__file__, *packaged_names(), idn_gym.load_scenario("tiny").name, sep="\\n")
 """
         first, second, *names, name = python(code, cwd=tmp_path, PYTHONPATH=str(tmp_path)).split("\n")[:-1]

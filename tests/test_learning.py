@@ -27,9 +27,9 @@ from idn_gym import batched, kernels  # noqa: E402
 from idn_gym.env.env import observe  # noqa: E402
 from idn_gym.errors import IdnError  # noqa: E402
 from idn_gym.experiment.experiment import AgentSpec, play  # noqa: E402
+from idn_gym.library.load import load_scenario  # noqa: E402
 from idn_gym.model.network import Network  # noqa: E402
-from idn_gym.scenario.file import load_scenario  # noqa: E402
-from idn_gym.scenario.schema import Scenario, parse  # noqa: E402
+from idn_gym.scenario import Scenario, parse  # noqa: E402
 from idn_gym.workload.workload import draw  # noqa: E402
 
 

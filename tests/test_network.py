@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from instances import networks, random_network, random_values, read
 
 from idn_gym.errors import IdnError
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import parse
+from idn_gym.scenario import parse
 
 
 def star(**changes: Any) -> dict[str, Any]:

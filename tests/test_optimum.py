@@ -15,10 +15,10 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from idn_gym import kernels
 from idn_gym.errors import IdnError
+from idn_gym.library.load import load_scenario
 from idn_gym.model import allocation, gain
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import parse
+from idn_gym.scenario import parse
 from idn_gym.workload.trace import Trace, read_trace
 from idn_gym.workload.workload import draw
 

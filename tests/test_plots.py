@@ -17,7 +17,7 @@ from idn_gym import IdnError, Network, load_scenario
 from idn_gym.experiment import metrics, records
 from idn_gym.experiment.experiment import AgentSpec, RunSpec
 from idn_gym.report import plots
-from idn_gym.scenario.schema import parse
+from idn_gym.scenario import parse
 
 pytest.importorskip("matplotlib")
 
@@ -135,14 +135,6 @@ def test_beyond_twelve_variants_the_least_are_others() -> None:
     assert {"large", "v3", "v5", "v9"} <= set(shares)  # what holds any memory is not among the others
     np.testing.assert_allclose(sum(shares.values()), [3 / 4, 3 / 6])
     np.testing.assert_allclose(shares["v3"], [1 / 4, 1 / 6])
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("cars/small", "small"), ("cars/small#2", "small"), ("plain", "plain"), ("plain#3", "plain"), ("a/b/c", "b/c")],
-)
-def test_variant_name(name: str, expected: str) -> None:
-    assert plots.variant_name(name) == expected
 
 
 def test_errors() -> None:

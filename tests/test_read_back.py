@@ -19,8 +19,8 @@ from idn_gym.experiment import records
 from idn_gym.experiment.experiment import AgentSpec, Result, RunSpec
 from idn_gym.experiment.locks import locked
 from idn_gym.experiment.record_tables import read_changes, read_fractional, read_slots
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
 
 OUTAGES = "workload.capacity={kind: outages, probability: 0.4, duration: 2, remaining: 0.5}"
 SPECS = tuple(

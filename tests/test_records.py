@@ -26,11 +26,11 @@ from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
 from idn_gym.experiment import records
 from idn_gym.experiment.experiment import AgentSpec, RunSpec
+from idn_gym.library.load import load_scenario
 from idn_gym.model import gain
 from idn_gym.model.allocation_file import read_allocation
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import parse
+from idn_gym.scenario import parse
 from idn_gym.workload.workload import draw
 
 SLOTS, SEED = 30, 5

@@ -11,7 +11,7 @@ from instances import allocation
 
 from idn_gym import IdnError, Network, kernels, load_scenario
 from idn_gym.env.rendering import arranged, describe, draw
-from idn_gym.scenario.schema import parse
+from idn_gym.scenario import parse
 
 pytest.importorskip("matplotlib")
 

@@ -13,9 +13,9 @@ from scipy import stats
 
 from idn_gym.errors import IdnError
 from idn_gym.library import twin
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.replay import TWIN, read_counts, replay
-from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.trace import read_trace
 from idn_gym.workload.workload import popularity
 

@@ -14,12 +14,12 @@ import pytest
 from command_line import in_process
 
 from idn_gym.experiment.experiment import AgentSpec
+from idn_gym.library.load import load_scenario
 from idn_gym.report.plots import variant_shares
 from idn_gym.reproduce import FIGURES, checks, fig2, figure, reproduction
 from idn_gym.reproduce.checks import Check, Outcome, Verdict
 from idn_gym.reproduce.runs import Budget, Runs, last_part, streams_of
 from idn_gym.reproduce.settings import BURSTY, PACKAGED, settings
-from idn_gym.scenario.file import load_scenario
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HOLDS, FAILS, OPEN = Outcome.HOLDS, Outcome.FAILS, Outcome.OPEN

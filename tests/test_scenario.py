@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 from instances import scenario_values
 from pydantic import ValidationError
 
+from idn_gym.common.files import parse_json
 from idn_gym.errors import IdnError
-from idn_gym.registration import SCENARIO_OF_ID
-from idn_gym.scenario.file import from_values, load_scenario, packaged_names, parse_json, read_values, to_yaml
-from idn_gym.scenario.schema import Scenario, parse
+from idn_gym.library.load import load_scenario
+from idn_gym.library.names import SCENARIO_OF_ID, packaged_names
+from idn_gym.scenario import Scenario, parse
+from idn_gym.scenario.file import from_values, read_values, to_yaml
+from idn_gym.scenario.schema import Model, Profile
 from idn_gym.scenario.yaml_file import parse_yaml
 
 Values = dict[str, Any]
@@ -824,3 +827,12 @@ def test_files_that_are_too_large(tmp_path: Path) -> None:
     os.truncate(path, 64 * 2**20 + 1)  # sparse
     with pytest.raises(IdnError, match=r"s.yaml: larger than 64 MiB"):
         read_values(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "expected"),
+    [("cars/small", "cars", "small"), ("plain", "cars", "plain"), ("a/b/c", "a", "b/c"), ("a/b/c", "a/b", "c")],
+)
+def test_a_variant_is_a_name_less_its_task(name: str, task: str, expected: str) -> None:
+    profiles = {"edge": Profile(size=1.0, delay=1.0, throughput=1.0)}
+    assert Model(name=name, task=task, accuracy=50.0, profiles=profiles).variant == expected

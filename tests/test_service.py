@@ -15,9 +15,9 @@ from instances import allocation, networks, random_network, rounding
 
 from idn_gym import kernels
 from idn_gym.errors import IdnError
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.model.placements import Placements, refuse_over_budget
-from idn_gym.scenario.file import load_scenario
 
 
 @pytest.fixture(scope="module")

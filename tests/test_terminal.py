@@ -17,9 +17,10 @@ from command_line import ENTRY, PATIENCE, environment, idn_gym, in_process, inst
 
 from idn_gym.common.startup import how_to_go_on
 from idn_gym.errors import IdnError
+from idn_gym.library.load import load_scenario
 from idn_gym.report import progress, tables
-from idn_gym.scenario.file import from_values, load_scenario, to_yaml
-from idn_gym.scenario.schema import parse
+from idn_gym.scenario import parse
+from idn_gym.scenario.file import from_values, to_yaml
 from idn_gym.scenario.yaml_file import parse_yaml
 
 # node names of tiny -> names that are markup, an emoji's name, joined emoji, right-to-left letters, a formula
@@ -331,7 +332,7 @@ class Once(Random):
             except KeyboardInterrupt as error:
                 raise ImportError("numpy failed to import") from error
 
-        monkeypatch.setattr("idn_gym.scenario.file.packaged_names", interrupted)
+        monkeypatch.setattr("idn_gym.library.load.packaged_names", interrupted)
         outcome = in_process("show", "tiny")
         assert (outcome.status, outcome.stdout, outcome.stderr) == (130, "", "idn-gym: interrupted\n")
 

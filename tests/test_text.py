@@ -14,8 +14,8 @@ from pydantic_core import core_schema
 from idn_gym.common import text
 from idn_gym.errors import IdnError
 from idn_gym.experiment.sweep_file import Grid
-from idn_gym.scenario.schema import Scenario
-from idn_gym.scenario.wording import phrase
+from idn_gym.scenario import Scenario
+from idn_gym.scenario.faults import phrase
 
 # by the Unicode standard: general category Cc, Zl and Zp, surrogates, and the marks of annex 9 that change direction
 CONTROLS = [chr(n) for n in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)]
@@ -97,7 +97,7 @@ KINDS = {
     "dict": "dict_type too_short",
     "model": "model_type model_attributes_type invalid_key recursion_loop",
 }
-# what only leads to others, and what `scenario.faults_of` says by itself: missing, unknown keys and kinds
+# what only leads to others, and what `faults_of` says by itself: missing, unknown keys and kinds
 OTHERS = {"model-fields", "model-field", "nullable", "default", "tagged-union", "function-after", "any"}
 OTHERS |= {"definitions", "definition-ref", "no-info"}
 FIGURES = {"gt": 0, "ge": 1, "lt": 2.5, "le": 1e15, "min_length": 1, "max_length": 200, "expected": "'a'"}

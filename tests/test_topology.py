@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from idn_gym.catalog import detection_models
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Scenario, parse
+from idn_gym.scenario import Scenario, parse
 from idn_gym.topology import backbone, grid, nodes_and_links, read_graph, tiers, tree, with_geographic_latency
 
 # Link costs of SNDlib's instances: whole km along the great circle, on a sphere of the Earth's equatorial radius.

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from idn_gym.errors import IdnError
 from idn_gym.experiment.experiment import AgentSpec, RunSpec
 from idn_gym.experiment.records import run
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import parse
+from idn_gym.scenario import parse
 from idn_gym.workload.streams import Streams
 from idn_gym.workload.trace import (
     Trace,

@@ -21,8 +21,8 @@ from idn_agents.learning.folder import TrainingFolder, read_curve  # noqa: E402
 from idn_agents.learning.policy import FlatView  # noqa: E402
 from idn_agents.learning.ppo import PPO, Trainer, make_policy  # noqa: E402
 
+from idn_gym.library.load import load_scenario  # noqa: E402
 from idn_gym.model.network import Network  # noqa: E402
-from idn_gym.scenario.file import load_scenario  # noqa: E402
 
 SHORT = ("--steps", "320", "--envs", "4", "--slots", "20", "--seed", "3")
 

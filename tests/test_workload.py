@@ -16,9 +16,9 @@ import pytest
 from scipy import stats
 
 from idn_gym.errors import IdnError
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import parse
+from idn_gym.scenario import parse
 from idn_gym.workload import workload
 from idn_gym.workload.workload import Stream, draw, expected_requests
 

@@ -22,9 +22,10 @@ from idn_gym.env.env import IDNEnv, observe
 from idn_gym.errors import IdnError
 from idn_gym.experiment.experiment import AgentSpec, play
 from idn_gym.library.hard_instances import adversary, greedy_trap
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import FORMAT, Burst, Flash, parse
+from idn_gym.scenario import parse
+from idn_gym.scenario.schema import FORMAT, Burst, Flash
 from idn_gym.workload import workload
 from idn_gym.workload.adversary import MOST_TYPES
 from idn_gym.workload.processes import Bursts, Crowds

@@ -38,9 +38,9 @@ def optimum(
     from idn_agents.optimum.certificate_file import refuse_long, write_certificate
     from idn_agents.optimum.optimum import refuse_options, solve
     from idn_gym.experiment.experiment import AgentSpec, RunSpec
+    from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import named
     from idn_gym.report.tables import console
-    from idn_gym.scenario.file import load_scenario
     from idn_gym.scenario.schema import Replay
 
     if certificate is not None and not certificate.parent.is_dir():
@@ -89,10 +89,10 @@ def saa(
 ) -> None:
     """Best static allocation over a distribution of streams, and an interval on how far from optimal it is."""
     from idn_agents.optimum.saa import estimate
+    from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import named
     from idn_gym.model.network import Network
     from idn_gym.report.tables import console
-    from idn_gym.scenario.file import load_scenario
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
 
@@ -142,8 +142,8 @@ def verify(
     """Check the claims of a certificate without a solver; exit status 1 if one of them is not proven."""
     from idn_agents.optimum.certificate_file import read_certificate
     from idn_agents.optimum.certificate_file import verify as verdict_on
+    from idn_gym.library.load import load_scenario
     from idn_gym.report.tables import console
-    from idn_gym.scenario.file import load_scenario
 
     if overrides and scenario is None:
         raise IdnError("--set: needs --scenario; the file's own scenario is as it is")

@@ -13,7 +13,6 @@ from idn_gym.batched.arguments import BACKENDS, chosen, wants_check
 from idn_gym.batched.streams import CopiedStreams, DrawnStreams, _index
 from idn_gym.batched.tables import DeviceTables
 from idn_gym.common import parameters
-from idn_gym.env import arguments
 from idn_gym.env.env import IDNEnv
 from idn_gym.env.vector_env import Array, IDNVectorEnv, Values
 from idn_gym.errors import IdnError
@@ -65,8 +64,8 @@ class TensorVectorEnv(IDNVectorEnv):
         """On the CPU NumPy's arrays seen as tensors, unless an argument asks for more."""
         if not isinstance(device, str | torch.device):
             raise IdnError(f"device: {parameters.shown(device)}; must be the name of a PyTorch device")
-        arguments.one_of("streams", streams, (None, "numpy", "device"))
-        arguments.one_of("backend", backend, (None, *BACKENDS))
+        parameters.one_of("streams", streams, (None, "numpy", "device"), quoted=True)
+        parameters.one_of("backend", backend, (None, *BACKENDS), quoted=True)
         if cls is not TensorVectorEnv:
             return super().__new__(cls)
         plain = streams in (None, "numpy") and backend in (None, "numba") and check is not False

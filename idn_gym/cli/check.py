@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from idn_gym.errors import IdnError
+from idn_gym.library.load import load_scenario
 from idn_gym.model.allocation_file import read_allocation
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import from_values, load_scenario, read_values
-from idn_gym.scenario.schema import Scenario
+from idn_gym.scenario import Scenario
+from idn_gym.scenario.file import from_values, read_values
 from idn_gym.workload.trace import CAPACITY_COLUMNS, REQUEST_COLUMNS, header, read_capacities, read_trace
 
 

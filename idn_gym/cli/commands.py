@@ -21,7 +21,7 @@ from idn_gym.cli import stdout, terminal
 from idn_gym.common import startup
 from idn_gym.common.text import line, printable, shown
 from idn_gym.errors import IdnError
-from idn_gym.scenario.wording import phrase
+from idn_gym.scenario.faults import phrase
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -100,10 +100,10 @@ _NOTHING_TO_RESUME = "--resume: needs --output, the record folder to go on with"
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Packaged scenarios and registered agents."""
+    from idn_gym.library.load import load_scenario
+    from idn_gym.library.names import SCENARIO_OF_ID
     from idn_gym.model.network import Network
-    from idn_gym.registration import SCENARIO_OF_ID
     from idn_gym.report import tables
-    from idn_gym.scenario.file import load_scenario
 
     rows = [(env_id, name, Network.compile(load_scenario(name))) for env_id, name in SCENARIO_OF_ID.items()]
     agents = plugins.names(plugins.AGENTS)
@@ -127,9 +127,10 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Sizes, nodes, models, request types and the provenance of every figure."""
+    from idn_gym.library.load import load_scenario
     from idn_gym.model.network import Network
     from idn_gym.report import tables
-    from idn_gym.scenario.file import load_scenario, to_yaml
+    from idn_gym.scenario.file import to_yaml
 
     loaded = load_scenario(scenario, overrides or ())
     if as_yaml:
@@ -183,9 +184,9 @@ def trace(
     capacities: Annotated[Path | None, typer.Option(help="capacity file to write as well")] = None,
 ) -> None:
     """Write the request stream that a seed gives, as a trace file."""
+    from idn_gym.common.files import write_text
     from idn_gym.experiment.experiment import AgentSpec, RunSpec
-    from idn_gym.experiment.records import write_text
-    from idn_gym.scenario.file import load_scenario
+    from idn_gym.library.load import load_scenario
     from idn_gym.workload.trace import capacities_csv, requests_csv
 
     spec = RunSpec(load_scenario(scenario, overrides or ()), AgentSpec("none"), seed=seed, slots=slots)
@@ -209,10 +210,10 @@ def replay(
     output: Annotated[Path | None, typer.Option(help="request file to write; default: stdout")] = None,
 ) -> None:
     """Turn a public trace into a trace file: requests go to tasks and entry nodes by the scenario's popularity."""
-    from idn_gym.experiment.records import write_text
+    from idn_gym.common.files import write_text
+    from idn_gym.library.load import load_scenario
     from idn_gym.model.network import Network
     from idn_gym.replay import replay as replay_counts
-    from idn_gym.scenario.file import load_scenario
     from idn_gym.workload.trace import requests_csv
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
@@ -236,10 +237,10 @@ def evaluate(
 ) -> None:
     """Serve a trace with one allocation."""
     from idn_gym.experiment import evaluation
+    from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import read_allocation
     from idn_gym.model.network import Network
     from idn_gym.report import tables
-    from idn_gym.scenario.file import load_scenario
     from idn_gym.workload.trace import read_trace
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
@@ -267,9 +268,9 @@ def run(
     """Let agents face one and the same request stream, and compare them."""
     from idn_gym.experiment.experiment import AgentSpec, RunSpec, bound_shares
     from idn_gym.experiment.records import run as run_specs
+    from idn_gym.library.load import load_scenario
     from idn_gym.report import tables
     from idn_gym.report.progress import PlayProgress
-    from idn_gym.scenario.file import load_scenario
 
     if resume and output is None:
         raise IdnError(_NOTHING_TO_RESUME)

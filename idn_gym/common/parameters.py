@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
+from idn_gym.common import text
 from idn_gym.errors import IdnError
 
 MOST = 10**9  # of what is counted in slots, steps or rounds
 LARGEST = 1e15  # far beyond use, and low enough that no sum or product of figures overflows
 LARGEST_SEED = 2**64 - 1
 _MOST_DIGITS = 40  # of a whole number that is shown as it is
-
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = 60
 
 
 def whole(name: str, value: Any, lowest: int = 1, highest: int = MOST, words: tuple[str, ...] = ()) -> Any:
@@ -46,10 +43,11 @@ def real(name: str, value: Any, lowest: float = 0.0, highest: float = LARGEST, b
     return float(value)
 
 
-def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """Value if it is one of the allowed words."""
-    if not (isinstance(value, str) and value in allowed):
-        raise IdnError(f"{name}: {shown(value)}; allowed: {', '.join(allowed)}")
+def one_of(name: str, value: Any, allowed: Sequence[str | None], quoted: bool = False) -> Any:
+    """Value if it is one of the allowed words, or None where that is; `quoted`: as Python writes them."""
+    if not ((value is None or isinstance(value, str)) and value in allowed):
+        words = map(repr if quoted else str, allowed)
+        raise IdnError(f"{name}: {shown(value)}; allowed: {', '.join(words)}")
     return value
 
 
@@ -59,10 +57,10 @@ def seed(value: Any, highest: int = LARGEST_SEED) -> int:
 
 
 def shown(value: Any) -> str:
-    """A value as it is written, on one line, and cut where it is long."""
+    """A value as `text.shown` has it, but of a whole number of many digits how many they are."""
     if isinstance(value, int) and abs(value) >= 10**_MOST_DIGITS:
         return f"a whole number of about {int(value.bit_length() * 0.30103) + 1} digits"
-    return " ".join(_repr.repr(value).split())
+    return text.shown(value)
 
 
 @contextmanager

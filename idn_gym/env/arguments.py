@@ -13,8 +13,10 @@ import numpy as np
 
 from idn_gym.common import parameters
 from idn_gym.errors import IdnError
-from idn_gym.scenario.file import _pairs, from_values, load_scenario
-from idn_gym.scenario.schema import Scenario
+from idn_gym.library.load import load_scenario
+from idn_gym.scenario import Scenario
+from idn_gym.scenario.file import from_values
+from idn_gym.scenario.overrides import pairs
 
 Overrides = Mapping[str, Any] | Sequence[str]
 
@@ -56,13 +58,7 @@ def changes_of(name: str, overrides: Overrides | None) -> dict[str, Any]:
         raise IdnError(
             f"{name}: {parameters.shown(overrides)}; must be {{'KEY': VALUE}} or ['KEY=VALUE'], KEY as workload.rate"
         )
-    return dict(_pairs(json_values(name, keys)))
-
-
-def one_of(name: str, value: Any, allowed: Sequence[str | None]) -> None:
-    """Raise an `IdnError` that names the argument unless its value is allowed."""
-    if not ((value is None or isinstance(value, str)) and value in allowed):
-        raise IdnError(f"{name}: {parameters.shown(value)}; allowed: {', '.join(map(repr, allowed))}")
+    return dict(pairs(json_values(name, keys)))
 
 
 def path(name: str, value: Any) -> Path | None:

@@ -21,7 +21,8 @@ from idn_gym.env.arguments import Overrides
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
-from idn_gym.scenario.schema import Replay, Scenario
+from idn_gym.scenario import Scenario
+from idn_gym.scenario.schema import Replay
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import LARGEST, Trace, read_trace
 from idn_gym.workload.workload import BLOCK, Stream, replayed
@@ -133,9 +134,9 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             raise UnknownArgument(
                 f"{name}: no argument of the environment; allowed: {allowed}; unexpected keyword argument {name!r}"
             )
-        arguments.one_of("reward", reward, ("gain", "gain_per_request"))
-        arguments.one_of("infeasible", infeasible, ("repair", "raise"))
-        arguments.one_of("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        parameters.one_of("reward", reward, ("gain", "gain_per_request"), quoted=True)
+        parameters.one_of("infeasible", infeasible, ("repair", "raise"), quoted=True)
+        parameters.one_of("render_mode", render_mode, (None, *self.metadata["render_modes"]), quoted=True)
         self.reward, self.infeasible, self.render_mode = reward, infeasible, render_mode
         number = isinstance(update_weight, Real) and not isinstance(update_weight, bool)
         if not (number and 0.0 <= update_weight <= _MOST_UPDATE_WEIGHT):  # also refuses nan

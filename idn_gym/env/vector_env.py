@@ -95,7 +95,7 @@ class IDNVectorEnv(VectorEnv[Any, Any, Any]):
     ) -> None:
         num_envs = parameters.whole("num_envs", num_envs, highest=_MOST_ENVS)
         if not isinstance(autoreset_mode, AutoresetMode):
-            arguments.one_of("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
+            parameters.one_of("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode], quoted=True)
         env = IDNEnv(scenario, overrides=overrides, render_mode=render_mode, **others)
         self.num_envs, self.render_mode, self._mode = num_envs, render_mode, AutoresetMode(autoreset_mode)
         self.metadata = IDNEnv.metadata | {"autoreset_mode": self._mode}

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from idn_gym import kernels, plugins
+from idn_gym.common.files import parse_json
 from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
 from idn_gym.experiment.evaluation import slot_table
 from idn_gym.experiment.metrics import SlotTable, Summary, summarise
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
-from idn_gym.scenario import yaml_file
-from idn_gym.scenario.file import parse_json
-from idn_gym.scenario.schema import Replay, Scenario
+from idn_gym.scenario import Scenario, yaml_file
+from idn_gym.scenario.schema import Replay
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace, read_trace
 from idn_gym.workload.workload import draw, replayed

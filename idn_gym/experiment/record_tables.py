@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from idn_gym.common.files import parse_json, read_text
 from idn_gym.errors import IdnError
 from idn_gym.experiment.metrics import SlotTable
 from idn_gym.model.allocation_file import named_values, parse_allocation
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import parse_json, read_text
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import number
 
@@ -71,10 +71,7 @@ def changes_csv(network: Network, changes: Changes) -> str:
     """The text of ``allocations.csv``: whole allocations; an empty one is a row without node and model."""
     rows: list[tuple[int, str, str]] = []
     for slot, allocation in changes:
-        placed = np.flatnonzero(allocation)
-        nodes, models = network.placement_node[placed], network.placement_model[placed]
-        named = [(slot, network.node_names[v], network.model_names[m]) for v, m in zip(nodes, models, strict=True)]
-        rows += named or [(slot, "", "")]
+        rows += [(slot, *network.names(p)) for p in np.flatnonzero(allocation)] or [(slot, "", "")]
     return _csv(_CHANGES, rows)
 
 
@@ -90,8 +87,6 @@ def read_changes(network: Network, path: Path, slots: int) -> Changes:
     header, rows = _table(path)
     if header != list(_CHANGES):
         raise IdnError(f"{path}: columns {','.join(header)[:200]!r}; must be {','.join(_CHANGES)!r}")
-    nodes = {name: v for v, name in enumerate(network.node_names)}
-    models = {name: m for m, name in enumerate(network.model_names)}
     changes: Changes = []
     empty = False  # the allocation of the last slot
     for line, (text, node, model) in enumerate(rows, 2):
@@ -105,7 +100,7 @@ def read_changes(network: Network, path: Path, slots: int) -> Changes:
             empty = not (node or model)
             if empty:
                 continue
-        p = int(network.placement_index[nodes[node], models[model]]) if node in nodes and model in models else -1
+        p = network.number(node, model)
         if p < 0 or empty or changes[-1][1][p]:
             says = "no placement of the scenario" if p < 0 else "a second time, or in an empty allocation"
             raise IdnError(f"{where}: node {node[:60]!r}, model {model[:60]!r}: {says}")

@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from idn_gym import plugins
+from idn_gym.common.files import read_json, write_text
 from idn_gym.errors import IdnError
 from idn_gym.experiment.experiment import AgentSpec, Progress, Result, RunSpec, play, silent
 from idn_gym.experiment.locks import locked
@@ -35,7 +34,6 @@ from idn_gym.experiment.record_tables import (
     slots_csv,
 )
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import parse_json, read_text
 from idn_gym.workload.trace import Trace, capacities_csv, requests_csv
 
 FORMAT = "idn-gym/run-1"
@@ -98,29 +96,6 @@ def run(
         if plots is not None:
             plots(output, network, trace, results)
     return network, trace, results
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when it is whole and on the disk."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException as error:
-        part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk does not say where
-        raise
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic(path) as file:
-        file.write(text.encode())
 
 
 def read_result(network: Network, folder: Path, agent: AgentSpec, slots: int | None = None) -> Result:
@@ -306,14 +281,6 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise IdnError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file of a record."""
-    values = parse_json(read_text(path), str(path))
-    if not isinstance(values, dict):
-        raise IdnError(f"{path}: {str(values)[:60]}; not what a run writes")
-    return values
 
 
 def versions(agents: Iterable[str] = ()) -> dict[str, str]:

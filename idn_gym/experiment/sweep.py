@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from idn_gym.common.files import read_json, write_text
 from idn_gym.errors import IdnError
 from idn_gym.experiment import records
 from idn_gym.experiment.experiment import RunSpec
@@ -114,7 +115,7 @@ def run(
                 "--resume goes on with them"
             )
         rows = [row for stream in streams for row in _rows(output, stream)]
-        records.write_text(output / "table.csv", to_csv(rows))
+        write_text(output / "table.csv", to_csv(rows))
     return rows
 
 
@@ -164,12 +165,12 @@ def _begin(output: Path, streams: Sequence[Stream], resume: bool, command: Seque
             f"{output}: {says}; give {'--resume to go on with the sweep there, or ' * (not resume)}another folder"
         )
     about = {"format": FORMAT, "command": list(command), "streams": listed, "versions": records.versions(agents)}
-    records.write_text(kept, json.dumps(about, indent=1) + "\n")
+    write_text(kept, json.dumps(about, indent=1) + "\n")
 
 
 def _read_back(path: Path, listed: list[dict[str, Any]], here: dict[str, str]) -> None:
     """Raise unless a ``sweep.json`` lists these streams, and was written by these versions."""
-    values = records.read_json(path)
+    values = read_json(path)
     if values.get("format") != FORMAT:
         raise IdnError(f"{path}: format {str(values.get('format'))[:60]!r}; must be {FORMAT!r}")
     if values.get("streams") != listed:
@@ -183,7 +184,7 @@ def _complete(output: Path, stream: Stream) -> bool:
 
 def _rows(output: Path, stream: Stream) -> list[Row]:
     folder = output / stream.folder
-    slots = records.read_json(folder / "run.json")["slots"]
+    slots = read_json(folder / "run.json")["slots"]
     results = [records.read_row(folder / spec.agent.folder, spec.agent) for spec in stream.runs]
     bounds = [result["info"]["certified_bound"] for result in results if "certified_bound" in result["info"]]
     shared = {"static_bound": min(bounds)} if bounds else {}

@@ -14,9 +14,11 @@ from pydantic import Field, ValidationError
 from idn_gym.errors import IdnError
 from idn_gym.experiment.experiment import AgentSpec, RunSpec
 from idn_gym.experiment.sweep import Stream
-from idn_gym.registration import SCENARIO_OF_ID
-from idn_gym.scenario.file import load_scenario, read_values
-from idn_gym.scenario.schema import AsTuple, Count, Name, Section, faults_of, sentence
+from idn_gym.library.load import load_scenario
+from idn_gym.library.names import SCENARIO_OF_ID
+from idn_gym.scenario.faults import faults_of, sentence
+from idn_gym.scenario.file import read_values
+from idn_gym.scenario.schema import AsTuple, Count, Name, Section
 
 MOST_RUNS = 10_000  # unless more are asked for: days of work, and records by the million
 _WORTH_SAYING = 1_000  # runs

@@ -1,1 +1,1 @@
-"""What is shipped: packaged scenarios and how they are made, hard instances, the synthetic twin of a trace."""
+"""What is shipped: packaged scenarios by name and how they are made, hard instances, the twin of a public trace."""

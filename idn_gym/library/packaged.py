@@ -10,8 +10,9 @@ import networkx as nx
 
 from idn_gym.catalog import detection_models, detection_provenance
 from idn_gym.library import hard_instances
+from idn_gym.scenario import Scenario, parse
 from idn_gym.scenario.file import to_yaml
-from idn_gym.scenario.schema import FORMAT, Scenario, parse
+from idn_gym.scenario.schema import FORMAT
 from idn_gym.topology import backbone, nodes_and_links, tiers
 
 HEADER = "# Written by: python -m idn_gym.library.packaged\n"
@@ -112,10 +113,12 @@ def main(folder: Path = Path(__file__).parent / "scenarios") -> None:
 def _tiny() -> dict[str, Any]:
     """Small enough to compute by hand: two base stations under a central office and a cloud, two tasks."""
 
-    def model(name: str, accuracy: float, edge: tuple[float, ...], server: tuple[float, ...]) -> dict[str, Any]:
+    def model(
+        task: str, variant: str, accuracy: float, edge: tuple[float, ...], server: tuple[float, ...]
+    ) -> dict[str, Any]:
         keys = ("size", "delay", "throughput")
         profiles = {"edge": dict(zip(keys, edge, strict=True)), "server": dict(zip(keys, server, strict=True))}
-        return {"name": name, "task": name.partition("/")[0], "accuracy": accuracy, "profiles": profiles}
+        return {"name": f"{task}/{variant}", "task": task, "accuracy": accuracy, "profiles": profiles}
 
     graph = tiers(
         (1, 1, 2),
@@ -131,11 +134,11 @@ def _tiny() -> dict[str, Any]:
         "horizon": 20,
         "tasks": ["cars", "people"],
         "models": [
-            model("cars/small", 40.0, (1.0, 1.0, 6.0), (1.0, 1.0, 12.0)),
-            model("cars/medium", 50.0, (2.0, 2.0, 4.0), (2.0, 1.0, 8.0)),
-            model("cars/large", 60.0, (3.0, 4.0, 2.0), (3.0, 2.0, 4.0)),
-            model("people/small", 50.0, (1.0, 1.0, 5.0), (1.0, 1.0, 10.0)),
-            model("people/large", 70.0, (2.0, 3.0, 3.0), (2.0, 2.0, 6.0)),
+            model("cars", "small", 40.0, (1.0, 1.0, 6.0), (1.0, 1.0, 12.0)),
+            model("cars", "medium", 50.0, (2.0, 2.0, 4.0), (2.0, 1.0, 8.0)),
+            model("cars", "large", 60.0, (3.0, 4.0, 2.0), (3.0, 2.0, 4.0)),
+            model("people", "small", 50.0, (1.0, 1.0, 5.0), (1.0, 1.0, 10.0)),
+            model("people", "large", 70.0, (2.0, 3.0, 3.0), (2.0, 2.0, 6.0)),
         ],
         **nodes_and_links(graph),
         "workload": {"kind": "zipf", "rate": 24.0, "exponent": 1.0},

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import FORMAT, parse
+from idn_gym.scenario import parse
+from idn_gym.scenario.schema import FORMAT
 from idn_gym.workload.trace import number
 from idn_gym.workload.workload import draw
 

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from idn_gym.common.arrays import checked, shaped
+from idn_gym.common.parameters import one_of
 from idn_gym.errors import IdnError
 from idn_gym.model.placements import Placements, refuse_over_budget, room
 from idn_gym.typing import BoolArray, FloatArray, IntArray
@@ -92,8 +93,7 @@ def project(placements: Placements, log_h: FloatArray, mass: FloatArray) -> Floa
 
 def refuse_residual(residual: str) -> None:
     """Raise unless it is one of `Residual`."""
-    if residual not in get_args(Residual):
-        raise IdnError(f"residual: {residual!r}; allowed: {', '.join(map(repr, get_args(Residual)))}")
+    one_of("residual", residual, get_args(Residual), quoted=True)
 
 
 def refuse_no_uniform(values: FloatArray, first: int = 0) -> None:

@@ -12,6 +12,7 @@ from idn_gym.common.text import listed, shown
 from idn_gym.errors import IdnError
 from idn_gym.model.allocation import check
 from idn_gym.model.network import Network
+from idn_gym.model.placements import Placements
 from idn_gym.scenario.file import read_values
 from idn_gym.typing import FloatArray
 
@@ -39,8 +40,7 @@ def parse_allocation(network: Network, values: Any, source: str) -> FloatArray:
     """`read_allocation` of values that have been read from `source`, whatever they make of the budgets."""
     if not isinstance(values, dict):
         raise IdnError(f"{source}: an allocation maps each node to its models, not {type(values).__name__}")
-    nodes = {name: v for v, name in enumerate(network.node_names)}
-    models = {name: m for m, name in enumerate(network.model_names)}
+    nodes, models = network.node_number, network.model_number
     allocation = np.zeros(network.P)
     for node, held in values.items():
         if node not in nodes:
@@ -51,7 +51,7 @@ def parse_allocation(network: Network, values: Any, source: str) -> FloatArray:
             number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
             if not (number and 0.0 <= fraction <= 1.0):
                 raise IdnError(f"{source}: {node}.{model}: {shown(fraction)}; must be a number in [0, 1]")
-            p = network.placement_index[nodes[node], models[model]]
+            p = network.number(node, model)
             if p >= 0:
                 allocation[p] = fraction
             elif not network.is_permanent(nodes[node], models[model]):
@@ -59,21 +59,22 @@ def parse_allocation(network: Network, values: Any, source: str) -> FloatArray:
     return allocation
 
 
-def named(network: Network, allocation: FloatArray) -> dict[str, list[str]]:
+def named(placements: Placements, allocation: FloatArray) -> dict[str, list[str]]:
     """An integral allocation (P,) as node -> model names, in the form of an allocation file."""
     held: dict[str, list[str]] = {}
     for p in np.flatnonzero(allocation):
-        node = network.node_names[network.placement_node[p]]
-        held.setdefault(node, []).append(network.model_names[network.placement_model[p]])
+        node, model = placements.names(p)
+        held.setdefault(node, []).append(model)
     return held
 
 
-def named_values(network: Network, values: FloatArray) -> dict[str, dict[str, float]]:
-    """(P,) values as node -> {model: value}."""
+def named_values(placements: Placements, values: FloatArray, sparse: bool = False) -> dict[str, dict[str, float]]:
+    """(P,) values as node -> {model: value}; with `sparse` those alone that are not 0."""
     held: dict[str, dict[str, float]] = {}
     for p, value in enumerate(np.asarray(values).tolist()):
-        node = network.node_names[network.placement_node[p]]
-        held.setdefault(node, {})[network.model_names[network.placement_model[p]]] = value
+        if value or not sparse:
+            node, model = placements.names(p)
+            held.setdefault(node, {})[model] = value
     return held
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,18 @@ from idn_gym.model.placements import Placements, room
 from idn_gym.model.ranked import RankedService
 from idn_gym.model.ranking import Ranking
 from idn_gym.model.service import Service
-from idn_gym.scenario import routes
+from idn_gym.scenario import Scenario, routes
 from idn_gym.scenario.rules import replica_name
-from idn_gym.scenario.schema import Scenario
 from idn_gym.typing import FloatArray, IntArray
 
 _SHAPES = {
+    "model_base": "M", "model_replica": "M", "model_task": "M",
     "capacities": "P", "inaccuracies": "P", "placement_group": "P", "type_task": "R", "type_entry": "R", "paths": "RJ",
 }  # fmt: skip
-_RANGES = {"placement_group": (0, "G"), "type_task": (0, "N"), "type_entry": (0, "V"), "paths": (-1, "V")}
+_RANGES = {
+    "model_base": (0, "M"), "model_replica": (0, "M"), "model_task": (0, "N"),
+    "placement_group": (0, "G"), "type_task": (0, "N"), "type_entry": (0, "V"), "paths": (-1, "V"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,6 +37,8 @@ class Network(Placements):
 
     scenario: Scenario
     tiers: IntArray  # (V,)
+    model_base: IntArray  # (M,) number of the scenario's model that it is a replica of
+    model_replica: IntArray  # (M,) which of that model's replicas, counted from 0
     model_task: IntArray  # (M,)
     placement_group: IntArray  # (P,) node * N + task
     capacities: FloatArray  # (P,) nominal, requests per slot
@@ -83,22 +89,23 @@ class Network(Placements):
 
     def is_permanent(self, node: int, model: int) -> bool:
         """Whether a node is a repository of a model (or of the model that it is a replica of)."""
-        return self.scenario.models[model // self.scenario.replicas].name in (
-            self.scenario.nodes[node].repository or ()
-        )
+        return self.scenario.models[self.model_base[model]].name in (self.scenario.nodes[node].repository or ())
+
+    @cached_property
+    def type_names(self) -> tuple[tuple[str, str], ...]:
+        """Task and entry node of each request type."""
+        tasks, nodes = self.scenario.tasks, self.node_names
+        return tuple((tasks[i], nodes[v]) for i, v in zip(self.type_task, self.type_entry, strict=True))
 
     def type_index(self) -> dict[tuple[str, str], int]:
         """Number of the request type of each (task, entry node), by name."""
-        tasks, nodes = self.scenario.tasks, self.node_names
-        return {
-            (tasks[i], nodes[v]): rho
-            for rho, (i, v) in enumerate(zip(self.type_task.tolist(), self.type_entry.tolist(), strict=True))
-        }
+        return {names: rho for rho, names in enumerate(self.type_names)}
 
 
 def _compiled(scenario: Scenario) -> dict[str, Any]:
-    offered = [(m, n) for m in range(len(scenario.models)) for n in range(scenario.replicas)]
-    models = [scenario.models[m] for m, _ in offered]
+    base = np.repeat(np.arange(len(scenario.models), dtype=np.int32), scenario.replicas)
+    replica = np.tile(np.arange(scenario.replicas, dtype=np.int32), len(scenario.models))
+    models = [scenario.models[m] for m in base]
     tasks = {task: i for i, task in enumerate(scenario.tasks)}
     model_task = np.array([tasks[model.task] for model in models], dtype=np.int32)
     inaccuracy = np.array([100.0 - model.accuracy for model in models])
@@ -114,11 +121,10 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
     node_processor = np.array([processors[node.processor] for node in scenario.nodes])
 
     permanent = np.zeros((len(scenario.nodes), len(models)), dtype=np.bool_)
-    offers = {model.name: m for m, model in enumerate(scenario.models)}
+    number = {model.name: m for m, model in enumerate(scenario.models)}
     for v, node in enumerate(scenario.nodes):
-        for name in node.repository or ():
-            first = offers[name] * scenario.replicas
-            permanent[v, first : first + scenario.replicas] = True
+        if node.repository:
+            permanent[v] = np.isin(base, [number[name] for name in node.repository])
 
     placement_node, placement_model = np.nonzero(~np.isnan(size)[node_processor] & ~permanent)
     processor = node_processor[placement_node]
@@ -126,7 +132,7 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
     sizes = size[processor, placement_model]
     held: dict[str, Any] = {
         "node_names": tuple(node.name for node in scenario.nodes),
-        "model_names": tuple(replica_name(scenario.models[m].name, n) for m, n in offered),
+        "model_names": tuple(replica_name(model.name, n) for model, n in zip(models, replica.tolist(), strict=True)),
         "budgets": budgets,
         "node_start": np.searchsorted(placement_node, np.arange(len(budgets) + 1)).astype(np.int32),
         "placement_node": placement_node.astype(np.int32),
@@ -163,6 +169,8 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
     )
     return held | {
         "tiers": routes.tiers(scenario),
+        "model_base": base,
+        "model_replica": replica,
         "model_task": model_task,
         "placement_group": placement_group,
         "capacities": throughput[processor, placement_model] * scenario.slot_seconds,

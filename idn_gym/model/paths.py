@@ -6,8 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from idn_gym.scenario import routes
-from idn_gym.scenario.schema import Scenario
+from idn_gym.scenario import Scenario, routes
 from idn_gym.typing import FloatArray, IntArray
 
 

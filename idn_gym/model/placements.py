@@ -125,6 +125,11 @@ class Placements(Compiled):
         """Node and model of a placement."""
         return self.node_names[self.placement_node[p]], self.model_names[self.placement_model[p]]
 
+    def number(self, node: str, model: str) -> int:
+        """Number of the placement of a model at a node, by name; -1 where that is none."""
+        v, m = self.node_number.get(node, -1), self.model_number.get(model, -1)
+        return int(self.placement_index[v, m]) if v >= 0 and m >= 0 else -1
+
     def memory_in_use(self, allocation: FloatArray) -> FloatArray:
         """(V,) MB that an allocation (P,) takes at each node."""
         allocation = shaped("allocation", allocation, (self.P,))

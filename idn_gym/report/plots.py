@@ -232,13 +232,12 @@ def variant_shares(network: Network, allocation: FloatArray) -> tuple[list[str],
 
     Returns
     -------
-    The names of the tiers that have a memory budget, the top one first; and for each variant (what stands behind the
-    slash in a model's name, replicas together), the most accurate first, the share of each of those tiers' budget.
+    The names of the tiers that have a memory budget, the top one first; and for each variant (a model's name less its task, replicas together), the most accurate first, the share of each of those tiers' budget.
     Beyond twelve variants, those that hold the least memory are one: ``others``.
     """
     budgets = np.bincount(network.tiers, network.budgets)
     tiers = np.flatnonzero(budgets > 0.0)
-    names = [variant_name(name) for name in network.model_names]
+    names = [network.scenario.models[m].variant for m in network.model_base]
     variants = list(dict.fromkeys(names))
     of_model = np.array([variants.index(name) for name in names])
     of_placement = of_model[network.placement_model]
@@ -254,11 +253,6 @@ def variant_shares(network: Network, allocation: FloatArray) -> tuple[list[str],
         result["others"] = shares[[i for i in range(len(variants)) if i not in kept]].sum(axis=0)
     nodes = np.bincount(network.tiers)
     return [f"tier {t}\n{nodes[t]} node{'s' if nodes[t] > 1 else ''}" for t in tiers], result
-
-
-def variant_name(model: str) -> str:
-    """What stands behind the slash in a model's name, without the number of a replica."""
-    return model.partition("/")[2].partition("#")[0] or model.partition("#")[0]
 
 
 def _running_average(agent: str, values: Sequence[float] | FloatArray) -> FloatArray:

@@ -16,7 +16,8 @@ from idn_gym.experiment.experiment import Result, bound_shares, dynamic_bound, s
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.metrics import Summary
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Model, Scenario
+from idn_gym.scenario import Scenario
+from idn_gym.scenario.schema import Model
 
 _SHARES = {"of_bound": "gain of bound", "of_dynamic_bound": "gain of dynamic"}  # key -> column
 SIZES = ("V", "M", "P", "R", "K")
@@ -70,11 +71,11 @@ def models(scenario: Scenario) -> Table:
     variants: dict[str, list[Model]] = {}
     for model in scenario.models:
         variant = model.model_dump(exclude={"name", "task"})
-        variants.setdefault(f"{_variant(model)} {variant}", []).append(model)
+        variants.setdefault(f"{model.variant} {variant}", []).append(model)
     for same in variants.values():
         of = same[0].task if len(same) == 1 else f"{len(same)} tasks"
         for i, (processor, profile) in enumerate(same[0].profiles.items()):
-            first = (f"{_variant(same[0])} ({of})", f"{same[0].accuracy:g}") if i == 0 else ("", "")
+            first = (f"{same[0].variant} ({of})", f"{same[0].accuracy:g}") if i == 0 else ("", "")
             table.add_row(*first, processor, f"{profile.size:g}", f"{profile.delay:g}", f"{profile.throughput:g}")
     return table
 
@@ -177,11 +178,6 @@ def checks(document: dict[str, Any]) -> Table:
         table.add_row(check["claim"], check["outcome"], check["evidence"])
     table.caption = f"{document['runs']} runs of {document['slots']} slots; 95% confidence, paired over seeds"
     return table
-
-
-def _variant(model: Model) -> str:
-    """The name of a model less the task that it begins with."""
-    return model.name.removeprefix(f"{model.task}/")
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from idn_gym.experiment import records
+from idn_gym.common.files import write_text
 from idn_gym.reproduce import figure
 from idn_gym.reproduce.checks import Outcome
 from idn_gym.reproduce.reproduction import Reproduction
@@ -56,7 +56,7 @@ def write_report(path: Path, found: Sequence[Reproduction], folder: Path, budget
         shutil.copyfile(folder / f"{one.name}.png", beside / f"{one.name}.png")
         shutil.copyfile(folder / one.name / "table.csv", beside / f"{one.name}.csv")
         parts.append(_section(one, beside.name, budget))
-    records.write_text(path, "\n".join(parts))
+    write_text(path, "\n".join(parts))
 
 
 def _overview(found: Sequence[Reproduction]) -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from idn_gym.common.files import atomic, read_json, write_text
 from idn_gym.errors import IdnError
-from idn_gym.experiment import records, sweep
+from idn_gym.experiment import sweep
 from idn_gym.reproduce import figure
 from idn_gym.reproduce.checks import Check
 from idn_gym.reproduce.runs import Budget, Runs
@@ -76,15 +77,15 @@ def reproduce(
     )
     seconds = None if begun else time.perf_counter() - began
     if complete and record.exists():
-        seconds = records.read_json(record).get("seconds")
+        seconds = read_json(record).get("seconds")
         if seconds is not None and not (isinstance(seconds, int | float) and 0.0 <= seconds < 1e15):
             raise IdnError(f"{record}: seconds {str(seconds)[:60]!r}; must be a number >= 0")
     runs = Runs(folder, tuple(streams), tuple(rows))
     found = Reproduction(name, module.TITLE, chosen, runs, tuple(module.claims(runs)), seconds)
-    records.write_text(record, json.dumps({**found.document(), "seconds": seconds}, indent=1) + "\n")
+    write_text(record, json.dumps({**found.document(), "seconds": seconds}, indent=1) + "\n")
     if pictures:
         from idn_gym.common.figures import save
 
-        with records.atomic(output / f"{name}.png") as file:
+        with atomic(output / f"{name}.png") as file:
             save(module.draw(runs), file)
     return found

@@ -14,9 +14,9 @@ from idn_gym.experiment.experiment import AgentSpec, RunSpec
 from idn_gym.experiment.metrics import SlotTable, gain_so_far
 from idn_gym.experiment.record_tables import read_fractional, read_slots
 from idn_gym.experiment.sweep import Row, Stream
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import Scenario
+from idn_gym.scenario import Scenario
 from idn_gym.typing import FloatArray
 
 

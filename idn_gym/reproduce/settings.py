@@ -7,8 +7,9 @@ from copy import deepcopy
 from functools import partial
 from typing import Any
 
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import Scenario, parse
+from idn_gym.library.load import load_scenario
+from idn_gym.scenario import Scenario, parse
+from idn_gym.scenario.schema import Model
 
 PACKAGED = "as packaged"
 BURSTY = "bursty counts, shape 0.3"
@@ -82,8 +83,8 @@ def _burst(values: Values, **burst: float) -> None:
 
 
 def _keep(values: Values, variants: str) -> None:
-    kept = {model["name"] for model in values["models"] if model["name"].rpartition("/")[2] in variants.split()}
-    values["models"] = [model for model in values["models"] if model["name"] in kept]
+    values["models"] = [one for one in values["models"] if Model.model_validate(one).variant in variants.split()]
+    kept = {model["name"] for model in values["models"]}
     for node in values["nodes"]:
         if "repository" in node:
             node["repository"] = [name for name in node["repository"] if name in kept]

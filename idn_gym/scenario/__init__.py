@@ -1,6 +1,8 @@
-"""What a user writes: the scenario file, its sections, its rules, and where requests enter and go."""
+"""What a user writes: the scenario file, its sections, its rules, and where requests enter and go.
 
-from idn_gym.scenario.file import load_scenario
-from idn_gym.scenario.schema import Scenario, parse
+A new key of the file goes to `schema`, a rule over several keys to `rules`; what a scenario compiles to is the model's.
+"""
 
-__all__ = ["Scenario", "load_scenario", "parse"]
+from idn_gym.scenario.scenario import Scenario, parse
+
+__all__ = ["Scenario", "parse"]

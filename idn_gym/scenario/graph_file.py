@@ -11,8 +11,8 @@ from xml.parsers import expat
 
 import networkx as nx
 
+from idn_gym.common.files import read_text
 from idn_gym.errors import IdnError
-from idn_gym.scenario.file import read_text
 
 _MAX_BYTES = 16 * 2**20
 # strings, comments, where the graph begins, and the digits before an exponent; the first two are left as they are

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import networkx as nx
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from idn_gym.scenario.schema import Content
 from idn_gym.typing import FloatArray, IntArray
 
-if TYPE_CHECKING:
-    from idn_gym.scenario.schema import Scenario
 
-
-def link_graph(scenario: Scenario) -> nx.Graph[int]:
+def link_graph(content: Content) -> nx.Graph[int]:
     """The links over node indices 0 ... V-1 in file order; edge attribute `latency`, round trip in ms."""
-    index = {node.name: v for v, node in enumerate(scenario.nodes)}
+    index = {node.name: v for v, node in enumerate(content.nodes)}
     graph: nx.Graph[int] = nx.Graph()
     graph.add_nodes_from(range(len(index)))
     graph.add_edges_from(
-        (index[link.source], index[link.target], {"latency": link.latency}) for link in scenario.links or ()
+        (index[link.source], index[link.target], {"latency": link.latency}) for link in content.links or ()
     )
     return graph
 
 
-def entry_nodes(scenario: Scenario) -> list[int]:
+def entry_nodes(content: Content) -> list[int]:
     """Nodes where requests enter: those marked; else those of the highest tier; else all without a repository."""
-    nodes = list(enumerate(scenario.nodes))
+    nodes = list(enumerate(content.nodes))
     marked = [v for v, node in nodes if node.entry]
     if marked:
         return marked
@@ -38,15 +34,15 @@ def entry_nodes(scenario: Scenario) -> list[int]:
     return [v for v, node in nodes if not node.repository]
 
 
-def tiers(scenario: Scenario) -> IntArray:
+def tiers(content: Content) -> IntArray:
     """(V,) tier of each node: as given, else hops to the nearest repository (0 where none can be reached)."""
-    repositories = [v for v, node in enumerate(scenario.nodes) if node.repository]
-    hops = nx.multi_source_dijkstra_path_length(link_graph(scenario), repositories, weight=None) if repositories else {}
-    given = [hops.get(v, 0) if node.tier is None else node.tier for v, node in enumerate(scenario.nodes)]
+    repositories = [v for v, node in enumerate(content.nodes) if node.repository]
+    hops = nx.multi_source_dijkstra_path_length(link_graph(content), repositories, weight=None) if repositories else {}
+    given = [hops.get(v, 0) if node.tier is None else node.tier for v, node in enumerate(content.nodes)]
     return np.array(given, dtype=np.int32)
 
 
-def routes_to_nearest(scenario: Scenario, sources: IntArray, repositories: IntArray) -> tuple[IntArray, FloatArray]:
+def routes_to_nearest(content: Content, sources: IntArray, repositories: IntArray) -> tuple[IntArray, FloatArray]:
     """Lowest-latency routes from each source to the nearest of the repositories.
 
     Returns
@@ -54,7 +50,7 @@ def routes_to_nearest(scenario: Scenario, sources: IntArray, repositories: IntAr
     path : (E, J) node indices from the source on, padded with -1.
     latency : (E, J) round trip in ms from the source to each node of the path; 0 where padded.
     """
-    step, weight = _towards(scenario, repositories)
+    step, weight = _towards(content, repositories)
     columns = [sources]
     latencies = [np.zeros(len(sources))]
     while True:
@@ -67,10 +63,10 @@ def routes_to_nearest(scenario: Scenario, sources: IntArray, repositories: IntAr
     return np.stack(columns, axis=1).astype(np.int32), np.stack(latencies, axis=1)
 
 
-def _towards(scenario: Scenario, repositories: IntArray) -> tuple[IntArray, FloatArray]:
+def _towards(content: Content, repositories: IntArray) -> tuple[IntArray, FloatArray]:
     """(V,) next node towards the nearest repository (-1 at one) and latency of that link in ms."""
-    index = {node.name: v for v, node in enumerate(scenario.nodes)}
-    links = scenario.links or ()
+    index = {node.name: v for v, node in enumerate(content.nodes)}
+    links = content.links or ()
     # int32: SciPy before 1.15 finds no routes over indices of 64 bits
     ends = np.array([(index[link.source], index[link.target]) for link in links], dtype=np.int32).reshape(-1, 2)
     latency = np.array([link.latency for link in links])

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import networkx as nx
 
 from idn_gym.common.text import listed, shown
 from idn_gym.scenario.routes import entry_nodes, link_graph
-
-if TYPE_CHECKING:
-    from idn_gym.scenario.schema import Scenario
-
+from idn_gym.scenario.schema import Content
 
 MOST_REQUESTS = 1e12
 
 
-def faults(scenario: Scenario) -> list[str]:
+def broken_rules(content: Content) -> list[str]:
     """Every broken rule, as one line each, in the order of the file; empty if the scenario is valid."""
     found = [
-        *_repeated("tasks", scenario.tasks),
-        *_models(scenario),
-        *_nodes(scenario),
-        *_links(scenario),
-        *_workload(scenario),
+        *_repeated("tasks", content.tasks),
+        *_models(content),
+        *_nodes(content),
+        *_links(content),
+        *_workload(content),
     ]
     if found:  # routes only make sense over names and links that exist
         return found
-    return [*_requests(scenario)] if scenario.requests is not None else [*_default_requests(scenario)]
+    return [*_requests(content)] if content.requests is not None else [*_default_requests(content)]
 
 
 def replica_name(model: str, replica: int) -> str:
@@ -45,21 +42,21 @@ def _repeated(key: str, names: Any, of: Callable[[Any], Hashable] = lambda name:
         seen.add(of(name))
 
 
-def _models(scenario: Scenario) -> Iterator[str]:
-    offered = [replica_name(model.name, n) for n in range(scenario.replicas) for model in scenario.models]
+def _models(content: Content) -> Iterator[str]:
+    offered = [replica_name(model.name, n) for n in range(content.replicas) for model in content.models]
     yield from _repeated("models", offered)
-    tasks, allowed = set(scenario.tasks), listed(scenario.tasks)
-    for model in scenario.models:
+    tasks, allowed = set(content.tasks), listed(content.tasks)
+    for model in content.models:
         if model.task not in tasks:
             yield f"models.{model.name}.task: unknown task {shown(model.task)}; allowed: {allowed}"
 
 
-def _nodes(scenario: Scenario) -> Iterator[str]:
-    yield from _repeated("nodes", scenario.nodes, of=lambda node: node.name)
-    models = {model.name: model for model in scenario.models}
-    processors = sorted({processor for model in scenario.models for processor in model.profiles})
+def _nodes(content: Content) -> Iterator[str]:
+    yield from _repeated("nodes", content.nodes, of=lambda node: node.name)
+    models = {model.name: model for model in content.models}
+    processors = sorted({processor for model in content.models for processor in model.profiles})
     known = set(processors)
-    for node in scenario.nodes:
+    for node in content.nodes:
         key = f"nodes.{node.name}"
         if node.processor not in known and (node.budget > 0 or node.repository):
             yield f"{key}.processor: no model has a profile for {shown(node.processor)}; allowed: {listed(processors)}"
@@ -74,11 +71,11 @@ def _nodes(scenario: Scenario) -> Iterator[str]:
                 yield f"{key}.repository: {shown(name)} has no profile for {shown(node.processor)}; it has: {profiles}"
 
 
-def _links(scenario: Scenario) -> Iterator[str]:
-    nodes = {node.name for node in scenario.nodes}
+def _links(content: Content) -> Iterator[str]:
+    nodes = {node.name for node in content.nodes}
     allowed = listed(sorted(nodes))
     seen = set()
-    for index, link in enumerate(scenario.links or ()):
+    for index, link in enumerate(content.links or ()):
         for end in ("source", "target"):
             if getattr(link, end) not in nodes:
                 yield f"links.{index}.{end}: unknown node {shown(getattr(link, end))}; allowed: {allowed}"
@@ -90,23 +87,23 @@ def _links(scenario: Scenario) -> Iterator[str]:
         seen.add(ends)
 
 
-def _workload(scenario: Scenario) -> Iterator[str]:
-    rate = getattr(scenario.workload, "rate", 0.0)
-    peak = getattr(scenario.workload, "peak", rate)
-    if peak * scenario.slot_seconds > MOST_REQUESTS:
+def _workload(content: Content) -> Iterator[str]:
+    rate = getattr(content.workload, "rate", 0.0)
+    peak = getattr(content.workload, "peak", rate)
+    if peak * content.slot_seconds > MOST_REQUESTS:
         rises = f", {peak:g} at its peak" if peak > rate else ""
         yield f"workload.rate: {rate} requests/s{rises}; a slot may have at most {MOST_REQUESTS:g} requests on average"
 
 
-def _requests(scenario: Scenario) -> Iterator[str]:
-    nodes = {node.name: node for node in scenario.nodes}
-    task_of = {model.name: model.task for model in scenario.models}
-    links = {frozenset((link.source, link.target)) for link in scenario.links or ()}
+def _requests(content: Content) -> Iterator[str]:
+    nodes = {node.name: node for node in content.nodes}
+    task_of = {model.name: model.task for model in content.models}
+    links = {frozenset((link.source, link.target)) for link in content.links or ()}
     seen = set()
-    for index, request in enumerate(scenario.requests or ()):
+    for index, request in enumerate(content.requests or ()):
         key = f"requests.{index}"
-        if request.task not in scenario.tasks:
-            yield f"{key}.task: unknown task {shown(request.task)}; allowed: {listed(scenario.tasks)}"
+        if request.task not in content.tasks:
+            yield f"{key}.task: unknown task {shown(request.task)}; allowed: {listed(content.tasks)}"
             continue
         unknown = [name for name in request.path if name not in nodes]
         if unknown:
@@ -128,17 +125,17 @@ def _requests(scenario: Scenario) -> Iterator[str]:
         seen.add((request.task, request.path[0]))
 
 
-def _default_requests(scenario: Scenario) -> Iterator[str]:
-    entries = entry_nodes(scenario)
+def _default_requests(content: Content) -> Iterator[str]:
+    entries = entry_nodes(content)
     if not entries:
         yield "nodes: no entry node, since every node has a repository; mark one with entry: true"
         return
-    task_of = {model.name: model.task for model in scenario.models}
-    repositories: dict[str, list[int]] = {task: [] for task in scenario.tasks}
-    for v, node in enumerate(scenario.nodes):
+    task_of = {model.name: model.task for model in content.models}
+    repositories: dict[str, list[int]] = {task: [] for task in content.tasks}
+    for v, node in enumerate(content.nodes):
         for task in {task_of[name] for name in node.repository or ()}:
             repositories[task].append(v)
-    component = {v: c for c, members in enumerate(nx.connected_components(link_graph(scenario))) for v in members}
+    component = {v: c for c, members in enumerate(nx.connected_components(link_graph(content))) for v in members}
     for task, held in repositories.items():
         if not held:
             yield f"tasks: {shown(task)} has no repository; some node must list a model of it under repository"
@@ -146,4 +143,4 @@ def _default_requests(scenario: Scenario) -> Iterator[str]:
         reached = {component[v] for v in held}
         for v in entries:
             if component[v] not in reached:
-                yield f"links: no route from {shown(scenario.nodes[v].name)} to a repository of task {shown(task)}"
+                yield f"links: no route from {shown(content.nodes[v].name)} to a repository of task {shown(task)}"

@@ -1,20 +1,16 @@
-"""The scenario file: network, catalog, requests and workload in one validated, immutable object.
+"""The scenario file, section by section: what each key may hold. The format is ``idn-gym/scenario-1``.
 
-The format is ``idn-gym/scenario-1``; reading and writing files is in `scenario_file`, the rules that
-span several keys are in `scenario_rules`.
+Rules that span several keys are in `rules`, a scenario that keeps them in `scenario`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
-from idn_gym.common.text import UNPRINTABLE, line, listed, printable, shown
-from idn_gym.errors import IdnError
-from idn_gym.scenario.wording import phrase
+from idn_gym.common.text import UNPRINTABLE
 
 FORMAT = "idn-gym/scenario-1"
 
@@ -50,6 +46,11 @@ class Model(Section):
     task: Name
     accuracy: Annotated[float, Field(ge=0.0, le=100.0)]
     profiles: Annotated[dict[Name, Profile], Field(min_length=1)]
+
+    @property
+    def variant(self) -> str:
+        """Its name less the task that it begins with."""
+        return self.name.removeprefix(f"{self.task}/")
 
 
 class Node(Section):
@@ -185,8 +186,8 @@ class Replay(Section):
 Workload = Annotated[Zipf | Burst | Adversary | Replay, Field(discriminator="kind")]
 
 
-class Scenario(Section):
-    """Everything needed, with a seed, to reproduce a run. Immutable; valid once it exists."""
+class Content(Section):
+    """All that a scenario file holds, each key as its section says; whether it keeps the rules is another matter."""
 
     format: Literal["idn-gym/scenario-1"]
     name: Name
@@ -201,114 +202,3 @@ class Scenario(Section):
     requests: Annotated[tuple[Request, ...], AsTuple, Field(min_length=1)] | None = None
     workload: Workload | None = None
     provenance: dict[Name, str] = {}
-
-    @model_validator(mode="after")
-    def _rules(self) -> Scenario:
-        from idn_gym.scenario.rules import faults
-
-        found = faults(self)
-        if found:
-            raise PydanticCustomError("rules", "{text}", {"text": sentence(found), "faults": found})
-        return self
-
-    def to_dict(self) -> dict[str, Any]:
-        """The scenario as plain JSON values, defaults included where they say something; `parse` reads it back."""
-        values = self.model_dump(mode="json", exclude_none=True)
-        for node in values["nodes"]:
-            if not node["entry"]:
-                del node["entry"]
-        if not values["provenance"]:
-            del values["provenance"]
-        return values
-
-
-def parse(data: Any, source: str) -> Scenario:
-    """Validate plain values (as read from a file) into a `Scenario`.
-
-    Parameters
-    ----------
-    data : the content of a scenario file, as JSON values.
-    source : where it came from, for the error message.
-
-    Raises
-    ------
-    IdnError
-        With the first fault, its key, value and what is allowed, and the number of further faults.
-    """
-    if not isinstance(data, dict):
-        raise IdnError(f"{source}: a scenario is a mapping of keys, not {shown(data)}")
-    try:
-        return Scenario.model_validate(data)
-    except ValidationError as error:
-        raise IdnError(f"{source}: {sentence(faults_of(error, data, Scenario))}") from None
-
-
-def faults_of(error: ValidationError, data: dict[str, Any], file: type[Section]) -> list[str]:
-    """What pydantic found wrong with the data of a kind of file, each fault as key, value and what is allowed."""
-    found: list[str] = []
-    for item in error.errors(include_url=False):
-        context = item.get("ctx", {})
-        if "faults" in context:
-            found += context["faults"]
-            continue
-        key, given = dotted(item["loc"], data) or "scenario", item.get("input")
-        match item["type"]:
-            case "extra_forbidden":
-                found.append(
-                    f"{key}: unknown key; allowed: {listed(_section(item['loc'], file).model_fields, most=20)}"
-                )
-            case "missing":
-                found.append(f"{key}: missing")
-            case "sliding":
-                found.append(f"{key}: {item['msg']}")
-            case "union_tag_invalid":
-                found.append(f"{key}.kind: {shown(given['kind'])}; allowed: {context['expected_tags']}")
-            case "union_tag_not_found":
-                found.append(f"{key}.kind: missing")
-            case _:
-                found.append(f"{key}: {shown(given)}; {phrase(item)}")
-    return found
-
-
-def _section(location: tuple[int | str, ...], file: type[Section]) -> type[Section]:
-    """The section of the key that a location ends with."""
-    here = [file]
-    for step in location[:-1]:
-        field = here[0].model_fields.get(str(step))
-        if len(here) > 1:  # a union: the step is its tag, not a key
-            here = [section for section in here if step in get_args(section.model_fields["kind"].annotation)]
-        elif inner := _sections(field.annotation) if field else []:  # else the place or name of an item
-            here = inner
-    return here[0]
-
-
-def _sections(annotation: Any) -> list[type[Section]]:
-    """The sections that an annotation names, however deep."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return [section for part in get_args(annotation) for section in _sections(part)]
-
-
-def dotted(location: Sequence[int | str], data: Any) -> str:
-    """The key as an override would name it: ``nodes.bs0.budget``, by name where an item has one."""
-    parts: list[str] = []
-    for step in location:
-        if isinstance(step, int) and not isinstance(data, dict):
-            data = data[step] if isinstance(data, list | tuple) and step < len(data) else None
-            name = data.get("name") if isinstance(data, dict) else None
-            parts.append(name if isinstance(name, str) else str(step))
-        elif isinstance(data, dict) and step in data:
-            data = data[step]
-            parts.append(str(step))
-        elif step == "[key]":  # pydantic's word for the key itself, which stands before it
-            break
-        elif not (isinstance(data, dict) and data.get("kind") == step):  # a union's tag is not a key
-            data = None
-            parts.append(str(step))
-    # a name with a line break would make two lines of the message
-    return line(".".join(part if part == printable(part) else shown(part) for part in parts), 80)
-
-
-def sentence(found: list[str]) -> str:
-    """The first fault, and how many more there are."""
-    return line(found[0], 220) + (f" (and {len(found) - 1:,} more)" if len(found) > 1 else "")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from idn_gym.common.files import read_text
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import read_text
 from idn_gym.typing import FloatArray
 
 REQUEST_COLUMNS = ["slot", "task", "source", "requests"]
@@ -154,8 +154,7 @@ def read_capacities(network: Network, path: Path, slots: int | None = None, rows
     slots : T of the trace it belongs to; a row beyond is an error. None: the file's largest slot plus 1.
     rows_of_trace : of that trace's file; what the two may ask for grows with the rows of both.
     """
-    nodes = {name: v for v, name in enumerate(network.node_names)}
-    models = {name: m for m, name in enumerate(network.model_names)}
+    nodes, models = network.node_number, network.model_number
     rows = _Rows(path, CAPACITY_COLUMNS)
     entries = {}
     largest = 0
@@ -163,7 +162,7 @@ def read_capacities(network: Network, path: Path, slots: int | None = None, rows
         if node not in nodes or model not in models:
             what, name, known = ("node", node, nodes) if node not in nodes else ("model", model, models)
             raise IdnError(f"{rows.where}: unknown {what} {name!r}; allowed: {', '.join(list(known)[:8])}, ...")
-        p = int(network.placement_index[nodes[node], models[model]])
+        p = network.number(node, model)
         if p < 0:
             raise IdnError(
                 f"{rows.where}: {model} is no placement at {node}: it cannot run there, or is its repository"
@@ -180,8 +179,7 @@ def read_capacities(network: Network, path: Path, slots: int | None = None, rows
 
 def requests_csv(network: Network, trace: Trace) -> str:
     """The request file of a trace; `read_trace` reads it back to the same numbers."""
-    tasks, nodes = network.scenario.tasks, network.node_names
-    names = [(tasks[i], nodes[v]) for i, v in zip(network.type_task, network.type_entry, strict=True)]
+    names = network.type_names
     rows = [(t, *names[rho], number(trace.requests[t, rho])) for t, rho in np.argwhere(trace.requests > 0).tolist()]
     if not trace.requests[-1].any():  # keeps T
         rows.append((trace.slots - 1, *names[0], "0"))
@@ -190,13 +188,10 @@ def requests_csv(network: Network, trace: Trace) -> str:
 
 def capacities_csv(network: Network, trace: Trace) -> str:
     """The capacity file of a trace: what differs from nominal."""
-    placed = list(zip(network.placement_node.tolist(), network.placement_model.tolist(), strict=True))
+    names = [network.names(p) for p in range(network.P)]
     capacities = np.broadcast_to(trace.capacities, (trace.slots, network.P))
     differing = np.argwhere(capacities != network.capacities).tolist()
-    rows = [
-        (t, network.node_names[placed[p][0]], network.model_names[placed[p][1]], number(capacities[t, p]))
-        for t, p in differing
-    ]
+    rows = [(t, *names[p], number(capacities[t, p])) for t, p in differing]
     return _csv(CAPACITY_COLUMNS, rows)
 
 

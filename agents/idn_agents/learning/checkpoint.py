@@ -20,9 +20,9 @@ import torch
 
 from idn_agents.learning.features import NAMES
 from idn_agents.learning.policy import FlatPolicy, PlacementPolicy
+from idn_gym.common.files import atomic, read_json, write_text
 from idn_gym.common.parameters import one_of, shown, whole
 from idn_gym.errors import IdnError
-from idn_gym.experiment.records import atomic, read_json, write_text
 from idn_gym.model.network import Network
 
 FORMAT = "idn-gym/policy-1"

@@ -79,7 +79,7 @@ def _trainer(
     given: dict[str, Any],
 ) -> tuple[Any, dict[str, Any]]:
     """What trains, and all that its result depends on."""
-    from idn_gym.scenario.file import load_scenario
+    from idn_gym.library.load import load_scenario
 
     scenarios = [load_scenario(name, overrides) for name in names]
     about: dict[str, Any] = {"algo": algo, "seed": seed, "device": device}

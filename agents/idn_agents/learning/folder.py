@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from idn_agents.learning.checkpoint import OVERHEAD, Policy, load_tensors, save_policy, save_tensors
+from idn_gym.common.files import read_json, read_text, write_text
 from idn_gym.common.parameters import shown
 from idn_gym.errors import IdnError
-from idn_gym.experiment.records import read_json, versions, write_text
-from idn_gym.scenario.file import read_text
+from idn_gym.experiment.records import versions
 
 FORMAT = "idn-gym/training-1"
 _COPIES = 32  # of the weights in a state, at most: critics, their targets, moments of all of them

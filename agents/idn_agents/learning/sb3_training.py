@@ -31,7 +31,7 @@ from idn_gym.common.parameters import whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.sb3 import SB3VecEnv
-from idn_gym.scenario.schema import Scenario
+from idn_gym.scenario import Scenario
 
 Row = dict[str, float]
 _LARGEST_SEED = 2**32 - 1  # of NumPy's old generator, which SB3 seeds too

@@ -11,14 +11,15 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, Leaf, certified_bound, certified_gain
+from idn_gym.common.files import parse_json, read_text, write_text
 from idn_gym.common.parameters import LARGEST_SEED, shown
 from idn_gym.errors import IdnError
 from idn_gym.experiment.experiment import AgentSpec, RunSpec
-from idn_gym.experiment.records import write_text
-from idn_gym.model.allocation_file import named, parse_allocation
+from idn_gym.model.allocation_file import named, named_values, parse_allocation
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import parse_json, read_text
-from idn_gym.scenario.schema import Count, Replay, Scenario, Section, faults_of, parse, sentence
+from idn_gym.scenario import Scenario, parse
+from idn_gym.scenario.faults import faults_of, sentence
+from idn_gym.scenario.schema import Count, Replay, Section
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import MOST_VALUES, Trace
 
@@ -119,7 +120,7 @@ def write_certificate(
         trace=requests.name if requests else None,
         capacities=varying.name if varying else None,
         allocation=named(network, allocation),
-        points=[_by_node(network, point) for point in certificate.points],
+        points=[named_values(network, point, sparse=True) for point in certificate.points],
         leaves=[_section(network, leaf) for leaf in certificate.leaves],
         scenario=spec.scenario.to_dict(),
     )
@@ -227,20 +228,11 @@ def _leaf(network: Network, types: dict[tuple[str, str], int], section: LeafSect
     return Leaf(fixed, np.array(cuts, dtype=np.int64), np.array(rows).reshape(len(rows), network.R))
 
 
-def _by_node(network: Network, point: FloatArray) -> dict[str, dict[str, float]]:
-    """What of an allocation (P,) is not 0, as node -> model -> fraction."""
-    held: dict[str, dict[str, float]] = {}
-    for p in np.flatnonzero(point):
-        node, model = network.placement_node[p], network.placement_model[p]
-        held.setdefault(network.node_names[node], {})[network.model_names[model]] = float(point[p])
-    return held
-
-
 def _by_task(network: Network, weights: FloatArray) -> dict[str, dict[str, float]]:
     """What of the weights (R,) is not 0, as task -> entry node -> weight."""
     held: dict[str, dict[str, float]] = {}
     for rho in np.flatnonzero(weights):
-        task, entry = network.scenario.tasks[network.type_task[rho]], network.node_names[network.type_entry[rho]]
+        task, entry = network.type_names[rho]
         held.setdefault(task, {})[entry] = float(weights[rho])
     return held
 

@@ -29,7 +29,7 @@ class Columns:
     def of(cls, network: Network, trace: Trace) -> Columns:
         """Replicas of a model at a node are identical where their capacities are, in every slot."""
         refuse_other(network, trace)
-        model = network.placement_model // network.scenario.replicas
+        model = network.model_base[network.placement_model]
         again = np.zeros(network.P, dtype=np.bool_)  # identical to the placement before
         again[1:] = (np.diff(network.placement_node) == 0) & (np.diff(model) == 0)
         again[1:] &= (trace.capacities[:, 1:] == trace.capacities[:, :-1]).all(axis=0)

@@ -1,0 +1,28 @@
+"""What is packaged, by name: scenarios, and the ids that Gymnasium knows them by. Light: `import idn_gym` loads it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+_SCENARIOS = {
+    "Tiny": "tiny",
+    "TopologyI-Fixed": "topology-1-fixed",
+    "TopologyI-Sliding": "topology-1-sliding",
+    "TopologyI-Bursty": "topology-1-bursty",
+    "TopologyII-Fixed": "topology-2-fixed",
+    "TopologyII-Sliding": "topology-2-sliding",
+    "TopologyII-Bursty": "topology-2-bursty",
+    "Abilene-Sliding": "abilene-sliding",
+    "Geant-Sliding": "geant-sliding",
+    "Adversary": "adversary",
+    "GreedyTrap": "greedy-trap",
+}
+
+SCENARIO_OF_ID = {f"IDN/{name}-v0": scenario for name, scenario in _SCENARIOS.items()}
+
+
+def packaged_names() -> list[str]:
+    """Names of the scenarios that ship with the package, sorted."""
+    folder = resources.files("idn_gym.library") / "scenarios"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))

@@ -1,0 +1,56 @@
+"""A scenario: the content of a file that keeps every rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from idn_gym.common.text import shown
+from idn_gym.errors import IdnError
+from idn_gym.scenario.faults import faults_of, sentence
+from idn_gym.scenario.rules import broken_rules
+from idn_gym.scenario.schema import Content
+
+
+class Scenario(Content):
+    """Everything needed, with a seed, to reproduce a run. Immutable; valid once it exists."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Scenario:
+        found = broken_rules(self)
+        if found:
+            raise PydanticCustomError("rules", "{text}", {"text": sentence(found), "faults": found})
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scenario as plain JSON values, defaults included where they say something; `parse` reads it back."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        for node in values["nodes"]:
+            if not node["entry"]:
+                del node["entry"]
+        if not values["provenance"]:
+            del values["provenance"]
+        return values
+
+
+def parse(data: Any, source: str) -> Scenario:
+    """Validate plain values (as read from a file) into a `Scenario`.
+
+    Parameters
+    ----------
+    data : the content of a scenario file, as JSON values.
+    source : where it came from, for the error message.
+
+    Raises
+    ------
+    IdnError
+        With the first fault, its key, value and what is allowed, and the number of further faults.
+    """
+    if not isinstance(data, dict):
+        raise IdnError(f"{source}: a scenario is a mapping of keys, not {shown(data)}")
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        raise IdnError(f"{source}: {sentence(faults_of(error, data, Scenario))}") from None
