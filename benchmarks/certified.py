@@ -15,7 +15,7 @@ import argparse
 
 import numpy as np
 from idn_agents.infida.infida import InfidaOffline
-from idn_agents.optimum.optimum import LEAVES, solve
+from idn_agents.optimum.search import LEAVES, solve
 
 from idn_gym import kernels
 from idn_gym.library.load import load_scenario

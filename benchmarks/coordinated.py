@@ -25,9 +25,9 @@ from unittest import mock
 
 import numpy as np
 from coordinated_tables import draw_picture, print_tables
-from idn_agents.distributed.protocol import BYTES
+from idn_agents.distributed.messages import BYTES
 from idn_agents.infida.bounds import regret_bound
-from idn_agents.rounding.coordinate import coordinate
+from idn_agents.rounding.coordination_kernel import coordinate
 from regret import best_fixed_gain
 
 from idn_gym import kernels

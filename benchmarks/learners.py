@@ -28,7 +28,7 @@ from idn_agents.learning.agent import Learnt
 from idn_agents.learning.checkpoint import save_policy
 from idn_agents.learning.features import NAMES, Features
 from idn_agents.learning.folder import TrainingFolder, read_curve
-from idn_agents.learning.ppo import FIRST_SEED, PPO, Trainer, make_policy
+from idn_agents.learning.ppo_torch import FIRST_SEED, PPO, Trainer, make_policy
 from idn_agents.learning.sb3_training import SB3, SB3Trainer
 
 from idn_gym import batched

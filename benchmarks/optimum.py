@@ -27,7 +27,7 @@ from typing import Any
 import highspy
 import numpy as np
 from idn_agents.optimum.certificate_file import read_certificate, verify, write_certificate
-from idn_agents.optimum.optimum import solve
+from idn_agents.optimum.search import solve
 from scipy import sparse
 
 from idn_gym.common.figures import PALETTE, label_ends, new_axes, new_figure, save

@@ -33,7 +33,7 @@ KINDS = (
 
 def ours(scenario: str, rounds: int) -> float:
     """CPU seconds per step."""
-    from idn_agents.learning.ppo import PPO, Trainer, make_policy
+    from idn_agents.learning.ppo_torch import PPO, Trainer, make_policy
 
     from idn_gym.library.load import load_scenario
 

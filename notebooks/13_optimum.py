@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from idn_agents.optimum.certificate import Certificate, certified_bound
 from idn_agents.optimum.certificate_file import read_certificate, verify, write_certificate
-from idn_agents.optimum.optimum import solve
+from idn_agents.optimum.search import solve
 
 from idn_gym import load_scenario
 from idn_gym.experiment.experiment import AgentSpec, RunSpec, play

@@ -26,7 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from idn_agents.learning.checkpoint import save_policy
-from idn_agents.learning.ppo import PPO, Trainer, make_policy
+from idn_agents.learning.ppo_torch import PPO, Trainer, make_policy
 
 from idn_gym import load_scenario
 from idn_gym.experiment.experiment import AgentSpec, RunSpec, play

@@ -26,7 +26,7 @@ from idn_agents.optimum.certificate import (
 )
 from idn_agents.optimum.certificate_file import CertificateFile, read_certificate, verify, write_certificate
 from idn_agents.optimum.knapsack import knapsacks
-from idn_agents.optimum.optimum import Solution, solve
+from idn_agents.optimum.search import Solution, solve
 from instances import ANY_JSON, random_network
 
 from idn_gym import kernels

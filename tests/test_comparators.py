@@ -12,7 +12,8 @@ import pytest
 from command_line import in_process
 from idn_agents.infida.infida import InfidaOffline
 from idn_agents.optimum.dynamic_optimum import DynamicOptimum, popularity_phase
-from idn_agents.optimum.optimum import Optimum, solve
+from idn_agents.optimum.optimum import Optimum
+from idn_agents.optimum.search import solve
 from instances import random_network
 
 from idn_gym import kernels, plugins

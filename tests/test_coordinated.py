@@ -11,9 +11,9 @@ import pytest
 from idn_agents.infida.bounds import PSI, regret_bound
 from idn_agents.infida.coordinated import CoordinatedInfida
 from idn_agents.infida.infida import Infida
-from idn_agents.infida.mixture import mix, node_products
+from idn_agents.infida.mixture_kernel import mix, node_products
 from idn_agents.rounding import coordination
-from idn_agents.rounding.coordinate import coordinate
+from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.rounding import Dependent, kept
 from idn_agents.rounding.window import Window

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from idn_agents.distributed import messages
 from idn_agents.distributed import node as node_module
-from idn_agents.distributed import protocol
 from idn_agents.distributed.distributed import DistributedInfida, node_routes
+from idn_agents.distributed.messages import Count, Least, Offers, Price
 from idn_agents.distributed.node import Node, Uniforms
-from idn_agents.distributed.protocol import Count, Least, Offers, Price
 from idn_agents.infida.infida import Infida, StepSizes, start, update
 from instances import random_network
 
@@ -140,7 +140,7 @@ def test_a_node_holds_no_network_no_other_node_and_no_view_of_global_arrays(scen
     arrays = [array for array in vars(network).values() if isinstance(array, np.ndarray)]
     for node in agent._nodes:
         held = list(reachable(node, set()))
-        assert not any(isinstance(thing, Network | Infida | protocol.Channel) for thing in held)
+        assert not any(isinstance(thing, Network | Infida | messages.Channel) for thing in held)
         assert [thing for thing in held if isinstance(thing, Node)] == [node]
         own = [thing for thing in held if isinstance(thing, np.ndarray)]
         assert len(own) > 10
@@ -148,7 +148,7 @@ def test_a_node_holds_no_network_no_other_node_and_no_view_of_global_arrays(scen
 
 
 def test_the_modules_of_node_and_messages_know_no_network() -> None:
-    for module in (node_module, protocol):
+    for module in (node_module, messages):
         assert not hasattr(module, "Network"), f"{module.__name__} knows Network"
 
 

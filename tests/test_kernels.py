@@ -27,12 +27,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from idn_agents.agent import HindsightAgent
 from idn_agents.greedy import static_greedy
-from idn_agents.infida.mixture import mix, node_products
-from idn_agents.learning.filling import order_probability, turns
+from idn_agents.infida.mixture_kernel import mix, node_products
+from idn_agents.learning.orders_kernel import order_probability, turns
 from idn_agents.optimum.columns import Columns
 from idn_agents.optimum.local_search import LocalSearch
 from idn_agents.rounding import coordination
-from idn_agents.rounding.coordinate import coordinate
+from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.window import Window
 from test_house import PROJECT, modules

@@ -16,12 +16,12 @@ from instances import ANY_JSON
 
 torch = pytest.importorskip("torch")
 
-from idn_agents.learning import checkpoint, filling  # noqa: E402
+from idn_agents.learning import checkpoint, orders_kernel  # noqa: E402
 from idn_agents.learning.checkpoint import load_policy, refuse_other_network, save_policy  # noqa: E402
 from idn_agents.learning.features import NAMES, Features  # noqa: E402
 from idn_agents.learning.orders import Filling, Orders  # noqa: E402
 from idn_agents.learning.policy import FlatPolicy, FlatView, PlacementPolicy  # noqa: E402
-from idn_agents.learning.ppo import PPO, Trainer, advantages, make_policy  # noqa: E402
+from idn_agents.learning.ppo_torch import PPO, Trainer, advantages, make_policy  # noqa: E402
 
 from idn_gym import batched, kernels  # noqa: E402
 from idn_gym.env.env import observe  # noqa: E402
@@ -254,7 +254,7 @@ def test_a_placement_that_is_all_but_impossible(tiny: Network, portable: bool, b
 def test_arguments_of_another_batch_are_refused(tiny: Network) -> None:
     scores = np.zeros((4, tiny.P), dtype=np.float32)
     allocation = kernels.pack(tiny, scores)
-    turns = filling.turns(tiny, scores, allocation)
+    turns = orders_kernel.turns(tiny, scores, allocation)
     for wrong, name in (
         ((scores[:, :5], allocation, turns), "scores"),
         ((scores, allocation[:1], turns), "allocation"),
@@ -263,9 +263,9 @@ def test_arguments_of_another_batch_are_refused(tiny: Network) -> None:
         ((scores, allocation, turns + 32000), "turns"),
     ):
         with pytest.raises(IdnError, match=name):
-            filling.order_probability(tiny, *wrong)
+            orders_kernel.order_probability(tiny, *wrong)
     with pytest.raises(IdnError, match="allocation"):
-        filling.turns(tiny, scores, allocation[:1])
+        orders_kernel.turns(tiny, scores, allocation[:1])
 
 
 @pytest.mark.parametrize("name", ["tiny", "topology-2-sliding"])

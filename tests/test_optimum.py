@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from idn_agents.optimum.certificate import Certificate, certified_bound
-from idn_agents.optimum.optimum import Optimum, Solution, solve
+from idn_agents.optimum.optimum import Optimum
+from idn_agents.optimum.search import Solution, solve
 from instances import random_network
 from scipy.optimize import Bounds, LinearConstraint, milp
 

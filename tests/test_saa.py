@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 from command_line import in_process
-from idn_agents.optimum.optimum import solve
 from idn_agents.optimum.saa import Estimate, estimate
+from idn_agents.optimum.search import solve
 from scipy.stats import poisson, t
 
 from idn_gym import kernels

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 from idn_agents.learning.checkpoint import load_policy  # noqa: E402
 from idn_agents.learning.folder import TrainingFolder, read_curve  # noqa: E402
 from idn_agents.learning.policy import FlatView  # noqa: E402
-from idn_agents.learning.ppo import PPO, Trainer, make_policy  # noqa: E402
+from idn_agents.learning.ppo_torch import PPO, Trainer, make_policy  # noqa: E402
 
 from idn_gym.library.load import load_scenario  # noqa: E402
 from idn_gym.model.network import Network  # noqa: E402

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from idn_gym.cli.commands import AsJson, CapacityFile, Overrides, ScenarioName, Seed, Slots, TraceFile, print_json
+from idn_gym.cli.options import AsJson, CapacityFile, Overrides, ScenarioName, Seed, Slots, TraceFile, print_json
 from idn_gym.cli.terminal import complain
 from idn_gym.common import parameters
 from idn_gym.common.parameters import as_options
@@ -36,7 +36,7 @@ def optimum(
 ) -> None:
     """Best static allocation in hindsight, with a proven bound."""
     from idn_agents.optimum.certificate_file import refuse_long, write_certificate
-    from idn_agents.optimum.optimum import refuse_options, solve
+    from idn_agents.optimum.search import refuse_options, solve
     from idn_gym.experiment.experiment import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import named

@@ -14,8 +14,8 @@ from idn_agents.agent import observed
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real
 from idn_gym.kernels.compiled import compiled
+from idn_gym.kernels.shared import room_of
 from idn_gym.model.network import Network
-from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray, IntArray
 
@@ -112,7 +112,7 @@ def _fill(tables, listing, capacities, held, shared, counted, saved, allocation)
     passing = np.empty(len(allocation))
     for v in range(len(tables.budgets)):
         first, stop = tables.node_start[v], tables.node_start[v + 1]
-        room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
+        room = room_of(tables.budgets[v])
         for p in range(first, stop):
             value[p], passing[p] = _value(tables, listing, capacities, shared, counted, saved, p)
         while True:

@@ -1,5 +1,5 @@
 """The command line ``idn-gym``."""
 
-from idn_gym.cli.commands import app, main
+from idn_gym.cli.program import app, main
 
 __all__ = ["app", "main"]

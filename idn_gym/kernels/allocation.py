@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.gain import _row
 from idn_gym.kernels.rows import BITS, FLOATS, filled, node_rows, placement_rows, shaped
+from idn_gym.kernels.shared import room_of, row_of
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.allocation import Residual, refuse_no_uniform, refuse_residual
-from idn_gym.model.placements import BUDGET_SLACK, Placements
+from idn_gym.model.placements import Placements
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = compiled(error_model="numpy")
@@ -180,10 +180,10 @@ def _first(keys, highest):
 def _pack(tables, priority, budgets, first, stop, packed):
     buffer = np.empty(priority.shape[1])
     for b in range(first, stop):
-        budget = _row(budgets, b)
+        budget = row_of(budgets, b)
         packed[b] = 0
         for v in range(len(budget)):
-            room = budget[v] * (1.0 + BUDGET_SLACK)
+            room = room_of(budget[v])
             start, end = np.int64(tables.node_start[v]), np.int64(tables.node_start[v + 1])
             _fill(tables.sizes, priority[b], start, end, room, buffer, packed[b])
 
@@ -204,7 +204,7 @@ def _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, r
     fractional = np.empty(allocation.shape[1], dtype=np.int64)
     mb, buffer = np.empty(allocation.shape[1]), np.empty(allocation.shape[1])
     for b in range(first, stop):
-        y, uniform, budget, x = allocation[b], uniforms[b], _row(budgets, b), rounded[b]
+        y, uniform, budget, x = allocation[b], uniforms[b], row_of(budgets, b), rounded[b]
         for v in range(len(budget)):
             start, end = np.int64(tables.node_start[v]), np.int64(tables.node_start[v + 1])
             n = 0
@@ -248,7 +248,7 @@ def _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, r
             if carried >= 0 and not drop and last_coin * size < held:
                 x[carried] = 1
             if drop:
-                room = budget[v] * (1.0 + BUDGET_SLACK) - _in_use(sizes[start:end], x[start:end])
+                room = room_of(budget[v]) - _in_use(sizes[start:end], x[start:end])
                 for p in range(start, end):
                     if sizes[p] <= room:
                         mb[p] = y[p] / sizes[p]

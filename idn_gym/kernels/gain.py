@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 from idn_gym.errors import IdnError
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import dtype_of, filled, ranked, request_rows, slot_rows
+from idn_gym.kernels.shared import row_of, share_of
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import TOLERANCE
@@ -112,11 +113,6 @@ def _trailing_zeros(typing_context, value):
 
 
 @_jit
-def _row(array, b):
-    return array[b] if len(array) > 1 else array[0]
-
-
-@_jit
 def _reciprocal_load(tables, requests, load):
     load[:] = 0.0
     for rho in range(len(requests)):
@@ -127,17 +123,12 @@ def _reciprocal_load(tables, requests, load):
 
 
 @_jit
-def _share(tables, capacities, load, p):
-    return min(1.0, capacities[p] * load[tables.placement_group[p]])
-
-
-@_jit
 def _gain_and_subgradient(tables, requests, capacities, allocation, covered, first, stop, gain, gradient):
     placements = allocation.shape[1]
     load = np.empty(tables.groups + 1)
     share, w, saved = np.empty_like(allocation[0]), np.empty_like(allocation[0]), np.empty_like(allocation[0])
     for b in range(first, stop):
-        r, capacity, y, g = _row(requests, b), _row(capacities, b), _row(allocation, b), gradient[b]
+        r, capacity, y, g = row_of(requests, b), row_of(capacities, b), row_of(allocation, b), gradient[b]
         _reciprocal_load(tables, r, load)
         for p in range(placements):  # apart from the next loop, so that both become vector instructions
             share[p] = load[tables.placement_group[p]]
@@ -176,10 +167,10 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
     load = np.empty(tables.groups + 1)
     w = np.empty(placements)
     for b in range(first, stop):
-        r, capacity, y = _row(requests, b), _row(capacities, b), _row(allocation, b)
+        r, capacity, y = row_of(requests, b), row_of(capacities, b), row_of(allocation, b)
         _reciprocal_load(tables, r, load)
         for p in range(placements):
-            w[p] = _share(tables, capacity, load, p) * y[p]
+            w[p] = share_of(tables, capacity, load, p) * y[p]
         total = 0.0
         for rho in range(len(r)):
             if r[rho] == 0.0:
@@ -217,7 +208,7 @@ def _serve(tables, listing, requests, capacities, allocation, first, stop, serve
     # per type, a bit for every rank at which something is placed: few are, and only those are visited
     placed = np.zeros((options.shape[0], (options.shape[1] + 63) // 64), dtype=np.uint64)
     for b in range(first, stop):
-        r, capacity, y, by_node = _row(requests, b), _row(capacities, b), _row(allocation, b), served.by_node[b]
+        r, capacity, y, by_node = row_of(requests, b), row_of(capacities, b), row_of(allocation, b), served.by_node[b]
         _reciprocal_load(tables, r, load)
         for p in range(len(y)):
             if y[p]:
@@ -237,7 +228,7 @@ def _serve(tables, listing, requests, capacities, allocation, first, stop, serve
                     k = 64 * word + np.int64(_trailing_zeros(waiting))
                     waiting &= waiting - np.uint64(1)
                     p = options[rho, k]
-                    w = _share(tables, capacity, load, p) * y[p]
+                    w = share_of(tables, capacity, load, p) * y[p]
                     if sum_w + w >= 1.0:
                         star = k
                     else:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.marginal import _marginal_gain
+from idn_gym.kernels.marginal import marginal_gain
 from idn_gym.kernels.rows import FLOATS, filled, indices, ranked, single, window_rows
+from idn_gym.kernels.shared import room_of
 from idn_gym.model.network import Network
-from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray
 
 _jit = compiled(error_model="numpy")
@@ -47,7 +47,7 @@ def _fill_by_gain(tables, listing, requests, capacities, load, nodes, bonus, y):
     value = np.empty(len(y))
     for v in nodes:
         start, stop = tables.node_start[v], tables.node_start[v + 1]
-        room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
+        room = room_of(tables.budgets[v])
         for p in range(start, stop):
             value[p] = -1.0
             if tables.sizes[p] <= room:
@@ -75,5 +75,5 @@ def _fill_by_gain(tables, listing, requests, capacities, load, nodes, bonus, y):
 
 @_jit
 def _value(tables, listing, requests, capacities, load, bonus, y, p):
-    gain = _marginal_gain(tables, listing, requests, capacities, y, load, p)
+    gain = marginal_gain(tables, listing, requests, capacities, y, load, p)
     return max(0.0, gain) * bonus[p] / tables.sizes[p]

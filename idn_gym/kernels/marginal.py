@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.gain import _row, _share
 from idn_gym.kernels.rows import indices, ranked, single, window_rows
+from idn_gym.kernels.shared import row_of, share_of
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
@@ -81,12 +81,12 @@ def _type_cuts(tables, start, requests, capacities, y, load, first, stop, consta
             r = requests[t, rho]
             if r == 0.0:
                 continue
-            capacity = _row(capacities, t)
+            capacity = row_of(capacities, t)
             sum_w = 0.0
             star = last
             for k in range(last):
                 p = options[rho, k]
-                share[k] = _share(tables, capacity, load[t], p)
+                share[k] = share_of(tables, capacity, load[t], p)
                 sum_w += share[k] * y[p]
                 if sum_w >= 1.0:
                     star = k
@@ -100,11 +100,11 @@ def _type_cuts(tables, start, requests, capacities, y, load, first, stop, consta
 @_jit
 def _marginal_gains(tables, listing, requests, capacities, y, load, candidates, gains):
     for n in range(len(candidates)):
-        gains[n] = _marginal_gain(tables, listing, requests, capacities, y, load, candidates[n])
+        gains[n] = marginal_gain(tables, listing, requests, capacities, y, load, candidates[n])
 
 
 @_jit
-def _marginal_gain(tables, listing, requests, capacities, y, load, added):
+def marginal_gain(tables, listing, requests, capacities, y, load, added):
     start, types, ranks = listing
     options, costs = tables.options, tables.costs
     gain = 0.0
@@ -116,24 +116,24 @@ def _marginal_gain(tables, listing, requests, capacities, y, load, added):
             r = requests[t, rho]
             if r == 0.0:
                 continue
-            capacity = _row(capacities, t)
+            capacity = row_of(capacities, t)
             left = 1.0  # of the batch, what better options leave over
             for k in range(rank):
                 p = options[rho, k]
                 if y[p] > 0.0:
-                    left -= _share(tables, capacity, load[t], p) * y[p]
+                    left -= share_of(tables, capacity, load[t], p) * y[p]
                     if left <= 0.0:
                         break
             if left <= 0.0:
                 continue
             # what it takes over it takes from the worst options in use, the covering one first
-            spare = left - min(left, _share(tables, capacity, load[t], added) * (1.0 - y[added]))
+            spare = left - min(left, share_of(tables, capacity, load[t], added) * (1.0 - y[added]))
             saved = 0.0
             for k in range(rank, last):
                 p = options[rho, k]
                 if y[p] == 0.0:
                     continue
-                w = min(left, _share(tables, capacity, load[t], p) * y[p])
+                w = min(left, share_of(tables, capacity, load[t], p) * y[p])
                 left -= w
                 kept = min(w, spare)
                 spare -= kept

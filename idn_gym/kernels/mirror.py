@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.gain import _row
 from idn_gym.kernels.rows import FLOATS, dtype_of, filled, node_rows, placement_rows
+from idn_gym.kernels.shared import room_of, row_of
 from idn_gym.kernels.threads import over_rows
-from idn_gym.model.placements import BUDGET_SLACK, Placements
+from idn_gym.model.placements import Placements
 from idn_gym.typing import FloatArray
 
 # sums and maxima in any order, so that they become vector instructions; nothing here is NaN
@@ -80,9 +80,9 @@ def node_maximum(placements: Placements, values: FloatArray, budgets: FloatArray
 def _node_maximum(tables, values, budgets, first, stop, largest):
     sizes = tables.sizes
     for b in range(first, stop):
-        budget, value = _row(budgets, b), values[b]
+        budget, value = row_of(budgets, b), values[b]
         for v in range(len(budget)):
-            room = budget[v] * (1.0 + BUDGET_SLACK)
+            room = room_of(budget[v])
             highest = 0.0
             for p in range(tables.node_start[v], tables.node_start[v + 1]):
                 highest = max(highest, value[p] if sizes[p] <= room else 0.0)
@@ -90,7 +90,7 @@ def _node_maximum(tables, values, budgets, first, stop, largest):
 
 
 @_jit
-def _exp(x, factor, bits, out):
+def exponential(x, factor, bits, out):
     """Exponential of x <= 0, in vector instructions, to within 2 units in the last place; 0 below e^-708.
 
     x = k ln 2 + r, and e^r by its Taylor polynomial. 2^k is assembled from k, which the addition of 1.5 x 2^52 leaves
@@ -127,7 +127,7 @@ def _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out):
     log_h, weight, factor = np.empty(placements), np.empty(placements), np.empty(placements)
     bits = factor.view(np.int64)
     for b in range(first, stop):
-        etas, masses, budget = _row(rate, b), _row(mass, b), _row(budgets, b)
+        etas, masses, budget = row_of(rate, b), row_of(mass, b), row_of(budgets, b)
         for v in range(len(budget)):
             start, end = tables.node_start[v], tables.node_start[v + 1]
             n = end - start
@@ -135,7 +135,7 @@ def _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out):
                 continue
             size, h, g = sizes[start:end], log_h[:n], weight[:n]
             before, along = log_y[b, start:end], ascent[b, start:end]
-            room, eta = budget[v] * (1.0 + BUDGET_SLACK), etas[v]
+            room, eta = room_of(budget[v]), etas[v]
             highest = -np.inf
             total = 0.0
             for i in range(n):
@@ -151,7 +151,7 @@ def _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out):
             highest = max(highest, -1e308)
             for i in range(n):
                 h[i] -= highest  # now at most 0
-            _exp(h, factor[:n], bits[:n], g)
+            exponential(h, factor[:n], bits[:n], g)
             log_c = _scale(size, h, g, masses[v])
             for i in range(n):
                 out[b, start + i] = 0.0 if h[i] == np.inf else h[i] + log_c

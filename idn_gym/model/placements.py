@@ -121,7 +121,7 @@ class Placements(Compiled):
         """Number of each model, by name."""
         return {name: m for m, name in enumerate(self.model_names)}
 
-    def names(self, p: int) -> tuple[str, str]:
+    def names(self, p: int | np.integer[Any]) -> tuple[str, str]:
         """Node and model of a placement."""
         return self.node_names[self.placement_node[p]], self.model_names[self.placement_model[p]]
 

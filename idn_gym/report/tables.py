@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -40,12 +41,18 @@ def console(stderr: bool = False) -> Console:
     return _Plain(stderr=stderr, width=None if terminal else 140, highlight=False, markup=False, emoji=False)
 
 
+def sizes(network: Network) -> dict[str, int]:
+    """The lengths of the axes: nodes, models, placements, request types, and options of the type with the most."""
+    options = 1 + int(np.diff(network.service.terms.start).max(initial=0))  # a repository's, behind the placements
+    return dict(zip(SIZES, (network.V, network.M, network.P, network.R, options), strict=True))
+
+
 def scenarios(rows: Sequence[tuple[str, str, Network]]) -> Table:
     """Packaged scenarios: id, name, network."""
     table = _table("packaged scenarios", "id", "name", *SIZES, "horizon")
     for env_id, name, network in rows:
-        sizes = [f"{getattr(network, axis):,}" for axis in SIZES]
-        table.add_row(env_id, name, *sizes, str(network.scenario.horizon))
+        lengths = [f"{length:,}" for length in sizes(network).values()]
+        table.add_row(env_id, name, *lengths, str(network.scenario.horizon))
     return table
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from idn_gym.cli.commands import Address, AsJson, Workers, cores, kept_or_temporary, print_json, typed_command
+from idn_gym.cli.options import Address, AsJson, Workers, cores, kept_or_temporary, print_json, typed_command
 from idn_gym.cli.terminal import complain
 from idn_gym.errors import IdnError
 from idn_gym.experiment.locks import locked

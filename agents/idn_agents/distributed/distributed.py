@@ -1,4 +1,4 @@
-"""INFIDA as nodes that see only control messages; see `protocol` and `node`."""
+"""INFIDA as nodes that see only control messages; see `messages` and `node`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from idn_agents.agent import generator, observed
+from idn_agents.distributed.messages import Channel
 from idn_agents.distributed.node import Node, Route, Uniforms
-from idn_agents.distributed.protocol import Channel
 from idn_agents.infida.bounds import theory_rate
 from idn_agents.infida.infida import Infida, state_mass
 from idn_gym.common.parameters import one_of, real, whole

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from idn_agents.agent import generator
-from idn_agents.distributed.protocol import Count, Least, Message, Offers, Outgoing, Price
+from idn_agents.distributed.messages import Count, Least, Message, Offers, Outgoing, Price
 from idn_gym import kernels
 from idn_gym.common.arrays import shaped
 from idn_gym.model.placements import Placements

@@ -13,7 +13,7 @@ import numpy as np
 
 from idn_agents.agent import generator, observed, refuse_other
 from idn_agents.infida.bounds import theory_rate
-from idn_agents.infida.mixture import mix, node_products
+from idn_agents.infida.mixture_kernel import mix, node_products
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.rounding import ROUNDINGS, Coordination, rounding_of
 from idn_gym import kernels

@@ -1,4 +1,7 @@
-"""The agent that a learnt policy is: ``--agent ppo:path=FOLDER``, or ``--agent ppo`` for the one that is shipped."""
+"""The agent that a learnt policy is: ``--agent ppo:path=FOLDER``, or ``--agent ppo`` for the one that is shipped.
+
+Whatever learnt it, `ppo_torch` or one of the algorithms of `sb3_training`.
+"""
 
 from __future__ import annotations
 

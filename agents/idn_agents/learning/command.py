@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from idn_gym.cli.commands import AsJson, Overrides, ScenarioName, print_json, typed_command
+from idn_gym.cli.options import AsJson, Overrides, ScenarioName, print_json, typed_command
 from idn_gym.common.parameters import as_options, shown
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
@@ -93,7 +93,7 @@ def _trainer(
         says = str(error).splitlines() or [type(error).__name__]
         raise IdnError(f"--device: {shown(device)}: {says[0][:160]}") from None
     if algo == "ppo-torch":
-        from idn_agents.learning.ppo import PPO, Trainer, make_policy
+        from idn_agents.learning.ppo_torch import PPO, Trainer, make_policy
 
         options = PPO(**(given if rates is None else given | {"rates": rates}))
         network = make_policy("placement" if policy is None else policy, scenarios, hidden, seed)

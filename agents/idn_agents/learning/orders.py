@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from idn_agents.learning.filling import order_probability, turns
+from idn_agents.learning.orders_kernel import order_probability, turns
 from idn_agents.learning.portable_orders import PortableOrders
 from idn_gym import batched
 from idn_gym.model.network import Network
@@ -61,7 +61,7 @@ class Orders:
 
 
 class _Probability(torch.autograd.Function):
-    """`filling.order_probability` with its slopes as derivatives."""
+    """`orders_kernel.order_probability` with its slopes as derivatives."""
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, filling: Filling, network: Network) -> Any:

@@ -1,4 +1,7 @@
-"""The distribution of a learner's actions in PyTorch's own operations, for any device; see `orders`."""
+"""The distribution of a learner's actions in PyTorch's own operations, for any device; see `orders`.
+
+`idn_agents.learning.orders_kernel` is the fast twin on the CPU.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from idn_gym.model.network import Network
 from idn_gym.model.placements import room
 
 Tensor = torch.Tensor
-_LOWEST = -600.0  # score, relative to the largest; see `filling.order_probability`
+_LOWEST = -600.0  # score, relative to the largest; see `orders_kernel.order_probability`
 
 
 class PortableOrders:
-    """What `filling.turns` and `filling.order_probability` compute on the CPU, for one network on one device."""
+    """What `orders_kernel` computes on the CPU, for one network on one device."""
 
     def __init__(self, network: Network, device: torch.device | str) -> None:
         self.network = network
@@ -32,7 +35,7 @@ class PortableOrders:
         self._most = min(self._most, widest)
 
     def turns(self, priority: Tensor, allocation: Tensor) -> Tensor:
-        """(B, P) int16; see `filling.turns`."""
+        """(B, P) int16; see `orders_kernel.turns`."""
         rows = len(priority)
         none = priority.new_full((rows, 1), -torch.inf)
         placed = torch.cat([priority.masked_fill(allocation == 0, -torch.inf), none], 1)[:, self._by_node]
@@ -53,7 +56,7 @@ class PortableOrders:
         return torch.where(self._fits, turns[:, :-1], 0).to(torch.int16)
 
     def probability(self, scores: Tensor, allocation: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability and entropy, both (B,); see `filling.order_probability`."""
+        """Log-probability and entropy, both (B,); see `orders_kernel.order_probability`."""
         rows, nodes, dtype = len(scores), self.network.V, scores.dtype
         scores = scores.to(self._sizes.dtype)  # in double a sum of exponentials holds what is far below its largest
         scores = torch.where(self._fits, scores - self._tops(scores).gather(1, self._node.expand_as(scores)), 0.0)

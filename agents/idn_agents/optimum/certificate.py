@@ -163,6 +163,11 @@ def certified_gain(network: Network, trace: Trace, allocation: IntArray) -> floa
     return max(0.0, float(sum(gains)) * (1.0 - rounding(operations(network, trace, 0))) - _UNDERFLOW)
 
 
+def relative_gap(gain: float, bound: float) -> float:
+    """Share of the bound that the gain misses; 0 if the bound is 0."""
+    return (bound - gain) / bound if bound > 0.0 else 0.0
+
+
 def operations(network: Network, trace: Trace, points: int) -> int:
     """Upper bound on the roundings on the way from an input to a certified bound or gain.
 

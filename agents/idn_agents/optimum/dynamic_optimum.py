@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from idn_agents.agent import refuse_other
-from idn_agents.optimum.optimum import Solution, refuse_options, solve
+from idn_agents.optimum.certificate import relative_gap
+from idn_agents.optimum.search import Solution, refuse_options, solve
 from idn_gym.common.parameters import whole
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Burst, Zipf
@@ -69,7 +70,7 @@ class DynamicOptimum:
             "every": self._length,
             "gain": gain,
             "dynamic_bound": bound,
-            "dynamic_gap": (bound - gain) / bound if bound > 0.0 else 0.0,
+            "dynamic_gap": relative_gap(gain, bound),
             "optimal_phases": sum(solution.status == "optimal" for solution in self._solutions),
         }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idn_agents.optimum.optimum import refuse_options, solve
+from idn_agents.optimum.search import refuse_options, solve
 from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.common.parameters import real, whole

@@ -1,6 +1,6 @@
 """Coordinated filling: nodes in turn, each given what the others hold or are likely to; a plain reference.
 
-`idn_agents.rounding.coordinate` is the fast twin.
+`idn_agents.rounding.coordination_kernel` is the fast twin.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from idn_agents.agent import generator
-from idn_agents.rounding.coordinate import coordinate
+from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.window import LONGEST, Window
 from idn_gym import kernels

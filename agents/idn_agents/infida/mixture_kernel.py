@@ -1,4 +1,7 @@
-"""Several states at once: what each would gain along a gradient at each node, and their mixture."""
+"""Several states at once, fast: what each would gain along a gradient at each node, and their mixture.
+
+The plain reference is one matrix product per node, in the tests.
+"""
 
 from __future__ import annotations
 

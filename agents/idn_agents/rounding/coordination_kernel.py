@@ -1,4 +1,8 @@
-"""Fast coordinated filling of nodes over a window of batches; reference in `idn_agents.rounding.coordination`."""
+"""Fast coordinated filling of nodes over a window of batches; see `coordinate`.
+
+`idn_agents.rounding.coordination` is the plain reference; the agent that uses it is
+`idn_agents.infida.coordinated.CoordinatedInfida`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.gain import _row, _share
 from idn_gym.kernels.rows import FLOATS, filled, indices, ranked, shaped, window_rows
+from idn_gym.kernels.shared import room_of, row_of, share_of
 from idn_gym.model.network import Network
-from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = compiled(error_model="numpy")
@@ -60,7 +63,7 @@ def _coordinate(tables, visitors, requests, capacities, load, nodes, y, held, ch
         start, stop = np.int64(tables.node_start[v]), np.int64(tables.node_start[v + 1])
         if start == stop:
             continue
-        room = tables.budgets[v] * (1.0 + BUDGET_SLACK)
+        room = room_of(tables.budgets[v])
         for p in range(start, stop):
             y[p] = 0.0
             gain[p] = 0.0
@@ -113,20 +116,20 @@ def _add_gains(tables, rho, start, stop, requests, capacities, load, y, gain, sc
         r = requests[t, rho]
         if r == 0.0:
             continue
-        capacity = _row(capacities, t)
+        capacity = row_of(capacities, t)
         reciprocal = load[t]
         rest = 1.0  # of the batch
         used = 0
         while used < n and rest > 0.0:
             left[used] = rest
-            mass[used] = min(rest, _share(tables, capacity, reciprocal, present[used]) * y[present[used]])
+            mass[used] = min(rest, share_of(tables, capacity, reciprocal, present[used]) * y[present[used]])
             rest -= mass[used]
             used += 1
         left[used] = rest
         for c in range(m):
             if before[c] > used or left[before[c]] <= 0.0:
                 break
-            take = min(left[before[c]], _share(tables, capacity, reciprocal, candidates[c]))
+            take = min(left[before[c]], share_of(tables, capacity, reciprocal, candidates[c]))
             here = candidate_cost[c]
             # what it takes over it takes from the worst options in use
             moved = min(take, rest)

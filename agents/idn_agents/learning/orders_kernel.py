@@ -1,4 +1,7 @@
-"""Fast probabilities of fillings under Plackett and Luce's model over (B, P); see `order_probability`."""
+"""Fast probabilities of fillings under Plackett and Luce's model over (B, P), on the CPU; see `order_probability`.
+
+`idn_agents.learning.portable_orders` is the plain twin, for any device.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ import numpy as np
 
 from idn_gym.errors import IdnError
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.mirror import _exp
+from idn_gym.kernels.mirror import exponential
 from idn_gym.kernels.rows import FLOATS, placement_rows
+from idn_gym.kernels.shared import room_of
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
-from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = compiled(error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
@@ -109,7 +112,7 @@ def _turns(tables, priority, allocation, budgets, first, stop, turns):
         urgent, placed, waited = priority[b], allocation[b], turns[b]
         for v in range(len(budgets)):
             start, end = np.int64(starts[v]), np.int64(starts[v + 1])
-            room = budgets[v] * (1.0 + BUDGET_SLACK)
+            room = room_of(budgets[v])
             n = 0  # placed ones, in descending order of priority, by insertion: there are few
             for p in range(start, end):
                 waited[p] = 0
@@ -158,7 +161,7 @@ def _order_probability(tables, scores, allocation, turns, first, stop, logs, ent
             placed, turn = allocation[b, start:end], turns[b, start:end]
             s, e, draws = score[start:end], weight[start:end], placed.sum()
             logs[b] += _relative_to_the_top(scores[b, start:end], placed, turn, s)
-            _exp(s, factor[start:end], bits[start:end], e)
+            exponential(s, factor[start:end], bits[start:end], e)
             _sums_of_draws(s, e, turn, draws, total, moment)
             inverse, mean = 0.0, 0.0  # sums over draws so far of 1 / Z and of E[s] / Z, kept where Z and Z E[s] were
             total[0, 0], moment[0, 0] = inverse, mean

@@ -1,4 +1,7 @@
-"""Proximal policy optimisation on the batched environment, in one file: data never leaves the device.
+"""``--algo ppo-torch``: proximal policy optimisation on the batched environment, in one file; data stays on the device.
+
+Stable-Baselines3's PPO (``--algo ppo``) is trained in `sb3_training`; what plays what either has learnt, the registered
+agent ``ppo``, is `agent.Learnt`.
 
 Training goes in chapters. In each, B environments play one episode side by side from fresh seeds, and after every few
 slots the policy is improved on what they saw. Between chapters nothing is carried over but the networks and

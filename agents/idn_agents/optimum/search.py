@@ -1,0 +1,324 @@
+"""The search for the best static allocation in hindsight, with a proven bound on how much better any other could be.
+
+Relax: cutting planes on the gains of the request types and on the hulls of the nodes' allocations, to the optimum of
+the relaxation. Round: dependent rounding of it, and local search. Branch: branch and bound over the cuts, cutting again
+where its solutions promise more than they gain, until the gap is closed. Certify: branch once more, for a proof that
+needs no solver.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from idn_agents.agent import refuse_other
+from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, certified_bound, relative_gap
+from idn_agents.optimum.certificate_tree import CertificateTree
+from idn_agents.optimum.columns import Columns
+from idn_agents.optimum.cutting_planes import SUMMING, Master, Proof
+from idn_agents.optimum.highs import import_highspy
+from idn_agents.optimum.local_search import LocalSearch
+from idn_gym import kernels
+from idn_gym.common.parameters import real, whole
+from idn_gym.model.network import Network
+from idn_gym.model.placements import room
+from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.trace import Trace
+
+ROUNDING = 1e-9  # relative: gains and bounds this close are the same number, to the solver at least
+_CONTRADICTION = 1e-6  # relative; a bound that much below a gain proves nothing but an error of the solver
+LONGEST_S = 1e9  # of a search: 31 years
+LEAVES = 32  # of a certificate's tree, by default
+_LARGE = 5000  # placements; on larger networks that few leaves prove hardly more than one, which is then the default
+_ROUNDS = 50  # of the relaxation, at most
+_TRIALS = 8  # roundings of the relaxed optimum, each with a local search
+_STALE_TRIALS = 3  # after so many without a better one there are no more
+_ROUGH = 1e-3  # share of a type's ceiling that the master may overestimate it by at a rounded allocation
+
+Progress = Callable[[float, float, str], None]  # gain and bound in ms, phase in words
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A feasible allocation, and what is proven about all others."""
+
+    gain: float  # ms over the trace, of the allocation
+    bound: float  # ms, no feasible allocation gains more: from the certificate, or from branch and bound
+    certified_bound: float  # ms, from the certificate alone
+    fractional_gain: float  # ms, of the best fractional allocation found: placements in [0, 1], within the budgets
+    fractional_bound: float  # ms, no fractional allocation gains more, by the solver's word
+    gap: float  # (bound - gain) / bound, 0 if the bound is 0
+    status: str  # optimal (within the gap asked for), feasible, time limit, or interrupted (whatever the gap)
+    seconds: float
+    allocation: IntArray  # (P,) int8
+    certificate: Certificate  # what recomputes certified_bound
+
+    def info(self) -> dict[str, Any]:
+        """All but the allocation and the certificate, as JSON values."""
+        return {name: value for name, value in vars(self).items() if name not in ("allocation", "certificate")}
+
+
+def solve(
+    network: Network,
+    trace: Trace,
+    *,
+    gap: float = 0.001,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+    leaves: int | None = None,
+) -> Solution:
+    """Best static integral allocation for a trace.
+
+    Parameters
+    ----------
+    gap : relative gap between gain and bound to stop at.
+    time_limit : seconds to stop after; however few, there is an allocation.
+    progress : told gain and bound in ms, and the phase; the gain never falls, the bound never rises.
+    leaves : of the certificate's tree, at most; by default 32, on networks of over 5,000 placements 1: no branching.
+
+    Returns
+    -------
+    The same for the same input, unless stopped by time. An interrupt returns the best so far.
+
+    Raises
+    ------
+    IdnError
+        If the solver is not installed, or an option is not allowed.
+    """
+    refuse_options(gap, time_limit, leaves)
+    limit = np.inf if time_limit is None else time_limit
+    leaves = LEAVES if leaves is None and network.P <= _LARGE else 1 if leaves is None else leaves
+    import_highspy()
+    refuse_other(network, trace)
+    search = _Search(network, trace, gap, time.monotonic() + limit, progress, leaves)
+    status = "feasible"
+    try:
+        search.run()
+    except TimeoutError:
+        status = "time limit"
+    except KeyboardInterrupt:
+        status = "interrupted"
+    return search.solution("optimal" if search.closed and status != "interrupted" else status)
+
+
+def refuse_options(gap: float, time_limit: float | None, leaves: int | None = None) -> None:
+    """Raise an `IdnError` unless options of `solve` are in their ranges."""
+    real("gap", gap, highest=1.0)
+    if time_limit is not None:
+        real("time_limit", time_limit, highest=LONGEST_S)
+    if leaves is not None:
+        whole("leaves", leaves, highest=MOST_LEAVES)
+
+
+class _Search:
+    """The state of one `solve`: the incumbent, the bounds and the master."""
+
+    def __init__(
+        self,
+        network: Network,
+        trace: Trace,
+        gap: float,
+        deadline: float,
+        progress: Progress | None,
+        leaves: int,
+    ) -> None:
+        self._leaves = leaves
+        self._network, self._trace, self._gap, self._deadline = network, trace, gap, deadline
+        self._progress = progress
+        self._begun = time.monotonic()
+        self._reported = (-1.0, np.inf, "")
+        self._phase = "relax"
+        self._load = kernels.loads(network, trace.requests)
+        fits = network.fits.astype(np.float64)
+        self._ceiling = kernels.type_gains(network, trace.requests, trace.capacities, fits, self._load)[0]
+        self._allocation = np.zeros(network.P, dtype=np.int8)
+        self._gain = 0.0
+        self._bound = self._certified_bound = float(self._ceiling.sum()) * (1.0 + SUMMING)
+        self._fractional = (0.0, self._bound)  # gain and bound
+        self._proofs: list[Proof] = []
+
+    @property
+    def gap(self) -> float:
+        """Relative gap between gain and bound."""
+        return relative_gap(self._gain, self._bound)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the gap that was asked for is proven."""
+        return self.gap <= self._gap
+
+    def run(self) -> None:
+        """Search until the gap is closed or nothing moves any more; a `TimeoutError` when time is up."""
+        if self._bound == 0.0:
+            return
+        columns = Columns.of(self._network, self._trace)
+        self._master = Master(self._network, columns, self._ceiling)
+        self._search = LocalSearch(self._network, self._trace, self._load, columns.rank, ROUNDING * self._bound)
+        relaxed = self._relax()
+        if not self.closed:
+            self._round(relaxed)
+        if not self.closed:
+            self._branch()
+        if self._proofs and not self._proves_enough(self._certified_bound):
+            self._tighten()
+
+    def solution(self, status: str) -> Solution:
+        """What has been found so far, its certificate recomputed by the path that `verify` takes."""
+        none = Certificate.of(np.zeros((0, self._network.P)), np.zeros((0, self._network.R)))
+        certificate = self._master.certificate(self._proofs) if self._proofs else none
+        certified = certified_bound(self._network, self._trace, certificate)
+        self._lower(certified)
+        self._report()
+        seconds = time.monotonic() - self._begun
+        fractional, fractional_bound = self._fractional
+        proven = (self._gain, self._bound, certified, max(fractional, self._gain), fractional_bound, self.gap)
+        return Solution(*proven, status, seconds, self._allocation, certificate)
+
+    def _relax(self) -> FloatArray:
+        """Cut at relaxed optima until the master is about right there; returns the last one (P,).
+
+        First within the budgets, which ends at the fractional optimum, then within the hulls of the nodes' allocations.
+        """
+        accuracy = max(0.1 * self._gap, 1e-6)
+        point = np.zeros(self._network.P)
+        constant, slope = self._cuts(point)
+        density = self._network.service.terms.by_placement(slope) / self._network.sizes
+        self._consider(kernels.pack(self._network, density[None])[0])
+        self._report()
+        self._master.cut(point, constant, slope, ROUNDING)
+        integral = False
+        for _ in range(_ROUNDS):
+            self._refuse_late()
+            relaxed = self._master.relax(self._deadline)
+            if relaxed is None:
+                break
+            point = relaxed
+            self._certify()
+            constant, slope = self._cuts(point)
+            gain, value = self._master.gain_at(point, constant, slope), self._master.relaxed_value
+            converged = value - gain <= accuracy * value
+            if not integral:
+                best, bound = self._fractional
+                self._fractional = (max(best, gain), min(bound, value))
+                integral = converged
+            separated = self._master.separate(point) if integral else 0
+            self._consider_packed(point)
+            self._report()
+            if self.closed or (integral and converged and separated == 0):
+                break
+            cuts = self._master.cut(point, constant, slope, ROUNDING)
+            if integral and cuts + separated == 0:
+                break
+            integral = integral or cuts == 0
+        return point
+
+    def _round(self, relaxed: FloatArray) -> None:
+        """Round the relaxed optimum at random and improve that, a few times; cut where the master errs widely."""
+        self._phase = "round"
+        generator = np.random.default_rng(0)
+        stale = 0
+        for _ in range(_TRIALS):
+            uniforms = generator.random((1, self._network.P))
+            rounded = kernels.round_dependent(self._network, relaxed[None], uniforms)[0]
+            improved = self._search.improve(rounded, self._deadline)
+            stale = 0 if self._consider(improved) else stale + 1
+            self._report()
+            for allocation in (rounded, improved):
+                point = allocation.astype(np.float64)
+                self._master.cut(point, *self._cuts(point), _ROUGH)
+            if self.closed or stale == _STALE_TRIALS:
+                return
+            self._refuse_late()
+
+    def _branch(self) -> None:
+        """Branch and bound, cutting at its solutions, until they gain what the master promises."""
+        self._phase = "branch"
+        while not self.closed:
+            self._refuse_late()
+            before = (self._gain, self._bound)
+            start = self._allocation.astype(np.float64)
+            cuts = self._master.cut(start, *self._cuts(start), ROUNDING)
+            found: list[FloatArray] = []
+
+            def keep(solution: FloatArray, found: list[FloatArray] = found) -> None:
+                found.append(solution)
+                self._consider(solution.astype(np.int8))
+
+            gap = max(0.5 * self._gap, 0.1 * self.gap) if self._gap > 0.0 else 0.0
+            self._lower(self._master.branch(start, gap, self._deadline, keep, self._enough, self._report))
+            for solution in found:
+                cuts += self._master.cut(solution, *self._cuts(solution), ROUNDING)
+            if found and not self.closed and (found[-1] != start).any():
+                self._consider(self._search.improve(found[-1].astype(np.int8), self._deadline))
+            self._report()
+            if cuts == 0 and before == (self._gain, self._bound):
+                return
+
+    def _tighten(self) -> None:
+        """Branch for the certificate, which is behind branch and bound."""
+        self._phase = "certify"
+        accuracy = max(0.1 * self._gap, 1e-6)
+        tree = CertificateTree(
+            self._master, self._cuts, self._consider_packed, self._proves_enough, accuracy, self._deadline
+        )
+        for proofs in tree.grow(self._proofs[0], self._leaves):
+            self._take(proofs)
+            behind = 1.0 - self._gain / self._certified_bound
+            self._phase = f"certify, {len(proofs)} leaves, certified gap {behind:.3%}"
+            self._report()
+
+    def _cuts(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return kernels.type_cuts(self._network, self._trace.requests, self._trace.capacities, point, self._load)
+
+    def _consider(self, allocation: IntArray) -> bool:
+        """Take an integral allocation for the incumbent if it is feasible and gains more."""
+        used = self._network.memory_in_use(allocation)
+        if (used > room(self._network.budgets)).any():
+            return False
+        gain = float(kernels.serve(self._network, self._trace.requests, self._trace.capacities, allocation).gain.sum())
+        if gain <= self._gain * (1.0 + ROUNDING):
+            return False
+        self._allocation, self._gain = allocation, gain
+        self._lower(self._bound)
+        return True
+
+    def _consider_packed(self, point: FloatArray) -> None:
+        self._consider(kernels.pack(self._network, np.where(point > 0.0, point, -np.inf)[None])[0])
+
+    def _certify(self) -> None:
+        proof = self._master.certify(np.full(self._network.P, OPEN, dtype=np.int8))
+        if proof.bound < self._certified_bound:
+            self._take([proof])
+
+    def _take(self, proofs: list[Proof]) -> None:
+        self._proofs = proofs
+        self._certified_bound = max(proof.bound for proof in proofs)
+        self._lower(self._certified_bound)
+
+    def _proves_enough(self, bound: float) -> bool:
+        return bound * (1.0 - self._gap) <= self._gain * (1.0 + ROUNDING)
+
+    def _lower(self, bound: float) -> None:
+        """Take a bound if it is lower; one within rounding of the gain is the gain."""
+        if bound < self._gain * (1.0 - _CONTRADICTION):
+            return
+        bound = min(bound, self._bound)
+        self._bound = self._gain if bound <= self._gain * (1.0 + ROUNDING) else bound
+
+    def _enough(self, bound: float) -> bool:
+        self._lower(bound)
+        return self.closed
+
+    def _report(self) -> None:
+        state = (self._gain, self._bound, self._phase)
+        if self._progress is not None and state != self._reported:
+            self._reported = state
+            self._progress(*state)
+
+    def _refuse_late(self) -> None:
+        if time.monotonic() >= self._deadline:
+            raise TimeoutError

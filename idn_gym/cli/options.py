@@ -1,0 +1,80 @@
+"""Options, arguments and habits that commands share, those of other packages too."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from idn_gym.cli import stdout
+from idn_gym.errors import IdnError
+
+NOTHING_TO_RESUME = "--resume: needs --output, the record folder to go on with"
+_ASIDE = ("--output", "--workers", "--address", "--max-runs")  # options that say where and how fast, not what
+
+
+def _json_alone(context: typer.Context, as_json: bool) -> bool:
+    if as_json:  # the root's end is the command's, whatever becomes of the other options
+        context.find_root().with_resource(stdout.only_documents())
+    return as_json
+
+
+ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="packaged name, id, or a scenario file")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. workload.rate=300")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", callback=_json_alone, help="one JSON document on stdout and nothing else")
+]
+Slots = Annotated[int | None, typer.Option(min=1, help="slots; default: the trace's, or the scenario's horizon")]
+Seed = Annotated[int, typer.Option(min=0, help="seed of the request stream and of the agents")]
+TraceFile = Annotated[Path | None, typer.Option("--trace", help="request file that replaces the workload")]
+Workers = Annotated[int | None, typer.Option(min=1, help="processes; default: one per core")]
+Address = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="run on this Ray cluster; auto, ray://HOST:PORT, or local")
+]
+CapacityFile = Annotated[Path | None, typer.Option("--capacities", help="capacity file that goes with the trace")]
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on stdout."""
+    stdout.write(json.dumps(document, allow_nan=False) + "\n")
+
+
+@contextmanager
+def kept_or_temporary(output: Path | None, resume: bool) -> Iterator[Path]:
+    """The folder for records: the one asked for, or one that is deleted afterwards."""
+    if output is not None:
+        yield output
+        return
+    if resume:
+        raise IdnError(NOTHING_TO_RESUME)
+    with TemporaryDirectory(prefix="idn-gym-") as folder:
+        yield Path(folder)
+
+
+def cores(address: str | None = None) -> int | None:
+    """Workers where nobody says how many: a process per core, or what a Ray cluster has room for."""
+    if address is not None and address != "local":
+        return None
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def typed_command() -> list[str]:
+    """What was typed, without what results do not depend on: the same for a run and its resumption."""
+    kept, skip = [], False
+    for word in sys.argv[1:]:
+        if skip:
+            skip = False
+        elif word in _ASIDE:
+            skip = True
+        elif word != "--resume" and word.partition("=")[0] not in _ASIDE:
+            kept.append(word)
+    return ["idn-gym", *kept]
