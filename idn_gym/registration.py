@@ -16,5 +16,5 @@ def register_environments() -> None:
 
 def _register(env_id: str, arguments: dict[str, str]) -> None:
     gymnasium.register(
-        env_id, entry_point="idn_gym.env:IDNEnv", vector_entry_point="idn_gym.env.vector_env:make", kwargs=arguments
+        env_id, entry_point="idn_gym.env:IDNEnv", vector_entry_point="idn_gym.vector:make", kwargs=arguments
     )

@@ -12,7 +12,8 @@ from gymnasium.utils import RecordConstructorArgs
 
 from idn_gym import kernels
 from idn_gym.common import parameters
-from idn_gym.env.env import IDNEnv, Information, Observation, as_array, unserved
+from idn_gym.env.env import IDNEnv, Observation, as_array
+from idn_gym.env.outcome import Information, unserved
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
@@ -142,7 +143,7 @@ class OnePlacementAtATime(gymnasium.Wrapper[Observation, Any, Observation, Any],
         if p < self._network.P:
             self._toggle(p)
             if self._actions < self._max_toggles:
-                info = unserved(self._network) | self._masks_and_refusals(self._refused)
+                info = unserved(self._network).of_one() | self._masks_and_refusals(self._refused)
                 return self._pending_observation(), 0.0, False, False, info
         refused = self._refused
         observation, reward, terminated, truncated, info = self.env.step(self._pending.astype(np.int8))

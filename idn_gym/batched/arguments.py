@@ -10,7 +10,7 @@ import torch
 from idn_gym.common.arrays import numbers
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.model.placements import BUDGET_SLACK
+from idn_gym.model.placements import BUDGET_SLACK, refuse_over_budget, room
 
 BACKENDS = ("numba", "torch", "triton", "reference")
 
@@ -105,7 +105,7 @@ def extremes(values: torch.Tensor) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def refuse_over_budget(
+def refuse_rows_over_budget(
     network: Network,
     name: str,
     allocation: torch.Tensor,
@@ -117,14 +117,11 @@ def refuse_over_budget(
     used = torch.zeros(allocation.shape[0], network.V, dtype=budgets.dtype, device=budgets.device)
     used.index_add_(1, nodes, allocation.to(budgets.dtype) * sizes)
     slack = BUDGET_SLACK if allocation.dtype in (torch.float64, torch.int8) else 1e-6  # the rounding of its dtype
-    over = used > budgets * (1.0 + slack)
-    if not bool(over.any()):
-        return
-    b, v = (int(i) for i in torch.nonzero(over)[0])
-    budget = float(budgets.expand_as(used)[b, v])
-    raise IdnError(
-        f"{name}[{b}]: node {network.node_names[v]} holds {float(used[b, v]):.6g} MB; its budget is {budget:.6g} MB"
-    )
+    over = used > room(budgets, slack)
+    if bool(over.any()):
+        b = int(torch.nonzero(over)[0, 0])
+        of_row, limits = used[b].cpu().numpy(), budgets.expand_as(used)[b].cpu().numpy()
+        refuse_over_budget(network, of_row, f"{name}[{b}]", "holds", limits, slack)
 
 
 def refuse_out(name: str, out: torch.Tensor, like: torch.Tensor, shape: tuple[int, ...]) -> None:

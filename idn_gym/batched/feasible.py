@@ -172,7 +172,7 @@ def round_dependent(
         refuse_values("uniforms", u, highest=float(np.nextafter(1.0, 0.0)), allowed="in [0, 1)")
         refuse_values("budgets", nodes)
         tables = tables_of(network, y)
-        arguments.refuse_over_budget(network, "allocation", y, tables.sizes, tables.placement_node, nodes)
+        arguments.refuse_rows_over_budget(network, "allocation", y, tables.sizes, tables.placement_node, nodes)
     match chosen(backend, y.device):
         case "numba":
             out = torch.empty(y.shape, dtype=torch.int8) if out is None else out

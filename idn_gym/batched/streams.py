@@ -10,7 +10,6 @@ import torch
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Burst, Outages, Zipf
-from idn_gym.typing import IntArray
 from idn_gym.workload.streams import Rows, Streams
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.workload import expected_requests
@@ -28,8 +27,7 @@ class CopiedStreams:
 
     def restart(self, rows: Rows, generators: Sequence[np.random.Generator]) -> None:
         """Start streams anew, each with its generator."""
-        every = np.arange(len(generators)) if isinstance(rows, slice) else rows
-        self._streams.restart(every, generators)
+        self._streams.restart(rows, generators)
 
     def next_slot(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """Requests (n, R), and capacities (n, P) or (1, P)."""
@@ -92,13 +90,13 @@ class DrawnStreams:
         """Start streams anew; when all do, so does the generator, from the first environment's."""
         if isinstance(rows, slice):
             self._generator.manual_seed(int(generators[0].integers(2**63)))
-        where = _index(rows, self._device)
+        where = index(rows, self._device)
         for state in (self._slot, self._crowds, self._down):
             state[where] = 0
 
     def next_slot(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """Requests (n, R), and capacities (n, P) or (1, P); those of other rows do not depend on these."""
-        where = _index(rows, self._device)
+        where = index(rows, self._device)
         slot = self._slot[where]
         mean = self._expected[self._variant[where], slot.clamp(max=self._expected.shape[1] - 1)]
         if self._flash is not None:
@@ -162,5 +160,6 @@ class DrawnStreams:
         return torch.from_numpy(np.array(values, dtype=np.float64)).to(self._device, self._dtype)
 
 
-def _index(rows: IntArray | slice, device: torch.device) -> Tensor | slice:
+def index(rows: Rows, device: torch.device) -> Tensor | slice:
+    """Rows of a batch as an index into tensors on a device."""
     return rows if isinstance(rows, slice) else torch.from_numpy(rows).to(device, non_blocking=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,22 +10,25 @@ import torch
 
 from idn_gym.batched import feasible, serving
 from idn_gym.batched.arguments import BACKENDS, chosen, wants_check
-from idn_gym.batched.streams import CopiedStreams, DrawnStreams, _index
+from idn_gym.batched.streams import CopiedStreams, DrawnStreams, index
 from idn_gym.batched.tables import DeviceTables
 from idn_gym.common import parameters
+from idn_gym.env.batch import BatchEnv, Values
 from idn_gym.env.env import IDNEnv
-from idn_gym.env.vector_env import Array, IDNVectorEnv, Values
+from idn_gym.env.outcome import unserved
+from idn_gym.env.repair import Granted, priority
+from idn_gym.env.vector_env import IDNVectorEnv
 from idn_gym.errors import IdnError
-from idn_gym.model.placements import room
+from idn_gym.model.placements import refuse_over_budget, room
+from idn_gym.model.service import Served
 from idn_gym.typing import BoolArray, FloatArray
 from idn_gym.workload.streams import Rows
 from idn_gym.workload.trace import LARGEST
 
 Tensor = torch.Tensor
-_EVERY = slice(None)
 
 
-class TensorVectorEnv(IDNVectorEnv):
+class TensorVectorEnv(BatchEnv):
     """`IDNVectorEnv` with PyTorch tensors in and out: ``gymnasium.make_vec(id, num_envs=B, device="cuda")``.
 
     ## Description
@@ -45,7 +48,7 @@ class TensorVectorEnv(IDNVectorEnv):
     | `device` | `"cpu"` | where tensors are |
     | `streams` | by device | `"numpy"`: the scalar environments' streams; `"device"`: drawn on the device |
     | `backend` | by device | as in `idn_gym.batched` |
-    | `check` | by device | whether actions are looked at; on by default on the CPU alone |
+    | `check` | by device | whether actions, and rewards of a function, are looked at; by default on the CPU alone |
 
     `infeasible="raise"` has to wait for the device at every step.
     """
@@ -71,8 +74,13 @@ class TensorVectorEnv(IDNVectorEnv):
         plain = streams in (None, "numpy") and backend in (None, "numba") and check is not False
         return super().__new__(HostTensorVectorEnv if plain and str(device) == "cpu" else DeviceTensorVectorEnv)
 
+    def _final(self, values: Values, mask: BoolArray) -> dict[str, Any]:
+        ended = self._flags(mask)
+        infos = {"final_obs": self._observe(), "final_info": self._masked(values, mask)}
+        return infos | {"_final_obs": ended, "_final_info": ended}
 
-class HostTensorVectorEnv(TensorVectorEnv):
+
+class HostTensorVectorEnv(TensorVectorEnv, IDNVectorEnv):
     """`IDNVectorEnv` whose arrays are handed in and out as CPU tensors, without a copy; see `TensorVectorEnv`."""
 
     def __init__(
@@ -111,13 +119,6 @@ class HostTensorVectorEnv(TensorVectorEnv):
         if self._capacities is self._nominal and len(self._streams.nominal) == 1:
             observation["capacities"] = torch.from_numpy(self._nominal[:1].copy()).expand(self.num_envs, -1)
         return observation
-
-    def _final(self, values: Values, mask: BoolArray) -> dict[str, Any]:
-        final = {"final_obs": self._observe(), "final_info": self._masked(values, mask)}
-        return final | {"_final_obs": mask.copy(), "_final_info": mask.copy()}
-
-    def _host(self, values: Any) -> FloatArray:
-        return np.asarray(values)
 
 
 def _tensors(values: Values) -> Values:
@@ -166,74 +167,36 @@ class DeviceTensorVectorEnv(TensorVectorEnv):
         self._allocation = self._zeros(rows, network.P).to(torch.int8)
         self._by_node = self._zeros(rows, network.V)
         self._capacities = self._nominal = self._streams.nominal.clamp(max=LARGEST)
-        self._on_device = torch.from_numpy(self._budgets).to(self.device, self._tables.sizes.dtype)
-        self._shown_budgets = self._on_device.float().expand(rows, -1)
+        self._limits = torch.from_numpy(self._budgets).to(self.device, self._tables.sizes.dtype)
+        self._shown_budgets = self._limits.float().expand(rows, -1)
         tiers = torch.as_tensor(np.array(network.tiers, dtype=np.int64), device=self.device)
         self._tier = torch.nn.functional.one_hot(tiers).to(self._tables.sizes.dtype)  # (V, tiers)
 
-    def _begin(self, mask: BoolArray) -> None:
-        rows: Rows = _EVERY if mask.all() else np.flatnonzero(mask)
-        self._slot[mask] = 0
-        self._streams.restart(rows, [g for g, begins in zip(self._generators, mask, strict=True) if begins])
-        where = _index(rows, self.device)
-        for state in (self._requests, self._allocation, self._by_node):
-            state[where] = 0
-        if mask.all():
-            self._capacities = self._nominal
-        elif self._capacities is not self._nominal:
-            begins = torch.from_numpy(mask).to(self.device, non_blocking=True)
-            self._capacities = torch.where(begins[:, None], self._nominal, self._capacities)
-
-    def _play(self, rows: Rows, asked: Array) -> tuple[Array, Values]:
-        where = _index(rows, self.device)
-        before = self._allocation[where]
-        budgets = self._on_device if len(self._on_device) == 1 else self._on_device[where]
-        allocation, repaired, loaded = self._feasible(asked, before, budgets)
-        requests, capacities = self._streams.next_slot(rows)
-        served = serving.serve(self.network, requests, capacities, allocation, backend=self._backend, check=False)
-        self._allocation[where], self._by_node[where] = allocation, served.by_node.to(self._dtype)
-        self._requests[where] = requests
-        self._see(rows, capacities)
-
-        total = requests.sum(1, dtype=served.gain.dtype)
-        per_request = torch.where(total > 0, 1.0 / total, 0.0)
-        reward = served.gain if self._reward == "gain" else served.gain * per_request
-        return reward - self._update_weight * loaded, {
-            "slot": torch.from_numpy(self._slot[rows].copy()).to(self.device, non_blocking=True),
-            "gain": served.gain,
-            "cost": served.cost,
-            "latency_ms": served.latency * per_request,
-            "inaccuracy": served.inaccuracy * per_request,
-            "model_update_mb": loaded,
-            "request_count": total,
-            "repaired": repaired,
-            "tier_shares": served.by_node @ self._tier * per_request[:, None],
-        }
-
-    def _feasible(self, asked: Array, before: Array, budgets: Array) -> tuple[Array, Array, Array]:
+    def _grant(self, asked: Tensor, before: Tensor, budgets: Tensor, refused: Callable[[int], str] | None) -> Granted:
         in_use, loaded = feasible.memory(self.network, asked, before, backend=self._backend)
         over = in_use > room(budgets)
-        on_host = self.device.type == "cpu" or self._infeasible == "raise"
-        if on_host and not bool(over.any()):
-            return asked, torch.zeros(len(asked), dtype=torch.int64, device=self.device), loaded
-        if self._infeasible == "raise":
-            b, v = (int(i) for i in torch.nonzero(over)[0])
-            raise IdnError(
-                f"actions[{b}]: node {self.network.node_names[v]} would hold {float(in_use[b, v]):.6g} MB; "
-                f"its budget is {float(budgets.expand_as(in_use)[b, v]):.6g} MB"
-            )
-        kept = torch.where(asked > 0, 1.0 + before, -torch.inf)
+        if (self.device.type == "cpu" or refused) and not bool(over.any()):
+            return Granted(asked, torch.zeros(len(asked), dtype=torch.int64, device=self.device), loaded)
+        if refused:
+            b = int(torch.nonzero(over)[0, 0])
+            used, limits = self._host(in_use[b]), self._host(budgets.expand_as(in_use)[b])
+            refuse_over_budget(self.network, used, refused(b), "would hold", limits)
+        kept = priority(asked, before, torch.where)
         packed = feasible.pack(self.network, kept, budgets=budgets, backend=self._backend, check=False)
         granted = torch.where(over.any(1, keepdim=True), packed, asked)
         _, loaded = feasible.memory(self.network, granted, before, backend=self._backend)
-        return granted, asked.sum(1, dtype=torch.int64) - granted.sum(1, dtype=torch.int64), loaded
+        return Granted(granted, asked.sum(1, dtype=torch.int64) - granted.sum(1, dtype=torch.int64), loaded)
 
-    def _see(self, rows: Rows, capacities: Array) -> None:
+    def _serve(self, requests: Tensor, capacities: Tensor, allocation: Tensor) -> Served:
+        return serving.serve(self.network, requests, capacities, allocation, backend=self._backend, check=False)
+
+    def _by_tier(self, by_node: Tensor) -> Tensor:
+        return by_node @ self._tier
+
+    def _see(self, where: Any, capacities: Tensor) -> None:
         if self._capacities is self._nominal:
-            if capacities is self._streams.nominal:
-                return
             self._capacities = self._nominal.expand(self.num_envs, -1).clone()
-        self._capacities[_index(rows, self.device)] = capacities.clamp(max=LARGEST)
+        self._capacities[where] = capacities.clamp(max=LARGEST)
 
     def _observe(self) -> Values:
         return {
@@ -243,7 +206,7 @@ class DeviceTensorVectorEnv(TensorVectorEnv):
             "budgets": self._shown_budgets,
         }
 
-    def _asked(self, actions: Any) -> Array:
+    def _asked(self, actions: Any) -> Tensor:
         shape = (self.num_envs, self.network.P)
         if not isinstance(actions, Tensor):
             raise IdnError(f"actions: {type(actions).__name__}; must be a torch.Tensor")
@@ -268,9 +231,18 @@ class DeviceTensorVectorEnv(TensorVectorEnv):
     def _host(self, values: Any) -> FloatArray:
         return np.asarray(values.cpu() if isinstance(values, Tensor) else values)
 
+    def _numbers(self, values: Any) -> Tensor:
+        return torch.from_numpy(values).to(self.device, non_blocking=True)
+
+    def _where(self, rows: Rows) -> Tensor | slice:
+        return index(rows, self.device)
+
+    def _put(self, values: Tensor, where: Any, some: Any) -> None:
+        values[where] = some.to(values.dtype) if isinstance(some, Tensor) else some
+
     def _unserved(self) -> Values:
-        whole = {key: torch.from_numpy(value) for key, value in super()._unserved().items()}
         dtype = self._tables.sizes.dtype
+        whole = {key: torch.from_numpy(value) for key, value in unserved(self.network, self.num_envs)._asdict().items()}
         return {key: v.to(self.device, dtype if v.is_floating_point() else v.dtype) for key, v in whole.items()}
 
     def _masked(self, values: Values, mask: BoolArray) -> dict[str, Any]:
@@ -283,12 +255,3 @@ class DeviceTensorVectorEnv(TensorVectorEnv):
 
     def _chosen(self, mask: BoolArray, some: Tensor, others: Tensor) -> Tensor:
         return torch.where(self._flags(mask).reshape(-1, *[1] * (some.ndim - 1)), some, others)
-
-    def _final(self, values: Values, mask: BoolArray) -> dict[str, Any]:
-        flags = self._flags(mask)
-        return {
-            "final_obs": self._observe(),
-            "_final_obs": flags,
-            "final_info": self._masked(values, mask),
-            "_final_info": flags,
-        }

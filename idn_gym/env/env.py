@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any, Literal
@@ -18,9 +17,12 @@ from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.env import arguments
 from idn_gym.env.arguments import Overrides
+from idn_gym.env.outcome import Information, Outcome, by_tier, unserved
+from idn_gym.env.repair import Granted, grant
+from idn_gym.env.rewards import Reward, paid, reward_of
+from idn_gym.env.spec import in_json
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.model.placements import room
 from idn_gym.scenario import Scenario
 from idn_gym.scenario.schema import Replay
 from idn_gym.typing import FloatArray, IntArray
@@ -28,7 +30,6 @@ from idn_gym.workload.trace import LARGEST, Trace, read_trace
 from idn_gym.workload.workload import BLOCK, Stream, replayed
 
 Observation = dict[str, FloatArray]
-Information = dict[str, Any]  # NumPy scalars and arrays
 
 _MOST_UPDATE_WEIGHT = 1e9  # far beyond use, and low enough that rewards and their squares are finite in float32
 
@@ -68,8 +69,10 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
 
     ## Rewards
     The allocation gain of the slot in ms, summed over requests: what serving it cost less than from repositories
-    alone. `reward="gain_per_request"` divides by the requests of the slot (0 if there are none). Either way, less
-    `update_weight` x MB newly loaded.
+    alone. `reward="gain_per_request"` divides by the requests of the slot (0 if there are none). A function makes of
+    the `Outcome` of B slots, whose fields are those of the information with a leading axis B, their rewards (B,):
+    ``reward=lambda outcome: outcome.gain - 5.0 * outcome.inaccuracy``. It works on arrays, of B = 1 in this class, and
+    on tensors in vector environments with a device. Whatever the reward, it is less `update_weight` x MB newly loaded.
 
     ## Starting State
     Nothing is placed; the stream starts at slot 0. `reset(seed=s)` gives the stream of `draw(network, slots, s)`.
@@ -97,7 +100,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
     | `scenario` | of the id | packaged name, id, path of a scenario file, its content as a `dict`, or a `Scenario` |
     | `overrides` | none | changes to the scenario: `{"workload.rate": 300}` or `["workload.rate=300"]` |
     | `horizon` | the scenario's | slots per episode |
-    | `reward` | `"gain"` | or `"gain_per_request"` |
+    | `reward` | `"gain"` | or `"gain_per_request"`, or a function of the outcome |
     | `update_weight` | 0 | reward lost per MB newly loaded, at most 1e9 |
     | `infeasible` | `"repair"` | or `"raise"` |
     | `trace` | none | path of a request file that replaces the workload; `horizon` is then its number of slots |
@@ -105,7 +108,8 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
     | `render_mode` | none | `"rgb_array"` or `"ansi"`: the graph by tier and what each node holds |
 
     `env.spec` holds them as JSON values whatever they were given as, a `Scenario` as its content:
-    ``EnvSpec.from_json(env.spec.to_json())`` makes the same environment. Any other argument is an `IdnError`.
+    ``EnvSpec.from_json(env.spec.to_json())`` makes the same environment, unless its reward is a function, which cannot
+    be written. Any other argument is an `IdnError`.
 
     ## Version History
     * v0: first release.
@@ -121,7 +125,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         *,
         overrides: Overrides | None = None,
         horizon: int | None = None,
-        reward: Literal["gain", "gain_per_request"] = "gain",
+        reward: Literal["gain", "gain_per_request"] | Reward = "gain",
         update_weight: float = 0.0,
         infeasible: Literal["repair", "raise"] = "repair",
         trace: str | os.PathLike[str] | None = None,
@@ -134,9 +138,9 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             raise UnknownArgument(
                 f"{name}: no argument of the environment; allowed: {allowed}; unexpected keyword argument {name!r}"
             )
-        parameters.one_of("reward", reward, ("gain", "gain_per_request"), quoted=True)
         parameters.one_of("infeasible", infeasible, ("repair", "raise"), quoted=True)
         parameters.one_of("render_mode", render_mode, (None, *self.metadata["render_modes"]), quoted=True)
+        self._reward = reward_of(reward)
         self.reward, self.infeasible, self.render_mode = reward, infeasible, render_mode
         number = isinstance(update_weight, Real) and not isinstance(update_weight, bool)
         if not (number and 0.0 <= update_weight <= _MOST_UPDATE_WEIGHT):  # also refuses nan
@@ -182,36 +186,24 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         self._allocation = np.zeros(self.network.P, dtype=np.int8)
         self._by_node = np.zeros(self.network.V)
         observation = observe(self.network, np.zeros(self.network.R), self.network.capacities, self._allocation)
-        return observation, unserved(self.network)
+        return observation, unserved(self.network).of_one()
 
     def step(self, action: IntArray) -> tuple[Observation, float, bool, bool, Information]:
         """Place what the action says, draw a slot and serve it; see the class."""
         if self._slot >= self.horizon:
             raise gymnasium.error.ResetNeeded(f"the episode of {self.horizon} slots is over; call reset")
-        allocation, repaired, loaded = self._feasible(action)
+        allocation, repaired, loaded = self._granted(action)
         requests, capacities = self._next_slot()
         served = kernels.serve(self.network, requests, capacities, allocation)
-        self._allocation, self._by_node = allocation, served.by_node[0]
+        self._allocation, self._by_node = allocation[0], served.by_node[0]
+        shares = by_tier(self.network, served.by_node)
+        slot = np.array([self._slot])
+        outcome = Outcome.of(served, requests[None], shares, slot=slot, loaded=loaded, repaired=repaired)
         self._slot += 1
-
-        total = requests.sum()
-        per_request = 1.0 / total if total else np.float64(0.0)
-        gain, cost, inaccuracy = served.gain[0], served.cost[0], served.inaccuracy[0]
-        info = {
-            "slot": np.int64(self._slot - 1),
-            "gain": gain,
-            "cost": cost,
-            "latency_ms": float(served.latency[0]) * per_request,
-            "inaccuracy": inaccuracy * per_request,
-            "model_update_mb": loaded,
-            "request_count": total,
-            "repaired": repaired,
-            "tier_shares": np.bincount(self.network.tiers, self._by_node) * per_request,
-        }
-        reward = gain if self.reward == "gain" else gain * per_request
         truncated = self._slot >= self.horizon
-        observation = observe(self.network, requests, capacities, allocation)
-        return observation, float(reward - self.update_weight * loaded), False, truncated, info
+        observation = observe(self.network, requests, capacities, self._allocation)
+        reward = paid(self._reward, outcome, self.update_weight)[0]
+        return observation, float(reward), False, truncated, outcome.of_one()
 
     def render(self) -> Any:
         """The network by tier and what each node holds: an (H, W, 3) uint8 image, or text."""
@@ -244,8 +236,8 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             raise IdnError(f"horizon: {shown}; must be a whole number, at least 1 and at most {limit}")
         return int(horizon)
 
-    def _feasible(self, action: IntArray) -> tuple[IntArray, np.int64, np.float64]:
-        """The action as a feasible allocation (P,) int8, the placements it lost, and the MB it newly loads."""
+    def _granted(self, action: IntArray) -> Granted:
+        """What is granted of the action."""
         asked = as_array("action", action)
         if asked.shape != (self.network.P,):
             raise IdnError(f"action: shape {asked.shape}; must be ({self.network.P},)")
@@ -256,22 +248,9 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         if not binary:
             p = int(((asked != 0) & (asked != 1)).argmax())
             raise IdnError(f"action[{p}]: {asked[p]}; must be 0 or 1")
-        asked = asked.astype(np.int8)
-        before = self._allocation[None]
-        in_use, loaded = kernels.memory(self.network, asked[None], before)
-        over = in_use[0] > room(self.network.budgets)
-        if not over.any():
-            return asked, np.int64(0), loaded[0]
-        if self.infeasible == "raise":
-            v = int(over.argmax())
-            raise IdnError(
-                f"action: node {self.network.node_names[v]} would hold {in_use[0, v]:.6g} MB; "
-                f"its budget is {self.network.budgets[v]:.6g} MB"
-            )
-        kept = np.where(asked > 0, 1.0 + self._allocation, -np.inf)
-        granted = kernels.pack(self.network, kept[None])[0]
-        _, loaded = kernels.memory(self.network, granted[None], before)
-        return granted, asked.sum(dtype=np.int64) - granted.sum(dtype=np.int64), loaded[0]
+        refused = (lambda _: "action") if self.infeasible == "raise" else None
+        before, budgets = self._allocation[None], self.network.budgets[None]
+        return grant(self.network, asked.astype(np.int8)[None], before, budgets, refused)
 
     def _next_slot(self) -> tuple[FloatArray, FloatArray]:
         if self._stream is None:
@@ -292,22 +271,6 @@ def observe(network: Network, requests: FloatArray, capacities: FloatArray, allo
         "allocation": allocation.astype(np.float32),
         "budgets": network.budgets.astype(np.float32),
     }
-
-
-def unserved(network: Network) -> Information:
-    """What `IDNEnv` informs of where no slot has been served: after a reset."""
-    figures = ("gain", "cost", "latency_ms", "inaccuracy", "model_update_mb", "request_count")
-    return {
-        "slot": np.int64(-1),
-        **{key: np.float64(0.0) for key in figures},
-        "repaired": np.int64(0),
-        "tier_shares": np.zeros(int(network.tiers.max()) + 1),
-    }
-
-
-def in_json(spec: EnvSpec | None) -> EnvSpec | None:
-    """A spec whose arguments are JSON values, so that `EnvSpec.to_json` writes it."""
-    return None if spec is None else replace(spec, kwargs=arguments.json_values("arguments", spec.kwargs))
 
 
 def as_array(name: str, values: Any, dtype: Any = None) -> Any:

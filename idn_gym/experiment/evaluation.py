@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from idn_gym import kernels
+from idn_gym.env.outcome import Outcome, by_tier
 from idn_gym.experiment.metrics import SlotTable, summarise
 from idn_gym.model.allocation_file import named_values
 from idn_gym.model.network import Network
@@ -34,15 +35,16 @@ def slot_table(
     fractional : (T, P) fractional states whose gain is to stand beside.
     """
     served = kernels.serve(network, requests, capacities, allocation)
-    total = requests.sum(axis=1)
-    per_request = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+    shares = by_tier(network, served.by_node)
+    slots = np.arange(len(requests))
+    outcome = Outcome.of(served, requests, shares, slot=slots, loaded=loaded, repaired=np.zeros_like(slots))
     return SlotTable(
-        requests=total,
-        gain=served.gain,
-        cost=served.cost,
-        latency_ms=served.latency * per_request,
-        inaccuracy=served.inaccuracy * per_request,
-        model_update_mb=loaded,
+        requests=outcome.request_count,
+        gain=outcome.gain,
+        cost=outcome.cost,
+        latency_ms=outcome.latency_ms,
+        inaccuracy=outcome.inaccuracy,
+        model_update_mb=outcome.model_update_mb,
         fractional_gain=None if fractional is None else kernels.gain(network, requests, capacities, fractional),
     )
 

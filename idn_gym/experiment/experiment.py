@@ -22,7 +22,7 @@ from idn_gym.errors import IdnError
 from idn_gym.experiment.evaluation import slot_table
 from idn_gym.experiment.metrics import SlotTable, Summary, summarise
 from idn_gym.model.network import Network
-from idn_gym.model.placements import room
+from idn_gym.model.placements import refuse_over_budget, room
 from idn_gym.scenario import Scenario, yaml_file
 from idn_gym.scenario.schema import Replay
 from idn_gym.typing import FloatArray, IntArray
@@ -244,13 +244,10 @@ def _integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> 
 
 
 def _refuse_infeasible(network: Network, spec: AgentSpec, first: int, in_use: FloatArray) -> None:
-    over = in_use > room(network.budgets)
+    over = (in_use > room(network.budgets)).any(axis=1)
     if over.any():
-        b, v = np.argwhere(over)[0]
-        raise IdnError(
-            f"agent {spec}, slot {first + b}: node {network.node_names[v]} holds {in_use[b, v]:.6g} MB; "
-            f"its budget is {network.budgets[v]:.6g} MB"
-        )
+        b = int(over.argmax())
+        refuse_over_budget(network, in_use[b], f"agent {spec}, slot {first + b}", "holds")
 
 
 def _value(text: str, source: str) -> tuple[Any, str]:

@@ -19,9 +19,9 @@ from idn_gym.typing import BoolArray, FloatArray, IntArray
 BUDGET_SLACK = 1e-9  # relative to the budget: the rounding error of a sum, nothing more
 
 
-def room(budgets: Any) -> Any:
+def room(budgets: Any, slack: float = BUDGET_SLACK) -> Any:
     """MB that may be in use within budgets in MB: those and their rounding slack; arrays, tensors or numbers."""
-    return budgets * (1.0 + BUDGET_SLACK)
+    return budgets * (1.0 + slack)
 
 
 class PlacementTables(NamedTuple):
@@ -168,10 +168,17 @@ class Placements(Compiled):
         )
 
 
-def refuse_over_budget(placements: Placements, in_use: FloatArray, who: str, verb: str, budgets: Any = None) -> None:
+def refuse_over_budget(
+    placements: Placements,
+    in_use: FloatArray,
+    who: str,
+    verb: str,
+    budgets: Any = None,
+    slack: float = BUDGET_SLACK,
+) -> None:
     """Raise an `IdnError` that names the first node whose memory in use (V,) exceeds its budget in MB."""
     budgets = placements.budgets if budgets is None else budgets
-    over = in_use > room(budgets)
+    over = in_use > room(budgets, slack)
     if over.any():
         v = int(over.argmax())
         node, used, budget = placements.node_names[v], float(in_use[v]), float(budgets[v])

@@ -232,8 +232,9 @@ def variant_shares(network: Network, allocation: FloatArray) -> tuple[list[str],
 
     Returns
     -------
-    The names of the tiers that have a memory budget, the top one first; and for each variant (a model's name less its task, replicas together), the most accurate first, the share of each of those tiers' budget.
-    Beyond twelve variants, those that hold the least memory are one: ``others``.
+    The names of the tiers that have a memory budget, the top one first; and for each variant (a model's name less its
+    task, replicas together), the most accurate first, the share of each of those tiers' budget. Beyond twelve
+    variants, those that hold the least memory are one: ``others``.
     """
     budgets = np.bincount(network.tiers, network.budgets)
     tiers = np.flatnonzero(budgets > 0.0)

@@ -50,11 +50,11 @@ class Streams:
         """(1, P) capacities, or (B, P) where environments differ in them."""
         return self._nominal
 
-    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator]) -> None:
+    def restart(self, rows: Rows, generators: Sequence[np.random.Generator]) -> None:
         """Start streams anew, each with its generator."""
         self._slot[rows] = 0
         if self._replay is None:
-            for row, generator in zip(rows.tolist(), generators, strict=True):
+            for row, generator in zip(np.arange(len(self._slot))[rows].tolist(), generators, strict=True):
                 self._streams[row] = Stream(self._networks[row], generator)
 
     def next_slot(self, rows: Rows) -> tuple[FloatArray, FloatArray]:

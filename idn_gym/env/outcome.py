@@ -1,0 +1,84 @@
+"""What serving slots came to, computed once: for every environment, its information and rewards, and for evaluation.
+
+On arrays and on tensors alike, with a leading axis B.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from idn_gym.model.network import Network
+from idn_gym.model.service import Served
+from idn_gym.typing import FloatArray
+
+Information = dict[str, Any]  # of one slot: NumPy scalars and arrays
+
+
+class Outcome(NamedTuple):
+    """What B slots came to: its fields are what environments inform of, in this order, and what rewards are made of."""
+
+    slot: Any  # (B,) number of the slot, from 0; -1 where none was served
+    gain: Any  # (B,) ms saved against repositories alone, summed over requests
+    cost: Any  # (B,) ms, summed over requests
+    latency_ms: Any  # (B,) per request; 0 if there were none
+    inaccuracy: Any  # (B,) percentage points per request; 0 if there were none
+    model_update_mb: Any  # (B,) MB newly loaded
+    request_count: Any  # (B,)
+    repaired: Any  # (B,) placements asked for and not granted
+    tier_shares: Any  # (B, tiers) share of the requests served by each tier, 0 first
+
+    @classmethod
+    def of(cls, served: Served, requests: Any, by_tier: Any, *, slot: Any, loaded: Any, repaired: Any) -> Outcome:
+        """The outcome of serving requests (B, R), where tiers served `by_tier` (B, tiers) of them."""
+        total = requests.sum(1, dtype=served.gain.dtype)
+        each = per_request(total)
+        return cls(
+            slot=slot,
+            gain=served.gain,
+            cost=served.cost,
+            latency_ms=served.latency * each,
+            inaccuracy=served.inaccuracy * each,
+            model_update_mb=loaded,
+            request_count=total,
+            repaired=repaired,
+            tier_shares=by_tier * each[:, None],
+        )
+
+    @property
+    def per_request(self) -> Any:
+        """(B,) what turns a sum over requests into a mean; 0 if there were none."""
+        return per_request(self.request_count)
+
+    def of_one(self) -> Information:
+        """What the only slot came to, B being 1."""
+        return {key: values[0] for key, values in zip(self._fields, self, strict=True)}
+
+
+def per_request(total: Any) -> Any:
+    """1 / number of requests; 0 where there were none."""
+    return (total > 0) / (total + (total == 0))
+
+
+def unserved(network: Network, rows: int = 1) -> Outcome:
+    """The outcome where no slot has been served, as after a reset: the same types, in arrays of its own."""
+    shares = np.zeros((rows, tier_count(network)))
+    numbers = {field: np.zeros(rows) for field in Outcome._fields}
+    whole = {"slot": np.full(rows, -1, dtype=np.int64), "repaired": np.zeros(rows, dtype=np.int64)}
+    return Outcome(**numbers | whole | {"tier_shares": shares})
+
+
+def tier_count(network: Network) -> int:
+    """Number of tiers, those without a node included."""
+    return int(network.tiers.max()) + 1
+
+
+def by_tier(network: Network, by_node: FloatArray) -> FloatArray:
+    """(B, tiers) sums of (B, V), in the order of the nodes."""
+    rows = len(by_node)
+    if rows == 1:
+        return np.bincount(network.tiers, by_node[0])[None]
+    count = tier_count(network)
+    where = (np.arange(rows)[:, None] * count + network.tiers).ravel()
+    return np.bincount(where, by_node.ravel(), minlength=rows * count).reshape(rows, count)

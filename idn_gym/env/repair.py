@@ -1,0 +1,57 @@
+"""What is granted of an action that may ask for more than fits: the rule of repair, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from idn_gym import kernels
+from idn_gym.model.placements import Placements, refuse_over_budget, room
+from idn_gym.typing import FloatArray, IntArray
+
+
+class Granted(NamedTuple):
+    """Feasible allocations for B actions."""
+
+    allocation: Any  # (B, P) int8
+    repaired: Any  # (B,) int64, placements asked for and not granted
+    loaded: Any  # (B,) MB newly loaded
+
+
+def priority(asked: Any, before: Any, where: Any = np.where) -> Any:
+    """(B, P) by which over-full nodes are packed: what they held and are still asked to hold, then file order."""
+    return where(asked > 0, 1.0 + before, -np.inf)
+
+
+def grant(
+    placements: Placements,
+    asked: IntArray,
+    before: IntArray,
+    budgets: FloatArray,
+    refused: Callable[[int], str] | None = None,
+) -> Granted:
+    """What is granted of actions (B, P) int8, from allocations before (B, P) int8.
+
+    Parameters
+    ----------
+    budgets : (1, V) or (B, V) MB.
+    refused : name of a row's action in the error about the first one over its budget; without it all are repaired.
+    """
+    in_use, loaded = kernels.memory(placements, asked, before)
+    over = in_use > room(budgets)
+    repaired = np.zeros(len(asked), dtype=np.int64)
+    if not over.any():
+        return Granted(asked, repaired, loaded)
+    rows = np.flatnonzero(over.any(axis=1))
+    budgets = budgets if len(budgets) == 1 else budgets[rows]
+    if refused is not None:
+        b = int(rows[0])
+        refuse_over_budget(placements, in_use[b], refused(b), "would hold", budgets[0])
+    granted = kernels.pack(placements, priority(asked[rows], before[rows]), budgets)
+    repaired[rows] = asked[rows].sum(axis=1, dtype=np.int64) - granted.sum(axis=1, dtype=np.int64)
+    loaded[rows] = kernels.memory(placements, granted, before[rows])[1]
+    feasible = asked.copy()
+    feasible[rows] = granted
+    return Granted(feasible, repaired, loaded)
