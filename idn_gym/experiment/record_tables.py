@@ -71,7 +71,7 @@ def changes_csv(network: Network, changes: Changes) -> str:
     """The text of ``allocations.csv``: whole allocations; an empty one is a row without node and model."""
     rows: list[tuple[int, str, str]] = []
     for slot, allocation in changes:
-        rows += [(slot, *network.names(p)) for p in np.flatnonzero(allocation)] or [(slot, "", "")]
+        rows += [(slot, *network.names(p)) for p in np.flatnonzero(allocation).tolist()] or [(slot, "", "")]
     return _csv(_CHANGES, rows)
 
 

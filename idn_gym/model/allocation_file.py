@@ -62,7 +62,7 @@ def parse_allocation(network: Network, values: Any, source: str) -> FloatArray:
 def named(placements: Placements, allocation: FloatArray) -> dict[str, list[str]]:
     """An integral allocation (P,) as node -> model names, in the form of an allocation file."""
     held: dict[str, list[str]] = {}
-    for p in np.flatnonzero(allocation):
+    for p in np.flatnonzero(allocation).tolist():
         node, model = placements.names(p)
         held.setdefault(node, []).append(model)
     return held

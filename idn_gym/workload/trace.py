@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from idn_gym.common.files import read_text
+from idn_gym.common.text import listed
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
@@ -161,7 +162,7 @@ def read_capacities(network: Network, path: Path, slots: int | None = None, rows
     for slot, node, model, value in rows:
         if node not in nodes or model not in models:
             what, name, known = ("node", node, nodes) if node not in nodes else ("model", model, models)
-            raise IdnError(f"{rows.where}: unknown {what} {name!r}; allowed: {', '.join(list(known)[:8])}, ...")
+            raise IdnError(f"{rows.where}: unknown {what} {name!r}; allowed: {listed(known)}")
         p = network.number(node, model)
         if p < 0:
             raise IdnError(
@@ -267,7 +268,7 @@ def _filled(rest: FloatArray, slots: int, entries: dict[tuple[int, int], float])
 
 def _refuse_type(network: Network, where: str, task: str, source: str) -> None:
     if task not in network.scenario.tasks:
-        raise IdnError(f"{where}: unknown task {task!r}; allowed: {', '.join(network.scenario.tasks[:8])}")
+        raise IdnError(f"{where}: unknown task {task!r}; allowed: {listed(network.scenario.tasks)}")
     if source not in network.node_names:
         raise IdnError(f"{where}: unknown source {source!r}; must be an entry node of the scenario")
     raise IdnError(f"{where}: no request type for task {task!r} from {source!r}; see idn-gym show for those there are")
