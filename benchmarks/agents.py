@@ -15,8 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from idn_gym.experiment.experiment import AgentSpec, RunSpec, play, static_bound
-from idn_gym.experiment.records import versions
+from idn_gym.experiment.bounds import static_bound
+from idn_gym.experiment.folders import versions
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 
 AGENTS = (

@@ -87,7 +87,7 @@ def tight_states() -> np.ndarray:
 
 def requests_of(network: Any, rows: int) -> np.ndarray:
     """(B, R): slots of the scenario's workload; Poisson counts of one mean for a network that has none."""
-    from idn_gym.workload.workload import draw
+    from idn_gym.workload.stream import draw
 
     if network.scenario.workload is not None:
         return draw(network, rows, 0).requests
@@ -269,7 +269,7 @@ def main() -> None:
             rows.append(row)
             print(_line(row, rows), flush=True)
     if options.output:
-        from idn_gym.experiment.records import versions
+        from idn_gym.experiment.folders import versions
 
         about = {
             "command": " ".join(["python", *sys.argv]),

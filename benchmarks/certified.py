@@ -21,7 +21,7 @@ from idn_gym import kernels
 from idn_gym.library.load import load_scenario
 from idn_gym.library.names import packaged_names
 from idn_gym.model.network import Network
-from idn_gym.workload.workload import draw
+from idn_gym.workload.stream import draw
 
 
 def main() -> None:

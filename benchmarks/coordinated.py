@@ -32,13 +32,14 @@ from regret import best_fixed_gain
 
 from idn_gym import kernels
 from idn_gym.env.env import observe
-from idn_gym.experiment.experiment import AgentSpec, play
-from idn_gym.experiment.records import versions
+from idn_gym.experiment.folders import versions
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import draw
 
 FIXED = "workload={{kind: zipf, rate: {}, exponent: 1.2}}"
 BURSTY = "workload={{kind: burst, rate: {}, exponent: 1.2, shape: 0.3}}"

@@ -23,7 +23,7 @@ from idn_agents.infida.batch import InfidaBatch
 
 import idn_gym  # noqa: F401 - registers the ids
 from idn_gym import batched
-from idn_gym.experiment.records import versions
+from idn_gym.experiment.folders import versions
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 

@@ -15,14 +15,15 @@ import numpy as np
 from idn_agents.infida.bounds import PSI, regret_bound
 
 from idn_gym import kernels
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.hard_instances import adversary, greedy_trap
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
 from idn_gym.scenario import parse
 from idn_gym.scenario.schema import FORMAT
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import draw
 
 SEEDS = range(5)
 

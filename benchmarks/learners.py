@@ -32,9 +32,10 @@ from idn_agents.learning.ppo_torch import FIRST_SEED, PPO, Trainer, make_policy
 from idn_agents.learning.sb3_training import SB3, SB3Trainer
 
 from idn_gym import batched
-from idn_gym.experiment.experiment import AgentSpec, RunSpec, play
+from idn_gym.experiment.folders import versions
 from idn_gym.experiment.intervals import bootstrap_interval
-from idn_gym.experiment.records import versions
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 

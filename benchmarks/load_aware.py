@@ -11,10 +11,11 @@ import argparse
 import statistics
 from itertools import product
 
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.workload.workload import draw
+from idn_gym.workload.stream import draw
 
 SCENARIOS = ("topology-1-fixed", "topology-1-sliding", "topology-1-bursty")
 READINGS = [

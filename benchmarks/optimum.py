@@ -31,12 +31,12 @@ from idn_agents.optimum.search import solve
 from scipy import sparse
 
 from idn_gym.common.figures import PALETTE, label_ends, new_axes, new_figure, save
-from idn_gym.experiment.experiment import AgentSpec, RunSpec
-from idn_gym.experiment.records import versions
+from idn_gym.experiment.folders import versions
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import draw
 
 SEED = 0
 MARKS = (2, 5, 10, 30, 60, 180)  # CPU seconds at which the table reads the gap

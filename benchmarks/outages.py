@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.report import plots
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import draw
 
 AGENTS = ("static-greedy", "last-batch-greedy", "load-aware-greedy", "infida")
 SLOTS, FIRST, LAST = 240, 80, 140

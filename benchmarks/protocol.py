@@ -16,11 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from idn_gym.experiment.experiment import AgentSpec, play
-from idn_gym.experiment.records import versions
+from idn_gym.experiment.folders import versions
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.workload.workload import draw
+from idn_gym.workload.stream import draw
 
 TRAFFIC = ("tiny", "topology-2-sliding", "abilene-sliding", "topology-1-sliding")
 FAULTS = ("topology-2-sliding", "topology-2-bursty", "topology-1-sliding")

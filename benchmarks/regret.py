@@ -17,11 +17,12 @@ from idn_agents.infida.bounds import PSI, paper_regret_bound, regret_bound
 from scipy.optimize import linprog
 from scipy.sparse import csr_array, vstack
 
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import draw
 
 CASES = {
     "adversary": {

@@ -7,10 +7,11 @@ The seed is none of those that results are reported on.
 
 from __future__ import annotations
 
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.workload.workload import draw
+from idn_gym.workload.stream import draw
 
 SCALES = (0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 SCENARIOS = (

@@ -26,14 +26,15 @@ import numpy as np
 
 import idn_gym  # noqa: F401 - registers the ids
 from idn_gym import kernels
-from idn_gym.experiment.experiment import AgentSpec, play
-from idn_gym.experiment.records import versions
+from idn_gym.experiment.folders import versions
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model import allocation, gain
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
 from idn_gym.topology import nodes_and_links, tree
-from idn_gym.workload.workload import draw
+from idn_gym.workload.stream import draw
 
 
 def environment_steps() -> float:

@@ -30,8 +30,8 @@ from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Burst, Zipf
 from idn_gym.typing import FloatArray
+from idn_gym.workload.popularity import popularity
 from idn_gym.workload.trace import Trace, fitting
-from idn_gym.workload.workload import popularity
 
 TWIN = "twin"  # the packaged file: synthetic, see `twin`
 

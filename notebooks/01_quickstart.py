@@ -68,8 +68,9 @@ plt.show()
 # `draw` gives the very stream that the environment faces with that seed; `play` lets an agent face it.
 
 # %%
-from idn_gym.experiment.experiment import AgentSpec, play
 from idn_gym.experiment.metrics import running_ntag
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 
 trace = idn_gym.draw(network, SLOTS, SEED)
 names = ["random", "static-greedy", "load-aware-greedy", "last-batch-greedy", "infida"]

@@ -28,7 +28,8 @@ import numpy as np
 
 from idn_gym import IdnError, Network
 from idn_gym.common.figures import PALETTE
-from idn_gym.experiment.experiment import AgentSpec, RunSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.scenario import parse
 from idn_gym.scenario.file import to_yaml

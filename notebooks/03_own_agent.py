@@ -28,7 +28,8 @@ import numpy as np
 
 import idn_gym
 from idn_gym import Network, load_scenario
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 SLOTS, SEEDS = {"smoke": (60, 2), "full": (300, 5)}[BUDGET]

@@ -25,7 +25,8 @@ import numpy as np
 from idn_agents.infida.bounds import regret_bound
 
 from idn_gym import Network, draw, load_scenario
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 LARGEST, SEEDS = {"smoke": (10, 3), "full": (13, 10)}[BUDGET]

@@ -28,7 +28,8 @@ import numpy as np
 from idn_agents.infida.batch import InfidaBatch
 
 from idn_gym import Network, draw, kernels, load_scenario
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.model import allocation, gain
 
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")

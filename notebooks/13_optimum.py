@@ -30,7 +30,8 @@ from idn_agents.optimum.certificate_file import read_certificate, verify, write_
 from idn_agents.optimum.search import solve
 
 from idn_gym import load_scenario
-from idn_gym.experiment.experiment import AgentSpec, RunSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 SLOTS = {"smoke": 12, "full": 240}[BUDGET]

@@ -29,7 +29,8 @@ from idn_agents.learning.checkpoint import save_policy
 from idn_agents.learning.ppo_torch import PPO, Trainer, make_policy
 
 from idn_gym import load_scenario
-from idn_gym.experiment.experiment import AgentSpec, RunSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 STEPS = {"smoke": 6_400, "full": 96_000}[BUDGET]

@@ -16,14 +16,15 @@ from idn_agents.load_aware import LoadAwareGreedy
 from idn_gym import plugins
 from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.library.names import SCENARIO_OF_ID
 from idn_gym.model import allocation, gain
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import draw
 
 AGENTS = [
     "infida",

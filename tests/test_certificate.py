@@ -31,13 +31,13 @@ from instances import ANY_JSON, random_network
 
 from idn_gym import kernels
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import AgentSpec, RunSpec
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model import allocation
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import draw
 
 INSTANCES = 200
 

@@ -24,7 +24,7 @@ from idn_gym.library.load import load_scenario
 from idn_gym.library.names import packaged_names
 from idn_gym.model import gain
 from idn_gym.model.network import Network
-from idn_gym.workload.workload import draw
+from idn_gym.workload.stream import draw
 
 needs_optimum = pytest.mark.skipif(find_spec("idn_agents.optimum") is None, reason="no idn_agents.optimum")
 

@@ -18,20 +18,15 @@ from instances import random_network
 
 from idn_gym import kernels, plugins
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import (
-    AgentSpec,
-    Result,
-    best_static,
-    bound_shares,
-    dynamic_bound,
-    play,
-    static_bound,
-)
+from idn_gym.experiment.bounds import best_static, bound_shares, dynamic_bound, static_bound
 from idn_gym.experiment.metrics import regret
+from idn_gym.experiment.play import play
+from idn_gym.experiment.result import Result
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import draw
 
 STATIC = ("infida-offline", "static-greedy", "optimum")  # one allocation for the whole stream
 SLIDING = ["workload.profile=sliding", "workload.shift=1", "workload.every=4"]

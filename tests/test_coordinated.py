@@ -22,13 +22,14 @@ from instances import random_network
 from idn_gym import kernels
 from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model import allocation, gain
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import draw
 
 PROFILE = {"size": 1.0, "delay": 1.0, "throughput": 1000.0}
 # two tasks with one model of 1 MB each; room for one model at bs and at co; bs - co is 2 ms, co - cloud 40 ms

@@ -19,10 +19,11 @@ from instances import random_network
 from idn_gym import kernels, plugins
 from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.workload.workload import draw
+from idn_gym.workload.stream import draw
 
 PARAMETERS: list[dict[str, Any]] = [
     {},

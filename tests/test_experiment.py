@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import AgentSpec, RunSpec
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 
 KEYS = st.text("abcdefgh_", min_size=1, max_size=8)

@@ -38,7 +38,7 @@ from idn_gym.library.load import load_scenario
 from idn_gym.model import gain
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
-from idn_gym.workload.trace import read_trace
+from idn_gym.workload.trace_file import read_trace
 
 COVERED = gain.TOLERANCE / (1 - gain.TOLERANCE)  # relative error of a gain whose batches are short by TOLERANCE
 SOLVER = 1e-10  # asked of the LP solver, for constraints and for reduced costs

@@ -26,11 +26,12 @@ from idn_agents.learning.ppo_torch import PPO, Trainer, advantages, make_policy 
 from idn_gym import batched, kernels  # noqa: E402
 from idn_gym.env.env import observe  # noqa: E402
 from idn_gym.errors import IdnError  # noqa: E402
-from idn_gym.experiment.experiment import AgentSpec, play  # noqa: E402
+from idn_gym.experiment.play import play  # noqa: E402
+from idn_gym.experiment.spec import AgentSpec  # noqa: E402
 from idn_gym.library.load import load_scenario  # noqa: E402
 from idn_gym.model.network import Network  # noqa: E402
 from idn_gym.scenario import Scenario, parse  # noqa: E402
-from idn_gym.workload.workload import draw  # noqa: E402
+from idn_gym.workload.stream import draw  # noqa: E402  # noqa: E402
 
 
 @pytest.fixture(scope="module")

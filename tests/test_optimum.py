@@ -20,8 +20,9 @@ from idn_gym.library.load import load_scenario
 from idn_gym.model import allocation, gain
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
-from idn_gym.workload.trace import Trace, read_trace
-from idn_gym.workload.workload import draw
+from idn_gym.workload.stream import draw
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.trace_file import read_trace
 
 
 def total_gain(network: Network, trace: Trace, held: np.ndarray) -> float:

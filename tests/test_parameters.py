@@ -19,11 +19,12 @@ from idn_agents.rounding.window import LONGEST, Window
 from idn_gym import plugins
 from idn_gym.common import parameters
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import draw
 
 AGENTS = plugins.names(plugins.AGENTS)
 ABSURD = (math.nan, math.inf, -1, 0, 1e308, 10**400, "x", None, True, [], {})

@@ -10,7 +10,7 @@ from command_line import Outcome, in_process, install_agents
 
 from idn_gym import plugins
 from idn_gym.errors import IdnError
-from idn_gym.experiment import records
+from idn_gym.experiment import folders
 
 RAISES = {
     "SystemExit": "raise SystemExit(0)",
@@ -133,9 +133,9 @@ def test_records_name_the_version_of_an_agents_package(theirs: Path) -> None:
     """And of all that may decide a result, where it is installed."""
     install_agents(theirs, AGENT, "[idn_gym.agents]\nmine = theirs:Agent\nother = theirs:Agent\n")
     assert plugins.versions(["mine", "infida", "nobody"]).items() >= {("theirs", "1.0")}
-    assert "theirs" not in records.versions(["infida"])
-    assert "theirs" not in records.versions()
-    assert records.versions(["mine"])["theirs"] == "1.0"
+    assert "theirs" not in folders.versions(["infida"])
+    assert "theirs" not in folders.versions()
+    assert folders.versions(["mine"])["theirs"] == "1.0"
 
 
 def test_an_agent_that_is_not_registered() -> None:

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idn_gym.errors import IdnError
-from idn_gym.experiment import records
-from idn_gym.experiment.experiment import AgentSpec, Result, RunSpec
-from idn_gym.experiment.locks import locked
+from idn_gym.experiment import folders, record_files, records
+from idn_gym.experiment.folders import locked
 from idn_gym.experiment.record_tables import read_changes, read_fractional, read_slots
+from idn_gym.experiment.result import Result
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 
@@ -288,7 +289,7 @@ class TestTables:
         (folder / "infida" / "result.json").write_text(json.dumps(kept))
         gone(folder / "infida" / "fractional.json")
         with pytest.raises(IdnError, match=r"fractional.json: goes with a column fractional_gain"):
-            records.read_result(self.NETWORK, folder / "infida", AgentSpec("infida"))
+            record_files.read_result(self.NETWORK, folder / "infida", AgentSpec("infida"))
 
 
 JSON = st.recursive(
@@ -396,7 +397,7 @@ def test_versions_name_all_that_may_decide_a_result() -> None:
     """Those installed, among them what learners are made of."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = records.versions()
+    found = folders.versions()
     assert {"python", "idn-gym", "numpy", "scipy", "numba", "llvmlite", "gymnasium"} <= set(found)
     for package in ("torch", "triton", "stable-baselines3", "sb3-contrib", "highspy", "networkx", "PyYAML"):
         try:

@@ -22,16 +22,17 @@ import pytest
 from command_line import ENTRY, PATIENCE, Outcome, comparable, environment, idn_gym, in_process, install_agents, started
 from idn_agents.infida.infida import Infida
 
+from idn_gym.common.files import write_text
 from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
-from idn_gym.experiment import records
-from idn_gym.experiment.experiment import AgentSpec, RunSpec
+from idn_gym.experiment import record_files, records
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model import gain
 from idn_gym.model.allocation_file import read_allocation
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
-from idn_gym.workload.workload import draw
+from idn_gym.workload.stream import draw
 
 SLOTS, SEED = 30, 5
 OUTAGES = "workload.capacity={kind: outages, probability: 0.3, duration: 2, remaining: 0.25}"
@@ -358,7 +359,7 @@ class TestChanges:
         """A completed agent is read from its files, to the same result."""
         spec = RunSpec(load_scenario("tiny"), AgentSpec("told"), slots=len(self.PLAN))
         network, _, (result,) = records.run([spec], tmp_path / "run")
-        read = records.read_result(network, tmp_path / "run" / "told", AgentSpec("told"))
+        read = record_files.read_result(network, tmp_path / "run" / "told", AgentSpec("told"))
         assert (read.summary, read.seconds, read.info) == (result.summary, result.seconds, result.info)
         assert [slot for slot, _ in read.changes] == [slot for slot, _ in result.changes] == [0, 1, 3, 4]
         for (_, left), (_, right) in zip(read.changes, result.changes, strict=True):
@@ -370,7 +371,7 @@ class TestChanges:
     def test_fractional_state_is_read_back(self, tmp_path: Path) -> None:
         spec = RunSpec(load_scenario("tiny"), AgentSpec("infida"), slots=3)
         network, _, (result,) = records.run([spec], tmp_path / "run")
-        read = records.read_result(network, tmp_path / "run" / "infida", AgentSpec("infida"))
+        read = record_files.read_result(network, tmp_path / "run" / "infida", AgentSpec("infida"))
         assert result.fractional is not None
         np.testing.assert_array_equal(read.fractional, result.fractional)
 
@@ -790,13 +791,13 @@ def test_a_wrong_parameter_costs_nobody_a_run(tmp_path: Path) -> None:
 
 def test_a_text_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was there before stays if the new text cannot be kept."""
-    records.write_text(tmp_path / "file", "before")
+    write_text(tmp_path / "file", "before")
 
     def no_space(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(OSError, match="file"):
-        records.write_text(tmp_path / "file", "after")
+        write_text(tmp_path / "file", "after")
     assert files(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "before"

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from idn_gym.errors import IdnError
-from idn_gym.library import twin
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.replay import TWIN, read_counts, replay
-from idn_gym.workload.trace import read_trace
-from idn_gym.workload.workload import popularity
+from idn_gym.workload import twin
+from idn_gym.workload.popularity import popularity
+from idn_gym.workload.trace_file import read_trace
 
 DOUBT = 1e-6
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

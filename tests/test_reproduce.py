@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from command_line import in_process
 
-from idn_gym.experiment.experiment import AgentSpec
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.report.plots import variant_shares
 from idn_gym.reproduce import FIGURES, checks, fig2, figure, reproduction
 from idn_gym.reproduce.checks import Check, Outcome, Verdict
-from idn_gym.reproduce.runs import Budget, Runs, last_part, streams_of
+from idn_gym.reproduce.runs import Budget, Runs, cells_of, last_part
 from idn_gym.reproduce.settings import BURSTY, PACKAGED, settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -136,7 +136,7 @@ class TestFigures:
         assert {check.verdict.outcome for check in done.checks} == {OPEN}, "too few seeds"
         assert len({check.claim for check in done.checks}) == len(done.checks)
         assert {check.source for check in done.checks} <= {"paper", "expected"}
-        assert len(done.runs.rows) == sum(len(stream.runs) for stream in done.runs.streams)
+        assert len(done.runs.rows) == sum(len(cell.runs) for cell in done.runs.cells)
 
     @pytest.mark.parametrize("name", FIGURES)
     def test_budgets(self, name: str) -> None:
@@ -145,9 +145,9 @@ class TestFigures:
         assert set(budgets) == {"smoke", "full"}
         for budget in budgets.values():
             assert budget.seeds >= checks.FEWEST
-            streams = figure(name).streams(budget)
-            assert {stream.labels["seed"] for stream in streams} == set(range(budget.seeds))
-            agents = {str(run.agent) for stream in streams for run in stream.runs}
+            cells = figure(name).cells(budget)
+            assert {cell.labels["seed"] for cell in cells} == set(range(budget.seeds))
+            agents = {str(run.agent) for cell in cells for run in cell.runs}
             assert all("time_limit=null" in agent for agent in agents if agent.startswith("optimum"))
 
     def test_alphas_are_those_of_the_paper(self) -> None:
@@ -200,7 +200,7 @@ class TestRuns:
     def test_share_of_the_bound(self, short: dict[str, reproduction.Reproduction]) -> None:
         runs = short["fig4"].runs
         agent = AgentSpec.parse(figure("fig4").OPTIMUM).folder
-        infos = [json.loads((runs.folder / s.folder / agent / "result.json").read_text())["info"] for s in runs.streams]
+        infos = [json.loads((runs.folder / s.folder / agent / "result.json").read_text())["info"] for s in runs.cells]
         assert runs.values("static_bound", "infida").tolist() == [info["certified_bound"] for info in infos]
         gains = np.array([info["gain"] / info["certified_bound"] for info in infos])
         np.testing.assert_allclose(runs.of_bound(figure("fig4").OPTIMUM), gains, rtol=1e-9)
@@ -209,7 +209,7 @@ class TestRuns:
     def test_held_accuracy(self, short: dict[str, reproduction.Reproduction]) -> None:
         """At the start the state is the same fraction of all that fits: the plain mean of the models that do."""
         runs = short["fig2"].runs
-        runs = replace(runs, streams=runs.streams[:1], rows=runs.rows[:1])
+        runs = replace(runs, cells=runs.cells[:1], rows=runs.rows[:1])
         network = runs.network()
         found = fig2._by_tier(network, network.fits.astype(float))
         for tier in range(1, 5):
@@ -245,7 +245,7 @@ class TestCommand:
         module = SimpleNamespace(
             TITLE="A stub",
             BUDGETS={"smoke": Budget(5), "full": Budget(6)},
-            streams=lambda budget: streams_of("tiny", ["infida", "repository-only"], budget),
+            cells=lambda budget: cells_of("tiny", ["infida", "repository-only"], budget),
             claims=claims,
             draw=draw,
             documented=FAILS,

@@ -18,8 +18,8 @@ from idn_gym.library.load import load_scenario
 from idn_gym.model import gain
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace, joined
-from idn_gym.workload.workload import draw
 
 SLOTS = 3
 

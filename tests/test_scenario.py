@@ -328,7 +328,7 @@ def test_counts_are_whole(key: str) -> None:
 def test_the_largest_counts_are_harmless() -> None:
     """What validation lets through must not break compilation or drawing later."""
     from idn_gym.model.network import Network
-    from idn_gym.workload.workload import draw
+    from idn_gym.workload.stream import draw
 
     data = valid()
     data["horizon"], data["workload"]["shift"], data["workload"]["every"] = 10**9, 10**9, 1

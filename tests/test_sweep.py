@@ -18,8 +18,8 @@ from command_line import PATIENCE, comparable, idn_gym, in_process, install_agen
 
 from idn_gym.errors import IdnError
 from idn_gym.experiment import sweep
+from idn_gym.experiment.folders import locked
 from idn_gym.experiment.intervals import mean_interval
-from idn_gym.experiment.locks import locked
 from idn_gym.experiment.sweep_file import read_sweep
 
 GRID: dict[str, Any] = {

@@ -19,24 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import AgentSpec, RunSpec
 from idn_gym.experiment.records import run
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
+from idn_gym.workload.stream import draw
 from idn_gym.workload.streams import Streams
-from idn_gym.workload.trace import (
-    Trace,
-    capacities_csv,
-    fitting,
-    header,
-    joined,
-    number,
-    read_capacities,
-    read_trace,
-    requests_csv,
-)
-from idn_gym.workload.workload import draw
+from idn_gym.workload.trace import Trace, fitting, joined
+from idn_gym.workload.trace_file import capacities_csv, header, number, read_capacities, read_trace, requests_csv
 
 REQUESTS = "slot,task,source,requests\n"
 CAPACITIES = "slot,node,model,capacity\n"
@@ -484,7 +475,7 @@ def test_far_slots_of_a_capacity_file_are_refused(tiny: Network, folder: Path, s
 def test_a_wide_table_of_few_rows_is_refused_before_it_takes_memory(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("idn_gym.workload.trace._MAX_BYTES", 2**16)  # the buffer that a file is read into
+    monkeypatch.setattr("idn_gym.workload.trace_file._MAX_BYTES", 2**16)  # the buffer that a file is read into
     network = Network.compile(load_scenario("topology-1-fixed"))  # 480 types, 7,000 placements
     far = written(folder, REQUESTS + f"200000,{network.scenario.tasks[0]},bs0,1\n")
     near = written(folder, REQUESTS + f"20000,{network.scenario.tasks[0]},bs0,1\n", "near.csv")

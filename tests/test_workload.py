@@ -19,8 +19,8 @@ from idn_gym.errors import IdnError
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
-from idn_gym.workload import workload
-from idn_gym.workload.workload import Stream, draw, expected_requests
+from idn_gym.workload.popularity import expected_requests
+from idn_gym.workload.stream import BLOCK, Stream, draw
 
 DOUBT = 1e-6
 SIGMAS = float(stats.norm.isf(DOUBT / 2))
@@ -207,7 +207,7 @@ def test_a_stream_is_that_of_its_seed(of_workload: dict[str, Any]) -> None:
     network = network_with(of_workload)
     long = draw(network, 130, seed=7)
     assert long.slots == 130
-    for slots in (1, 50, workload.BLOCK, workload.BLOCK + 1, 130):
+    for slots in (1, 50, BLOCK, BLOCK + 1, 130):
         for twin in (draw(network, slots, seed=7), long.head(slots)):
             assert np.array_equal(twin.requests, long.requests[:slots])
             assert np.array_equal(twin.capacities, long.capacities[: slots if "capacity" in of_workload else 1])

@@ -20,17 +20,18 @@ from scipy import stats
 
 from idn_gym.env.env import IDNEnv, observe
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import AgentSpec, play
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.hard_instances import adversary, greedy_trap
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
 from idn_gym.scenario.schema import FORMAT, Burst, Flash
-from idn_gym.workload import workload
 from idn_gym.workload.adversary import MOST_TYPES
+from idn_gym.workload.popularity import expected_requests, popularity
 from idn_gym.workload.processes import Bursts, Crowds
+from idn_gym.workload.stream import BLOCK, Stream, draw
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import Stream, draw, expected_requests, popularity
 
 DOUBT = 1e-6
 SIGMAS = float(stats.norm.isf(DOUBT / 2))
@@ -92,7 +93,7 @@ STREAMS = [
 def test_a_stream_is_that_of_its_seed(of_workload: dict[str, Any]) -> None:
     network = tiny(**of_workload)
     long = draw(network, 150, seed=7)
-    for slots in (1, workload.BLOCK, workload.BLOCK + 1, 149):
+    for slots in (1, BLOCK, BLOCK + 1, 149):
         assert np.array_equal(draw(network, slots, seed=7).requests, long.requests[:slots])
     assert not np.array_equal(draw(network, 150, seed=8).requests, long.requests)
     env = IDNEnv(network.scenario, horizon=150)

@@ -37,7 +37,7 @@ def optimum(
     """Best static allocation in hindsight, with a proven bound."""
     from idn_agents.optimum.certificate_file import refuse_long, write_certificate
     from idn_agents.optimum.search import refuse_options, solve
-    from idn_gym.experiment.experiment import AgentSpec, RunSpec
+    from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import named
     from idn_gym.report.tables import console

@@ -10,9 +10,9 @@ import torch
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Burst, Outages, Zipf
+from idn_gym.workload.popularity import expected_requests
 from idn_gym.workload.streams import Rows, Streams
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import expected_requests
 
 Tensor = torch.Tensor
 _MOST_VALUES = 2**28  # in the table of expected requests

@@ -11,7 +11,7 @@ from idn_gym.model.allocation_file import read_allocation
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
 from idn_gym.scenario.file import from_values, read_values
-from idn_gym.workload.trace import CAPACITY_COLUMNS, REQUEST_COLUMNS, header, read_capacities, read_trace
+from idn_gym.workload.trace_file import CAPACITY_COLUMNS, REQUEST_COLUMNS, header, read_capacities, read_trace
 
 
 def check_file(path: Path, scenario: str | None = None, overrides: Iterable[str] = ()) -> str:

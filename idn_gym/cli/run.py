@@ -41,8 +41,9 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Let agents face one and the same request stream, and compare them."""
-    from idn_gym.experiment.experiment import AgentSpec, RunSpec, bound_shares
+    from idn_gym.experiment.bounds import bound_shares
     from idn_gym.experiment.records import run as run_specs
+    from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
     from idn_gym.report import tables
     from idn_gym.report.progress import PlayProgress

@@ -21,9 +21,9 @@ def trace(
 ) -> None:
     """Write the request stream that a seed gives, as a trace file."""
     from idn_gym.common.files import write_text
-    from idn_gym.experiment.experiment import AgentSpec, RunSpec
+    from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
-    from idn_gym.workload.trace import capacities_csv, requests_csv
+    from idn_gym.workload.trace_file import capacities_csv, requests_csv
 
     spec = RunSpec(load_scenario(scenario, overrides or ()), AgentSpec("none"), seed=seed, slots=slots)
     network, drawn = spec.stream()
@@ -49,7 +49,7 @@ def replay(
     from idn_gym.library.load import load_scenario
     from idn_gym.model.network import Network
     from idn_gym.replay import replay as replay_counts
-    from idn_gym.workload.trace import requests_csv
+    from idn_gym.workload.trace_file import requests_csv
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
     stream = replay_counts(network, file, seed, rate)
@@ -75,7 +75,7 @@ def evaluate(
     from idn_gym.model.allocation_file import read_allocation
     from idn_gym.model.network import Network
     from idn_gym.report import tables
-    from idn_gym.workload.trace import read_trace
+    from idn_gym.workload.trace_file import read_trace
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
     stream = read_trace(network, requests, capacities)

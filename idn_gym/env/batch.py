@@ -25,9 +25,9 @@ from idn_gym.errors import IdnError
 from idn_gym.model.placements import room
 from idn_gym.model.service import Served
 from idn_gym.typing import BoolArray, FloatArray
+from idn_gym.workload.stream import BLOCK
 from idn_gym.workload.streams import Rows
 from idn_gym.workload.trace import MOST_VALUES
-from idn_gym.workload.workload import BLOCK
 
 Values = dict[str, Any]
 Array = Any  # an array, or a tensor

@@ -26,8 +26,9 @@ from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
 from idn_gym.scenario.schema import Replay
 from idn_gym.typing import FloatArray, IntArray
-from idn_gym.workload.trace import LARGEST, Trace, read_trace
-from idn_gym.workload.workload import BLOCK, Stream, replayed
+from idn_gym.workload.stream import BLOCK, Stream, replayed
+from idn_gym.workload.trace import LARGEST, Trace
+from idn_gym.workload.trace_file import read_trace
 
 Observation = dict[str, FloatArray]
 

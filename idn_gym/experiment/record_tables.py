@@ -17,7 +17,7 @@ from idn_gym.experiment.metrics import SlotTable
 from idn_gym.model.allocation_file import named_values, parse_allocation
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
-from idn_gym.workload.trace import number
+from idn_gym.workload.trace_file import number
 
 Changes = list[tuple[int, IntArray]]  # (slot, allocation (P,) int8) wherever it changed
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import AgentSpec, RunSpec
-from idn_gym.experiment.sweep import Stream
+from idn_gym.experiment.spec import AgentSpec, RunSpec
+from idn_gym.experiment.sweep import Cell
 from idn_gym.library.load import load_scenario
 from idn_gym.library.names import SCENARIO_OF_ID
 from idn_gym.scenario.faults import faults_of, sentence
@@ -25,7 +25,7 @@ _WORTH_SAYING = 1_000  # runs
 
 
 class Grid(Section):
-    """Scenarios x overrides x seeds are the streams; every agent faces each of them."""
+    """Scenarios x overrides x seeds are the cells; every agent faces the stream of each of them."""
 
     format: Literal["idn-gym/sweep-1"]
     scenarios: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]  # names, ids, or files beside this one
@@ -35,8 +35,8 @@ class Grid(Section):
     overrides: Annotated[tuple[dict[Name, Any], ...], AsTuple, Field(min_length=1)] = ({},)
 
 
-def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = lambda line: None) -> list[Stream]:
-    """The streams of a sweep file, in the order of its lists; seeds vary fastest.
+def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = lambda line: None) -> list[Cell]:
+    """The cells of a sweep file, in the order of its lists; seeds vary fastest.
 
     Parameters
     ----------
@@ -62,10 +62,10 @@ def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = 
         raise IdnError(f"{counted}; at most {most:,} are run unless --max-runs allows more")
     if runs >= _WORTH_SAYING:
         says(counted)
-    return list(_streams(grid, path))
+    return list(_cells(grid, path))
 
 
-def _streams(grid: Grid, path: Path) -> Iterator[Stream]:
+def _cells(grid: Grid, path: Path) -> Iterator[Cell]:
     agents = [AgentSpec.parse(text) for text in grid.agents]
     overridden = list(dict.fromkeys(key for overrides in grid.overrides for key in overrides))
     for name, overrides in product(grid.scenarios, grid.overrides):
@@ -77,4 +77,4 @@ def _streams(grid: Grid, path: Path) -> Iterator[Stream]:
         settings = {key: overrides[key] for key in overridden if key in overrides}
         for seed in grid.seeds:
             labels = {"scenario": name, **settings, "seed": seed}
-            yield Stream(labels, tuple(RunSpec(scenario, agent, seed=seed, slots=grid.slots) for agent in agents))
+            yield Cell(labels, tuple(RunSpec(scenario, agent, seed=seed, slots=grid.slots) for agent in agents))

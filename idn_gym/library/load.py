@@ -11,8 +11,8 @@ from typing import Any
 from idn_gym.common.text import listed, shown
 from idn_gym.errors import IdnError
 from idn_gym.library.names import SCENARIO_OF_ID, packaged_names
+from idn_gym.scenario import Scenario
 from idn_gym.scenario.file import from_values, read_scenario
-from idn_gym.scenario.scenario import Scenario
 from idn_gym.scenario.yaml_file import parse_yaml
 
 

@@ -1,4 +1,4 @@
-"""The synthetic twin of a public trace that ships with the package; ``python -m idn_gym.library.twin`` writes it.
+"""The synthetic twin of a public trace that ships with the package; ``python -m idn_gym.workload.twin`` writes it.
 
 One hour of counts per 10 s, drawn from the workload `burst` with the figures that `benchmarks/burstiness.py` finds in
 the Azure LLM inference trace of 2023 (service "code"), rounded. No line of that trace is in it.
@@ -11,8 +11,8 @@ from pathlib import Path
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
 from idn_gym.scenario.schema import FORMAT
-from idn_gym.workload.trace import number
-from idn_gym.workload.workload import draw
+from idn_gym.workload.stream import draw
+from idn_gym.workload.trace_file import number
 
 SECONDS = 10.0  # that a count is over
 SLOTS = 360

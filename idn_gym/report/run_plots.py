@@ -8,8 +8,9 @@ import numpy as np
 
 from idn_gym.common.figures import require_matplotlib
 from idn_gym.common.files import atomic
-from idn_gym.experiment.experiment import Result, best_static, static_bound
+from idn_gym.experiment.bounds import best_static, static_bound
 from idn_gym.experiment.metrics import regret
+from idn_gym.experiment.result import Result
 from idn_gym.model.network import Network
 from idn_gym.report import plots
 from idn_gym.typing import FloatArray

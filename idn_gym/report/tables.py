@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from idn_gym.common.text import printable_lines
-from idn_gym.experiment.experiment import Result, bound_shares, dynamic_bound, static_bound
+from idn_gym.experiment.bounds import bound_shares, dynamic_bound, static_bound
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.metrics import Summary
+from idn_gym.experiment.result import Result
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
 from idn_gym.scenario.schema import Model

@@ -1,7 +1,7 @@
 """The paper's figures and the sensitivity study: each a sweep, a picture, and claims decided as checks.
 
 No numeric value of the paper is known here: shapes and orderings are reproduced, not numbers. Every module of a figure
-has ``TITLE``, ``BUDGETS``, ``streams(slots, seeds)``, ``claims(runs)`` and ``draw(runs)``.
+has ``TITLE``, ``BUDGETS``, ``cells(budget)``, ``claims(runs)`` and ``draw(runs)``.
 """
 
 from __future__ import annotations

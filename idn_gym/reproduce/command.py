@@ -11,7 +11,7 @@ import typer
 from idn_gym.cli.options import Address, AsJson, Workers, cores, kept_or_temporary, print_json, typed_command
 from idn_gym.cli.terminal import complain
 from idn_gym.errors import IdnError
-from idn_gym.experiment.locks import locked
+from idn_gym.experiment.folders import locked
 from idn_gym.reproduce import FIGURES
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idn_gym.common.figures import INK, sequence
-from idn_gym.experiment.sweep import Stream
+from idn_gym.experiment.sweep import Cell
 from idn_gym.model.network import Network
 from idn_gym.report.plots import variant_shares
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, rising
 from idn_gym.reproduce.drawing import panels
-from idn_gym.reproduce.runs import Budget, Runs, streams_of
+from idn_gym.reproduce.runs import Budget, Runs, cells_of
 from idn_gym.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ BUDGETS = {"smoke": Budget(90), "full": Budget(360)}
 ALPHAS = (0.5, 1.0, 2.0, 4.0, 6.0)
 
 
-def streams(budget: Budget) -> list[Stream]:
+def cells(budget: Budget) -> list[Cell]:
     """INFIDA alone, at five alphas."""
     return [
-        stream
+        cell
         for alpha in ALPHAS
-        for stream in streams_of("topology-1-fixed", ["infida"], budget, {"accuracy_weight": alpha})
+        for cell in cells_of("topology-1-fixed", ["infida"], budget, {"accuracy_weight": alpha})
     ]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TITLE = "Latency and inaccuracy over time, several alpha (Topology I, fixed popularity)"
 BUDGETS = {"smoke": Budget(90), "full": Budget(360, 10)}
 ALPHAS = fig2.ALPHAS
-streams = fig2.streams
+cells = fig2.cells
 _SMOOTH = 10  # slots of a moving average, since every slot is rounded anew
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idn_gym.common.figures import INK
-from idn_gym.experiment.sweep import Stream
+from idn_gym.experiment.sweep import Cell
 from idn_gym.reproduce.checks import Check, Outcome, above, at_least
 from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, line, panels, running_mean
-from idn_gym.reproduce.runs import Budget, Runs, streams_of
+from idn_gym.reproduce.runs import Budget, Runs, cells_of
 from idn_gym.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ AGENTS = (OPTIMUM, "static-greedy", "infida-offline", "last-batch-greedy", "load
 PSI = 1.0 - 1.0 / np.e
 
 
-def streams(budget: Budget) -> list[Stream]:
+def cells(budget: Budget) -> list[Cell]:
     """All policies on both topologies."""
-    return [stream for name in budget.scenarios for stream in streams_of(name, AGENTS, budget)]
+    return [cell for name in budget.scenarios for cell in cells_of(name, AGENTS, budget)]
 
 
 def claims(runs: Runs) -> list[Check]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idn_gym.experiment.intervals import mean_interval
-from idn_gym.experiment.sweep import Stream
+from idn_gym.experiment.sweep import Cell
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, at_most, falling, rising
 from idn_gym.reproduce.drawing import LOOKS, panels
-from idn_gym.reproduce.runs import Budget, Runs, streams_of
+from idn_gym.reproduce.runs import Budget, Runs, cells_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,12 +22,10 @@ AGENTS = (OPTIMUM, "static-greedy", "infida-offline", "last-batch-greedy", "load
 ALPHAS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 
 
-def streams(budget: Budget) -> list[Stream]:
+def cells(budget: Budget) -> list[Cell]:
     """All policies at seven alphas."""
     return [
-        stream
-        for alpha in ALPHAS
-        for stream in streams_of("topology-2-fixed", AGENTS, budget, {"accuracy_weight": alpha})
+        cell for alpha in ALPHAS for cell in cells_of("topology-2-fixed", AGENTS, budget, {"accuracy_weight": alpha})
     ]
 
 

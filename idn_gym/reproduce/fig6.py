@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idn_gym.common.figures import sequence
-from idn_gym.experiment.sweep import Stream
+from idn_gym.experiment.sweep import Cell
 from idn_gym.reproduce.checks import Check, Outcome, above, at_least, falling
 from idn_gym.reproduce.drawing import LOOKS, legend, line, panels, running_mean
-from idn_gym.reproduce.runs import Budget, Runs, streams_of
+from idn_gym.reproduce.runs import Budget, Runs, cells_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,9 +24,9 @@ AGENTS = (*INFIDA.values(), DYNAMIC, "infida:refresh=dynamic,target=32", "load-a
 _KEEP = 0.98  # what a long period may cost at most, in parts of the NTAG of refreshing in every slot
 
 
-def streams(budget: Budget) -> list[Stream]:
+def cells(budget: Budget) -> list[Cell]:
     """INFIDA five times, and greedy."""
-    return streams_of("topology-1-sliding", AGENTS, budget)
+    return cells_of("topology-1-sliding", AGENTS, budget)
 
 
 def claims(runs: Runs) -> list[Check]:

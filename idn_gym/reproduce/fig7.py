@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idn_gym.experiment.sweep import Stream
+from idn_gym.experiment.sweep import Cell
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, crosses, falling
 from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, line, panels
-from idn_gym.reproduce.runs import Budget, Runs, streams_of
+from idn_gym.reproduce.runs import Budget, Runs, cells_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,13 +21,13 @@ RATES = (1875.0, 3750.0, 7500.0, 15000.0, 30000.0)  # requests/s: doubling, arou
 AGENTS = ("static-greedy", "last-batch-greedy", "load-aware-greedy", "infida", "random")
 
 
-def streams(budget: Budget) -> list[Stream]:
+def cells(budget: Budget) -> list[Cell]:
     """Five policies at five rates."""
     return [
-        stream
+        cell
         for name in budget.scenarios
         for rate in RATES
-        for stream in streams_of(name, AGENTS, budget, {"workload.rate": rate})
+        for cell in cells_of(name, AGENTS, budget, {"workload.rate": rate})
     ]
 
 

@@ -64,7 +64,7 @@ def _overview(found: Sequence[Reproduction]) -> str:
     for one in found:
         wall = "resumed" if one.seconds is None else f"{one.seconds:.0f} s"
         agents = sum(row["seconds"] for row in one.runs.rows)
-        sizes = f"{len(one.runs.streams)} | {len(one.runs.rows)} | {one.budget.slots}"
+        sizes = f"{len(one.runs.cells)} | {len(one.runs.rows)} | {one.budget.slots}"
         lines.append(f"| [{one.name}](#{one.name}) | {one.title} | {sizes} | {wall} | {agents:,.0f} |")
     return "\n".join(lines) + "\n"
 

@@ -41,7 +41,7 @@ class Reproduction:
             for check in self.checks
         ]
         about = {"figure": self.name, "title": self.title, "slots": self.budget.slots, "seeds": self.runs.seeds}
-        return {**about, "streams": len(self.runs.streams), "runs": len(self.runs.rows), "checks": checks}
+        return {**about, "streams": len(self.runs.cells), "runs": len(self.runs.rows), "checks": checks}
 
 
 def reproduce(
@@ -67,20 +67,18 @@ def reproduce(
 
         require_matplotlib()  # told before the runs, not after
     chosen: Budget = module.BUDGETS[budget] if isinstance(budget, str) else budget
-    streams = module.streams(chosen)
+    cells = module.cells(chosen)
     folder = output / name
     record = output / f"{name}.json"
     begun, complete = ((folder / file).exists() for file in ("sweep.json", "table.csv"))
     began = time.perf_counter()
-    rows = sweep.run(
-        streams, folder, workers=workers, resume=resume, address=address, command=command, progress=progress
-    )
+    rows = sweep.run(cells, folder, workers=workers, resume=resume, address=address, command=command, progress=progress)
     seconds = None if begun else time.perf_counter() - began
     if complete and record.exists():
         seconds = read_json(record).get("seconds")
         if seconds is not None and not (isinstance(seconds, int | float) and 0.0 <= seconds < 1e15):
             raise IdnError(f"{record}: seconds {str(seconds)[:60]!r}; must be a number >= 0")
-    runs = Runs(folder, tuple(streams), tuple(rows))
+    runs = Runs(folder, tuple(cells), tuple(rows))
     found = Reproduction(name, module.TITLE, chosen, runs, tuple(module.claims(runs)), seconds)
     write_text(record, json.dumps({**found.document(), "seconds": seconds}, indent=1) + "\n")
     if pictures:

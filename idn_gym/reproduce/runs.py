@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from idn_gym.experiment.experiment import AgentSpec, RunSpec
 from idn_gym.experiment.metrics import SlotTable, gain_so_far
 from idn_gym.experiment.record_tables import read_fractional, read_slots
-from idn_gym.experiment.sweep import Row, Stream
+from idn_gym.experiment.spec import AgentSpec, RunSpec
+from idn_gym.experiment.sweep import Cell, Row
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
@@ -29,19 +29,19 @@ class Budget:
     scenarios: tuple[str, ...] = ()
 
 
-def streams_of(
+def cells_of(
     scenario: str | Scenario,
     agents: Sequence[str],
     budget: Budget,
     overrides: Mapping[str, Any] | None = None,
     **labels: Any,
-) -> list[Stream]:
-    """One stream per seed of a packaged scenario with overrides; the labels default to the overrides."""
+) -> list[Cell]:
+    """One cell per seed of a packaged scenario with overrides; the labels default to the overrides."""
     resolved = load_scenario(scenario, overrides or {}) if isinstance(scenario, str) else scenario
     specs = [AgentSpec.parse(agent) for agent in agents]
     named = {"scenario": resolved.name, **(labels or dict(overrides or {}))}
     return [
-        Stream({**named, "seed": seed}, tuple(RunSpec(resolved, spec, seed=seed, slots=budget.slots) for spec in specs))
+        Cell({**named, "seed": seed}, tuple(RunSpec(resolved, spec, seed=seed, slots=budget.slots) for spec in specs))
         for seed in range(budget.seeds)
     ]
 
@@ -51,7 +51,7 @@ class Runs:
     """What a sweep left: a row per run, and the records behind it."""
 
     folder: Path
-    streams: tuple[Stream, ...]
+    cells: tuple[Cell, ...]
     rows: tuple[Row, ...]
 
     def values(self, column: str, agent: str, **labels: Any) -> FloatArray:
@@ -87,12 +87,12 @@ class Runs:
         return np.array(states)
 
     def network(self, **labels: Any) -> Network:
-        """The network of the streams with these labels."""
+        """The network of the cells with these labels."""
         return self._networks(next(self._matching(labels)))
 
     def levels(self, label: str) -> list[Any]:
         """What a label was swept over, in order."""
-        return list(dict.fromkeys(stream.labels[label] for stream in self.streams if label in stream.labels))
+        return list(dict.fromkeys(cell.labels[label] for cell in self.cells if label in cell.labels))
 
     @cached_property
     def slots(self) -> int:
@@ -101,19 +101,19 @@ class Runs:
 
     @property
     def seeds(self) -> list[int]:
-        """Seeds of the streams."""
+        """Seeds of the cells."""
         return self.levels("seed")
 
     def _folders(self, agent: str, labels: Mapping[str, Any]) -> list[Path]:
         name = AgentSpec.parse(agent).folder
-        return [self.folder / stream.folder / name for stream in self._matching(labels)]
+        return [self.folder / cell.folder / name for cell in self._matching(labels)]
 
-    def _matching(self, labels: Mapping[str, Any]) -> Iterator[Stream]:
-        return (stream for stream in self.streams if _has(stream.labels, labels))
+    def _matching(self, labels: Mapping[str, Any]) -> Iterator[Cell]:
+        return (cell for cell in self.cells if _has(cell.labels, labels))
 
     @staticmethod
-    def _networks(stream: Stream) -> Network:
-        return Network.compile(stream.runs[0].scenario)
+    def _networks(cell: Cell) -> Network:
+        return Network.compile(cell.runs[0].scenario)
 
 
 def last_part(values: FloatArray, part: float) -> FloatArray:

@@ -8,10 +8,10 @@ import numpy as np
 
 from idn_gym.common.figures import INK
 from idn_gym.experiment.intervals import Interval, mean_interval
-from idn_gym.experiment.sweep import Stream
+from idn_gym.experiment.sweep import Cell
 from idn_gym.reproduce.checks import Check, Outcome, Verdict, above, above_everywhere, at_most
 from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, panels
-from idn_gym.reproduce.runs import Budget, Runs, streams_of
+from idn_gym.reproduce.runs import Budget, Runs, cells_of
 from idn_gym.reproduce.settings import BURSTY, PACKAGED, settings
 from idn_gym.typing import FloatArray
 
@@ -39,13 +39,13 @@ _DOCUMENTED = {  # claim by claim: holds, fails (does not hold), open (not decid
 }
 
 
-def streams(budget: Budget) -> list[Stream]:
+def cells(budget: Budget) -> list[Cell]:
     """Every setting of every scenario; the variants of agents on two of them."""
     return [
-        stream
+        cell
         for name in budget.scenarios
         for setting, scenario in settings(name).items()
-        for stream in streams_of(
+        for cell in cells_of(
             scenario, (*AGENTS, *VARIANTS) if setting in (PACKAGED, BURSTY) else AGENTS, budget, setting=setting
         )
     ]

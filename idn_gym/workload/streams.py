@@ -10,8 +10,8 @@ from idn_gym.errors import IdnError
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.stream import BLOCK, Stream
 from idn_gym.workload.trace import Trace
-from idn_gym.workload.workload import BLOCK, Stream
 
 Rows = slice | IntArray  # of a batch: all of it, or the numbers of some
 

@@ -1,26 +1,16 @@
-"""A trace: the requests and capacities of T slots, and the CSV files that hold one."""
+"""A trace: the requests and capacities of T slots, as arrays."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from idn_gym.common.files import read_text
-from idn_gym.common.text import listed
 from idn_gym.errors import IdnError
-from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
 
-REQUEST_COLUMNS = ["slot", "task", "source", "requests"]
-CAPACITY_COLUMNS = ["slot", "node", "model", "capacity"]
 LARGEST = 1e18  # requests of a type in a slot, and capacities: far beyond use, and finite in float32
-_MAX_BYTES = 2**30
 MOST_VALUES = 2**29  # slots x request types, or slots x placements: 4 GiB
 
 # what a file may ask for however few rows it has: 2 years of minutes, and 512 MiB; beyond, it grows with the rows
@@ -112,163 +102,3 @@ def fitting(source: object, slots: float, width: int, rows: int) -> int:
         few = few if most < MOST_VALUES else "are read"
         raise IdnError(f"{source}: {slots:.15g} slots of {width} values; at most {most} values {few}")
     return int(slots)
-
-
-def read_trace(network: Network, requests: Path, capacities: Path | None = None) -> Trace:
-    """Read a request file (slot, task, source, requests) and, where capacities vary, a capacity file.
-
-    Slots count from 0, T is the largest plus 1, missing rows are 0 requests, or nominal capacity. With a capacity file
-    capacities vary, whatever it says.
-
-    Raises
-    ------
-    IdnError
-        Naming file, line and value of the first fault; or if few rows make a table that is out of proportion.
-    """
-    types = network.type_index()
-    rows = _Rows(requests, REQUEST_COLUMNS)
-    entries = {}
-    slots = 0
-    for slot, task, source, value in rows:
-        if (task, source) not in types:
-            _refuse_type(network, rows.where, task, source)
-        key = (slot, types[task, source])
-        if key in entries:
-            raise IdnError(f"{rows.where}: slot {slot}, task {task}, source {source} twice")
-        entries[key] = value
-        slots = max(slots, slot + 1)
-    if slots == 0:
-        raise IdnError(f"{requests}: no requests; a trace has at least one row")
-    slots = fitting(requests, slots, network.R, len(entries))
-    if capacities is None:
-        nominal = network.capacities[None]
-        return Trace(_filled(np.zeros((1, network.R)), slots, entries), nominal, varying=False)
-    each = read_capacities(network, capacities, slots, len(entries))  # before the requests take their memory
-    return Trace(_filled(np.zeros((1, network.R)), slots, entries), each, varying=True)
-
-
-def read_capacities(network: Network, path: Path, slots: int | None = None, rows_of_trace: int = 0) -> FloatArray:
-    """(T, P) capacities of a capacity file; nominal where it says nothing.
-
-    Parameters
-    ----------
-    slots : T of the trace it belongs to; a row beyond is an error. None: the file's largest slot plus 1.
-    rows_of_trace : of that trace's file; what the two may ask for grows with the rows of both.
-    """
-    nodes, models = network.node_number, network.model_number
-    rows = _Rows(path, CAPACITY_COLUMNS)
-    entries = {}
-    largest = 0
-    for slot, node, model, value in rows:
-        if node not in nodes or model not in models:
-            what, name, known = ("node", node, nodes) if node not in nodes else ("model", model, models)
-            raise IdnError(f"{rows.where}: unknown {what} {name!r}; allowed: {listed(known)}")
-        p = network.number(node, model)
-        if p < 0:
-            raise IdnError(
-                f"{rows.where}: {model} is no placement at {node}: it cannot run there, or is its repository"
-            )
-        if slots is not None and slot >= slots:
-            raise IdnError(f"{rows.where}: slot {slot}; the trace ends with slot {slots - 1}")
-        if (slot, p) in entries:
-            raise IdnError(f"{rows.where}: slot {slot}, node {node}, model {model} twice")
-        entries[slot, p] = value
-        largest = max(largest, slot + 1)
-    wanted = max(largest, 1) if slots is None else slots
-    return _filled(network.capacities[None], fitting(path, wanted, network.P, rows_of_trace + len(entries)), entries)
-
-
-def requests_csv(network: Network, trace: Trace) -> str:
-    """The request file of a trace; `read_trace` reads it back to the same numbers."""
-    names = network.type_names
-    rows = [(t, *names[rho], number(trace.requests[t, rho])) for t, rho in np.argwhere(trace.requests > 0).tolist()]
-    if not trace.requests[-1].any():  # keeps T
-        rows.append((trace.slots - 1, *names[0], "0"))
-    return _csv(REQUEST_COLUMNS, rows)
-
-
-def capacities_csv(network: Network, trace: Trace) -> str:
-    """The capacity file of a trace: what differs from nominal."""
-    names = [network.names(p) for p in range(network.P)]
-    capacities = np.broadcast_to(trace.capacities, (trace.slots, network.P))
-    differing = np.argwhere(capacities != network.capacities).tolist()
-    rows = [(t, *names[p], number(capacities[t, p])) for t, p in differing]
-    return _csv(CAPACITY_COLUMNS, rows)
-
-
-def header(path: Path) -> list[str]:
-    """The first row of a file, by which traces and capacities are told from other files; empty if it is not CSV."""
-    try:
-        return next(csv.reader(io.StringIO(read_text(path, _MAX_BYTES)), strict=True), [])
-    except csv.Error:
-        return []
-
-
-def number(value: float) -> str:
-    """The shortest text that reads back to the same float, whole numbers without a point."""
-    return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(float(value))
-
-
-def _csv(columns: list[str], rows: Sequence[tuple[object, ...]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-class _Rows:
-    """The rows of a CSV file with exactly these columns: a slot, two names and a number >= 0."""
-
-    def __init__(self, path: Path, columns: list[str]) -> None:
-        self.path, self.columns, self.line = path, columns, 1
-
-    @property
-    def where(self) -> str:
-        return f"{self.path}:{self.line}"
-
-    def __iter__(self) -> Iterator[tuple[int, str, str, float]]:
-        reader = csv.reader(io.StringIO(read_text(self.path, _MAX_BYTES)), strict=True)
-        try:
-            first = next(reader, [])
-            if first != self.columns:
-                raise IdnError(f"{self.path}: columns {','.join(first)!r}; must be {','.join(self.columns)!r}")
-            for row in reader:
-                self.line = reader.line_num
-                if not row:
-                    continue
-                if len(row) != 4:
-                    raise IdnError(f"{self.where}: {len(row)} values; must be {','.join(self.columns)}")
-                yield self._slot(row[0]), row[1], row[2], self._number(row[3])
-        except csv.Error as error:
-            raise IdnError(f"{self.path}:{reader.line_num}: not CSV: {error}") from None
-
-    def _slot(self, text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) <= 12):
-            raise IdnError(f"{self.where}: slot {text!r}; must be a whole number >= 0, of at most 12 digits")
-        return int(text)
-
-    def _number(self, text: str) -> float:
-        try:
-            value = float(text) if text.isascii() and "_" not in text else math.nan
-        except ValueError:
-            value = math.nan
-        if not 0.0 <= value <= LARGEST:  # also refuses nan
-            raise IdnError(f"{self.where}: {self.columns[3]} {text!r}; must be a number from 0 to {LARGEST:g}")
-        return value
-
-
-def _filled(rest: FloatArray, slots: int, entries: dict[tuple[int, int], float]) -> FloatArray:
-    table = np.repeat(rest, slots, axis=0)
-    if entries:
-        where = np.array(list(entries), dtype=np.int64)
-        table[where[:, 0], where[:, 1]] = list(entries.values())
-    return table
-
-
-def _refuse_type(network: Network, where: str, task: str, source: str) -> None:
-    if task not in network.scenario.tasks:
-        raise IdnError(f"{where}: unknown task {task!r}; allowed: {listed(network.scenario.tasks)}")
-    if source not in network.node_names:
-        raise IdnError(f"{where}: unknown source {source!r}; must be an entry node of the scenario")
-    raise IdnError(f"{where}: no request type for task {task!r} from {source!r}; see idn-gym show for those there are")

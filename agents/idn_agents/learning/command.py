@@ -13,7 +13,7 @@ from idn_gym.cli.options import AsJson, Overrides, ScenarioName, print_json, typ
 from idn_gym.common.parameters import as_options, shown
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
-from idn_gym.experiment.locks import locked
+from idn_gym.experiment.folders import locked
 
 ALGORITHMS = ("ppo-torch", "ppo", "a2c", "sac", "maskable-ppo")
 _OPTIONS = ("steps", "seed", "rates", "envs", "slots", "hidden", "learning_rate", "discount", "update_weight")

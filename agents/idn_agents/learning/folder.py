@@ -16,10 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from idn_agents.learning.checkpoint import OVERHEAD, Policy, load_tensors, save_policy, save_tensors
-from idn_gym.common.files import read_json, read_text, write_text
+from idn_gym.common.files import read_text, write_text
 from idn_gym.common.parameters import shown
 from idn_gym.errors import IdnError
-from idn_gym.experiment.records import versions
+from idn_gym.experiment.folders import (
+    described,
+    other_versions,
+    read_description,
+    refuse_file,
+    resumed,
+    versions,
+)
 
 FORMAT = "idn-gym/training-1"
 _COPIES = 32  # of the weights in a state, at most: critics, their targets, moments of all of them
@@ -56,16 +63,12 @@ class TrainingFolder:
         self.path, self.about = path, json.loads(json.dumps(about))
         self.rows: list[Row] = []
         self.state: Any = None
-        if path.exists() and not path.is_dir():
-            raise IdnError(f"{path}: is a file; --output takes a folder")
-        if (path / "train.json").exists() and resume:
+        refuse_file(path)
+        if resumed(path / "train.json", resume, "training"):
             self._resume()
-        elif path.exists() and any(path.iterdir()) and not resume:
-            raise IdnError(f"{path}: not empty; give --resume to go on with the training there, or another folder")
         else:
             path.mkdir(parents=True, exist_ok=True)
-            kept = {"format": FORMAT, "command": list(command), **self.about, "versions": versions()}
-            write_text(path / "train.json", json.dumps(kept, indent=1) + "\n")
+            write_text(path / "train.json", json.dumps(described(FORMAT, command, self.about), indent=1) + "\n")
         self._writer = _writer(path / "tensorboard") if tensorboard else None
 
     @property
@@ -95,9 +98,7 @@ class TrainingFolder:
 
     def _resume(self) -> None:
         about, state, curve = (self.path / name for name in ("train.json", "state.pt", "curve.csv"))
-        kept = read_json(about)
-        if kept.get("format") != FORMAT:
-            raise IdnError(f"{about}: format {shown(kept.get('format'))}; must be {FORMAT!r}")
+        kept = read_description(about, FORMAT)
         differing = [key for key in self.about if kept.get(key) != self.about[key]]
         if differing:
             raise IdnError(
@@ -149,8 +150,7 @@ def _refuse_other_versions(path: Path, kept: Any) -> None:
     """Raise unless training began with the versions that are here: it would not go on as it began."""
     here = versions()
     kept = kept if isinstance(kept, dict) else {}
-    other = [name for name in {**kept, **here} if kept.get(name) != here.get(name)]
-    if other:
+    if other := other_versions(kept, here):
         name = other[0]
         more = f" (and {len(other) - 1} more)" if len(other) > 1 else ""
         was, now = (shown(found[name]) if name in found else "none" for found in (kept, here))

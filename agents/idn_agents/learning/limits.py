@@ -7,7 +7,7 @@ from typing import Any
 from idn_gym.common.parameters import real, whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.workload.workload import BLOCK
+from idn_gym.workload.stream import BLOCK
 
 MOST_UPDATE_WEIGHT = 1e6  # ms per MB: rewards are float32, and squared
 _MOST_VALUES = 2**31  # of a batch, in float32: 8 GiB

@@ -14,7 +14,7 @@ from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, Leaf,
 from idn_gym.common.files import parse_json, read_text, write_text
 from idn_gym.common.parameters import LARGEST_SEED, shown
 from idn_gym.errors import IdnError
-from idn_gym.experiment.experiment import AgentSpec, RunSpec
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.model.allocation_file import named, named_values, parse_allocation
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario, parse

@@ -21,8 +21,8 @@ from idn_gym.experiment.intervals import Interval, mean_interval
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Replay
 from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import MOST_VALUES, Trace, joined
-from idn_gym.workload.workload import draw
 
 _MOST = 10_000  # of streams, and of replications
 

@@ -1,4 +1,4 @@
-"""Workloads: the processes that requests and capacities are drawn from."""
+"""The request stream of a workload: drawn block by block, or replayed from a trace."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Adversary, Burst, Outages, Replay, Zipf
 from idn_gym.typing import FloatArray
 from idn_gym.workload.adversary import Opponent
+from idn_gym.workload.popularity import expected_requests
 from idn_gym.workload.processes import Bursts, Crowds, Failures
-from idn_gym.workload.trace import MOST_VALUES, Trace, joined, read_trace
+from idn_gym.workload.trace import MOST_VALUES, Trace, joined
+from idn_gym.workload.trace_file import read_trace
 
 BLOCK = 64  # slots drawn at a time; part of the stream, since it orders the draws
 
@@ -84,39 +86,3 @@ class Stream:
         for process in self._factors:
             mean = mean * process.next_block(BLOCK, self._generator)
         return self._generator.poisson(mean).astype(np.float64)
-
-
-def expected_requests(network: Network, slots: FloatArray) -> FloatArray:
-    """(len(slots), R) mean requests of each type, crowds left out: popularity times the rate of the slot."""
-    share = popularity(network, slots)
-    workload = network.scenario.workload
-    assert isinstance(workload, Zipf | Burst)
-    expected: FloatArray = share * (workload.rate * network.scenario.slot_seconds)
-    if workload.diurnal:
-        turns = np.asarray(slots, dtype=np.float64) / workload.diurnal.period
-        expected *= 1.0 + workload.diurnal.amplitude * np.sin(2.0 * np.pi * turns)[:, None]
-    return expected
-
-
-def popularity(network: Network, slots: FloatArray) -> FloatArray:
-    """(len(slots), R) share of each type in the requests of a slot: that of its task, split evenly over entry nodes.
-
-    The i-th task in the file has popularity proportional to i^-exponent; a sliding profile moves it by `shift`
-    tasks every `every` slots, cyclically.
-
-    Raises
-    ------
-    IdnError
-        If the workload is of another kind than ``zipf`` and ``burst``.
-    """
-    workload = network.scenario.workload
-    if not isinstance(workload, Zipf | Burst):
-        raise IdnError(f"scenario {network.scenario.name}: its workload has no rate")
-    weights = np.arange(1, network.N + 1, dtype=np.float64) ** -workload.exponent
-    step = np.zeros(len(slots), dtype=np.int64)
-    if workload.shift is not None and workload.every is not None:  # it slides
-        step = workload.shift * (np.asarray(slots, dtype=np.int64) // workload.every)
-    entries = np.bincount(network.type_task, minlength=network.N)
-    of_task = weights[(np.arange(network.N) - step[:, None]) % network.N] * (entries > 0)
-    of_type = (of_task / np.maximum(entries, 1))[:, network.type_task]
-    return of_type / of_type.sum(axis=1, keepdims=True)

@@ -1,0 +1,221 @@
+"""What a record folder holds, written so that a kill or a full disk loses nothing complete, and read back.
+
+Layout (docs/model.md#file-formats): ``run.json``, ``requests.csv``, ``capacities.csv`` when they vary, plots, and per
+agent a folder with ``slots.csv``, ``allocations.csv``, ``fractional.json`` (the average over time of the fractional
+state, as an allocation file) for an agent that has one, and last, as the mark of completion, ``result.json``.
+
+``run.json`` and ``result.json`` hold SHA-256 digests of what was written with them, and of themselves less what was
+typed and what a clock says; a record that is resumed is what the run wrote, or is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from idn_gym.common.files import read_json, write_text
+from idn_gym.errors import IdnError
+from idn_gym.experiment.folders import read_description, refuse_other_versions
+from idn_gym.experiment.metrics import Summary, summarise
+from idn_gym.experiment.record_tables import (
+    changes_csv,
+    fractional_json,
+    read_changes,
+    read_fractional,
+    read_slots,
+    slots_csv,
+)
+from idn_gym.experiment.result import Result
+from idn_gym.experiment.spec import AgentSpec
+from idn_gym.model.network import Network
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.trace_file import capacities_csv, requests_csv
+
+FORMAT = "idn-gym/run-1"
+_STREAM = ("requests.csv", "capacities.csv")
+_ROW = ("agent", *(field.name for field in fields(Summary) if field.default is MISSING), "seconds", "hindsight", "info")
+_OF_AN_AGENT = ("slots.csv", "allocations.csv", "fractional.json")
+
+
+def stream_files(network: Network, trace: Trace) -> dict[str, str]:
+    """The files that hold a stream: name -> text."""
+    files = {"requests.csv": requests_csv(network, trace)}
+    if trace.varying:
+        files["capacities.csv"] = capacities_csv(network, trace)
+    return files
+
+
+def write_run(output: Path, description: dict[str, Any], stream: dict[str, str]) -> None:
+    """Write what the agents of a run share: the files of the stream, and last ``run.json``.
+
+    Raises
+    ------
+    IdnError
+        If the folder holds anything but what a run of this stream left that was killed before its ``run.json``.
+    """
+    digests = _digests(stream)
+    for path in output.iterdir():  # the same stream, or the beginning of it
+        if path.suffix != ".part" and not (path.name in stream and _digest(path) == digests[path.name]):
+            raise IdnError(f"{output}: holds {path.name} but no run to resume; give another folder")
+    for name, text in stream.items():
+        write_text(output / name, text)
+    _write_object(output / "run.json", {**description, "digests": digests})
+
+
+def refuse_other_stream(output: Path, kept: dict[str, Any], stream: dict[str, str]) -> None:
+    """Raise an `IdnError` unless a ``run.json`` is about the stream of these files."""
+    digests = _digests(stream)
+    if differing := [name for name in _STREAM if kept["digests"].get(name) != digests.get(name)]:
+        raise _another(output, differing)
+
+
+def read_run(output: Path, about: dict[str, Any], here: dict[str, str]) -> dict[str, Any]:
+    """The values of a ``run.json`` that is about the same, and whose stream is the one that was written.
+
+    Parameters
+    ----------
+    here : the versions it must be of.
+    """
+    path = output / "run.json"
+    kept = read_description(path, FORMAT)
+    refuse_other_versions(path, kept.get("versions"), here)
+    if differing := [key for key in about if kept.get(key) != about[key]]:
+        raise _another(output, differing)
+    _refuse_changed(path, kept, _STREAM, "give another folder")
+    return kept
+
+
+def completed(folder: Path) -> bool:
+    """Whether an agent has a result."""
+    if folder.exists() and not folder.is_dir():
+        raise IdnError(f"{folder}: is a file; must be the folder of an agent")
+    return (folder / "result.json").exists()
+
+
+def read_result(network: Network, folder: Path, agent: AgentSpec, slots: int | None = None) -> Result:
+    """Read back what a completed agent left; the summary is computed anew from ``slots.csv``.
+
+    Parameters
+    ----------
+    slots : of the run; None: as many as ``slots.csv`` has.
+
+    Raises
+    ------
+    IdnError
+        Naming the file that is missing, damaged, or not as it was written.
+    """
+    kept = read_row(folder, agent)
+    table = read_slots(folder / "slots.csv", slots)
+    changes = read_changes(network, folder / "allocations.csv", len(table.gain))
+    fractional = read_fractional(network, folder / "fractional.json")
+    if (fractional is None) != (table.fractional_gain is None):
+        raise IdnError(f"{folder / 'fractional.json'}: goes with a column fractional_gain in slots.csv; one is missing")
+    return Result(agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, changes, fractional)
+
+
+def read_row(folder: Path, agent: AgentSpec) -> dict[str, Any]:
+    """The values of a ``result.json``, once its files are known to be those that the run wrote.
+
+    Raises
+    ------
+    IdnError
+        Naming the file that is missing, damaged, or not as it was written.
+    """
+    path = folder / "result.json"
+    kept = read_json(path)
+    _refuse_changed(path, kept, _OF_AN_AGENT, f"delete {folder} and give --resume to play the agent again")
+    if missing := [key for key in _ROW if key not in kept]:
+        raise IdnError(f"{path}: {missing[0]}: missing")
+    seconds = kept["seconds"]
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0.0 <= seconds < 1e15:
+        raise IdnError(f"{path}: seconds {str(seconds)[:60]}; must be a number >= 0")
+    if kept["agent"] != str(agent):
+        raise IdnError(f"{path}: of agent {kept['agent']}; must be {agent}")
+    return {key: value for key, value in kept.items() if key != "digests"}
+
+
+def write_result(network: Network, folder: Path, result: Result) -> None:
+    """Write what an agent leaves, ``result.json`` last.
+
+    Raises
+    ------
+    IdnError
+        If what it says of itself is not JSON.
+    """
+    texts = {
+        "slots.csv": slots_csv(result.table),
+        "allocations.csv": changes_csv(network, result.changes),
+        "fractional.json": "" if result.fractional is None else fractional_json(network, result.fractional),
+    }
+    texts = {name: text for name, text in texts.items() if text}
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    about = {**result.row(), "hindsight": result.hindsight, "info": result.info, "digests": _digests(texts)}
+    try:
+        _write_object(folder / "result.json", about)
+    except (TypeError, ValueError) as error:
+        raise IdnError(f"agent {result.agent}: what it left is not JSON, as records are: {error}") from None
+
+
+def _another(output: Path, differing: Sequence[str]) -> IdnError:
+    return IdnError(f"{output}: holds a run with other {', '.join(differing)}; resume with the same command")
+
+
+def _write_object(path: Path, values: dict[str, Any]) -> None:
+    """Write a JSON object with its own digest among those that it holds."""
+    values = json.loads(json.dumps(values, allow_nan=False))
+    digests = values.pop("digests")
+    values["digests"] = {**digests, path.name: _own_digest(values)}
+    write_text(path, json.dumps(values, indent=1) + "\n")
+
+
+def _refuse_changed(path: Path, values: dict[str, Any], names: Sequence[str], advice: str) -> None:
+    """Raise unless an object of `_write_object`, and the files that it has digests of, are as they were written.
+
+    Parameters
+    ----------
+    names : of those files: the first is always written; one without a digest must not be there.
+    """
+    digests = values.get("digests")
+    if not isinstance(digests, dict):
+        raise IdnError(f"{path}: without digests of what the run wrote: damaged, or of another version; {advice}")
+    rest = {key: value for key, value in values.items() if key != "digests"}
+    if digests.get(path.name) != _own_digest(rest):
+        raise IdnError(f"{path}: not as the run wrote it; {advice}")
+    for name in names:
+        file = path.with_name(name)
+        if (name in digests or file.exists()) and digests.get(name) != _digest(file):
+            raise IdnError(f"{file}: {'not as the run wrote it' if file.exists() else 'missing'}; {advice}")
+
+
+def _own_digest(values: dict[str, Any]) -> str:
+    """Of a JSON object, less what was typed and what a clock says."""
+
+    def timeless(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: 0 if k == "seconds" and isinstance(v, int | float) else timeless(v) for k, v in value.items()}
+        return [timeless(item) for item in value] if isinstance(value, list) else value
+
+    kept = {key: value for key, value in values.items() if key != "command"}
+    return hashlib.sha256(json.dumps(timeless(kept), sort_keys=True).encode()).hexdigest()
+
+
+def _digests(texts: dict[str, str]) -> dict[str, str]:
+    """Of the content of files that are written with these texts."""
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+
+def _digest(path: Path) -> str:
+    """Of the content of a file; empty if it is none."""
+    if not path.is_file():
+        return ""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise IdnError(f"{path}: cannot be read: {error.strerror}") from None

@@ -1,0 +1,29 @@
+"""What came of a run: its table of slots, and the row that sums it up."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from idn_gym.experiment.metrics import SlotTable, Summary
+from idn_gym.experiment.spec import AgentSpec
+from idn_gym.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What came of a run."""
+
+    agent: AgentSpec
+    hindsight: bool
+    summary: Summary
+    seconds: float  # from the agent's reset to its last slot
+    info: dict[str, Any]
+    table: SlotTable
+    changes: list[tuple[int, IntArray]]  # (slot, allocation (P,) int8) wherever it changed
+    fractional: FloatArray | None = None  # (P,) average over the slots of the fractional state, where there is one
+
+    def row(self) -> dict[str, Any]:
+        """The row of the table of results, as JSON values."""
+        summary = {key: value for key, value in asdict(self.summary).items() if value is not None}
+        return {"agent": str(self.agent), **summary, "seconds": self.seconds}

@@ -1,0 +1,168 @@
+"""What is asked for: an agent with its parameters, and a run of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from idn_gym import plugins
+from idn_gym.common.files import parse_json
+from idn_gym.errors import IdnError
+from idn_gym.experiment.folders import folder_name
+from idn_gym.model.network import Network
+from idn_gym.scenario import Scenario, yaml_file
+from idn_gym.scenario.schema import Replay
+from idn_gym.workload.stream import draw, replayed
+from idn_gym.workload.trace import Trace
+from idn_gym.workload.trace_file import read_trace
+
+_QUOTED = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')(?=,|$)""", re.DOTALL)  # a YAML scalar in quotes
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """An agent with its parameters; on the command line ``infida:refresh=8,learning_rate=theory``."""
+
+    name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> AgentSpec:
+        """Read the form of the command line; values are YAML scalars, or JSON, in which a comma may stand.
+
+        `str` gives it back: the text of an agent reads back to an equal one.
+
+        Raises
+        ------
+        IdnError
+            If it is not ``name`` or ``name:key=value,key=value``.
+        """
+        name, _, rest = text.partition(":")
+        parameters: dict[str, Any] = {}
+        while rest:
+            if rest.startswith(","):
+                rest = rest[1:]
+                continue
+            key, equals, after = rest.partition("=")
+            if not (key and equals) or "," in key or key in parameters:
+                raise IdnError(f"agent {text!r}: must be name or name:key=value,key=value, each key once")
+            parameters[key], rest = _value(after, f"agent {text!r}")
+        return cls(name, parameters)
+
+    def make(self) -> Any:
+        """The agent itself; see `plugins.make_agent`."""
+        return plugins.make_agent(self.name, self.parameters)
+
+    def __str__(self) -> str:
+        return self._text(_written)
+
+    @property
+    def folder(self) -> str:
+        """Name of its record folder: the plain name; with parameters a slug and a short hash."""
+        if not self.parameters:
+            return self.name
+        return folder_name(self._text(str), [self.name, self.parameters])
+
+    def _text(self, written: Callable[[Any], str]) -> str:
+        pairs = ",".join(f"{key}={written(value)}" for key, value in self.parameters.items())
+        return f"{self.name}:{pairs}" if pairs else self.name
+
+
+def refuse_network(spec: AgentSpec, agent: Any, network: Network) -> None:
+    """Raise an `IdnError` that names the agent, where it has a method ``accepts`` and that refuses the network."""
+    if hasattr(agent, "accepts"):
+        try:
+            agent.accepts(network)
+        except IdnError as error:
+            raise IdnError(f"agent {spec}: {str(error).removeprefix(f'{spec.name}: ')}") from None
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A resolved scenario, an agent, a seed, and how many slots of which stream.
+
+    Raises
+    ------
+    IdnError
+        If the seed is no whole number >= 0, or `slots` none >= 1.
+    """
+
+    scenario: Scenario
+    agent: AgentSpec
+    _: KW_ONLY
+    seed: int = 0
+    slots: int | None = None  # None: the trace's, or the scenario's horizon
+    trace: Path | None = None  # replaces the workload
+    capacities: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", _whole("seed", self.seed, 0))
+        if self.slots is not None:
+            object.__setattr__(self, "slots", _whole("slots", self.slots, 1))
+
+    def stream(self) -> tuple[Network, Trace]:
+        """The network and the stream that this run is about.
+
+        Raises
+        ------
+        IdnError
+            If more slots are asked for than the trace has, or a file is not valid.
+        """
+        network = Network.compile(self.scenario)
+        if self.trace is not None:
+            trace = read_trace(network, self.trace, self.capacities)
+        elif self.capacities is not None:
+            raise IdnError(f"{self.capacities}: a capacity file goes with a trace; give both")
+        elif isinstance(self.scenario.workload, Replay):
+            trace = replayed(network)
+        else:
+            return network, draw(network, self.scenario.horizon if self.slots is None else self.slots, self.seed)
+        return network, trace if self.slots is None else trace.head(self.slots)
+
+
+def _value(text: str, source: str) -> tuple[Any, str]:
+    """The value that a text begins with, up to a comma outside it, and what follows."""
+    if text[:1] in ('"', "[", "{"):
+        try:
+            _, end = json.JSONDecoder().raw_decode(text)
+        except (ValueError, RecursionError):
+            end = 0  # YAML may read it, or says what is wrong with it
+        if end and text[end : end + 1] in ("", ","):
+            return parse_json(text[:end], source), text[end:]
+    quoted = _QUOTED.match(text)
+    end = quoted.end() if quoted else (text + ",").index(",")
+    return yaml_file.parse_yaml(text[:end], source), text[end:]
+
+
+def _written(value: Any) -> str:
+    """The text that `_value` reads back to the value: plain where that does, else JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
+    if not isinstance(value, str):
+        try:
+            return json.dumps(value)
+        except TypeError:  # given in Python, where an agent may take more than the command line can say
+            return str(value)
+    if value[:1] not in ('"', "'", "[", "{") and "," not in value:
+        try:
+            if yaml_file.parse_yaml(value, "") == value:
+                return value
+        except IdnError:
+            pass
+    return json.dumps(value)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least or isinstance(value, bool):
+        raise IdnError(f"{name}: {value!r}; must be a whole number >= {least}")
+    return number

@@ -1,0 +1,46 @@
+"""What is expected of a workload that has a rate: the share of each request type, and its mean requests, per slot."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from idn_gym.errors import IdnError
+from idn_gym.model.network import Network
+from idn_gym.scenario.schema import Burst, Zipf
+from idn_gym.typing import FloatArray
+
+
+def popularity(network: Network, slots: FloatArray) -> FloatArray:
+    """(len(slots), R) share of each type in the requests of a slot: that of its task, split evenly over entry nodes.
+
+    The i-th task in the file has popularity proportional to i^-exponent; a sliding profile moves it by `shift`
+    tasks every `every` slots, cyclically.
+
+    Raises
+    ------
+    IdnError
+        If the workload is of another kind than ``zipf`` and ``burst``.
+    """
+    workload = network.scenario.workload
+    if not isinstance(workload, Zipf | Burst):
+        raise IdnError(f"scenario {network.scenario.name}: its workload has no rate")
+    weights = np.arange(1, network.N + 1, dtype=np.float64) ** -workload.exponent
+    step = np.zeros(len(slots), dtype=np.int64)
+    if workload.shift is not None and workload.every is not None:  # it slides
+        step = workload.shift * (np.asarray(slots, dtype=np.int64) // workload.every)
+    entries = np.bincount(network.type_task, minlength=network.N)
+    of_task = weights[(np.arange(network.N) - step[:, None]) % network.N] * (entries > 0)
+    of_type = (of_task / np.maximum(entries, 1))[:, network.type_task]
+    return of_type / of_type.sum(axis=1, keepdims=True)
+
+
+def expected_requests(network: Network, slots: FloatArray) -> FloatArray:
+    """(len(slots), R) mean requests of each type, crowds left out: popularity times the rate of the slot."""
+    share = popularity(network, slots)
+    workload = network.scenario.workload
+    assert isinstance(workload, Zipf | Burst)
+    expected: FloatArray = share * (workload.rate * network.scenario.slot_seconds)
+    if workload.diurnal:
+        turns = np.asarray(slots, dtype=np.float64) / workload.diurnal.period
+        expected *= 1.0 + workload.diurnal.amplitude * np.sin(2.0 * np.pi * turns)[:, None]
+    return expected
