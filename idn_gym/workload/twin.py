@@ -36,7 +36,7 @@ def twin() -> str:
     return "\n".join(["second,count", *lines]) + "\n"
 
 
-def main(folder: Path = Path(__file__).parent / "traces") -> None:
+def main(folder: Path = Path(__file__).parents[1] / "library" / "traces") -> None:
     """Write the file into a folder."""
     folder.mkdir(exist_ok=True)
     (folder / "twin.csv").write_text(twin(), "utf-8")
