@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -205,6 +207,13 @@ def test_static_greedy_is_the_eager_greedy(tiny: Network) -> None:
     agent.reset(tiny, 0)
     agent.fit(trace)
     assert total(agent.act({})) == pytest.approx(total(x), rel=1e-12)
+
+
+def test_static_greedy_refuses_a_gain_that_is_not_submodular(tiny: Network) -> None:
+    StaticGreedy().accepts(tiny)
+    other = replace(tiny, service=SimpleNamespace(submodular=False))
+    with pytest.raises(IdnError, match="submodular; that of scenario tiny is not"):
+        StaticGreedy().accepts(other)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.5])

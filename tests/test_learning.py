@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -624,6 +625,8 @@ def test_a_flat_policy_is_refused_on_another_network_and_a_placement_policy_is_n
     flat = FlatPolicy(FlatView.width(tiny), tiny.P, (8,))
     refuse_other_network(flat, tiny, "x")
     refuse_other_network(PlacementPolicy(8), other, "x")
+    with pytest.raises(IdnError, match="x: a placement policy: takes request types that rank their options"):
+        refuse_other_network(PlacementPolicy(8), replace(other, service=object()), "x")
     save_policy(tmp_path, flat, {})
     agent = AgentSpec("ppo", {"path": str(tmp_path)}).make()
     with pytest.raises(IdnError, match=r"P = 18 placements.*topology-2-bursty has P = 800"):

@@ -22,7 +22,8 @@ class Agent(Protocol):
     ``NAME:key=value`` passes keywords to its constructor, which raises `IdnError` for a value that is not allowed.
     An agent in hindsight carries ``hindsight = True`` and a method ``fit(trace)``, called between reset and the first
     act with the very stream it will face. An agent with a fractional state carries it as ``fractional``, (P,): the
-    state that the last act was drawn from; its gain is then recorded too.
+    state that the last act was drawn from; its gain is then recorded too. One that does not run on every network has a
+    method ``accepts(network)``, which raises an `IdnError` that says what it lacks, before anything runs.
     """
 
     def reset(self, network: Network, seed: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from idn_agents.agent import observed, refuse_other
 from idn_gym import kernels
 from idn_gym.common.parameters import real
+from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
 from idn_gym.typing import FloatArray, IntArray
@@ -23,6 +24,13 @@ class StaticGreedy:
     """In hindsight: add the placement of largest marginal gain per MB over the trace, until nothing helps or fits."""
 
     hindsight = True
+
+    def accepts(self, network: Network) -> None:
+        """A gain that is submodular, so that a marginal gain only falls as the allocation grows."""
+        if not network.service.submodular:
+            raise IdnError(
+                f"static-greedy: needs a gain that is submodular; that of scenario {network.scenario.name} is not"
+            )
 
     def reset(self, network: Network, seed: int) -> None:
         self._network = network

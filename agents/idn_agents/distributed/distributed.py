@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import generator, observed
+from idn_agents.agent import generator
 from idn_agents.distributed.messages import Channel
 from idn_agents.distributed.node import Node, Route, Uniforms
 from idn_agents.infida.bounds import theory_rate
-from idn_agents.infida.infida import Infida, state_mass
+from idn_agents.infida.infida import state_mass
+from idn_agents.infida.mirror_descent import MirrorDescent
 from idn_gym.common.parameters import one_of, real, whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
@@ -21,7 +23,8 @@ from idn_gym.typing import FloatArray, IntArray
 KINDS = ("count", "offers", "price")
 
 
-class DistributedInfida(Infida):
+@dataclass(kw_only=True, eq=False)
+class DistributedInfida(MirrorDescent):
     """INFIDA as one object per node, which exchange control messages along the paths of the request types.
 
     Without loss and delay it takes exactly the steps of `Infida`, bit for bit: the same states and allocations. This
@@ -29,7 +32,8 @@ class DistributedInfida(Infida):
 
     Parameters
     ----------
-    learning_rate, scale, refresh, target, residual : as for `Infida`.
+    learning_rate, scale, refresh, target, residual : as for `MirrorDescent`, but no rate ``adaptive``, since a node
+        keeps one state.
     loss : probability that a message is lost on a link. A node shares its capacities among the types whose count it
         heard, and steps with the types that it knows both a count and a price of.
     delay : slots by which prices are handed down late. Every node keeps a batch for so long and then steps along its
@@ -38,24 +42,17 @@ class DistributedInfida(Infida):
         ``last`` one it heard, of whatever slot (default), or ``nothing``, so that the type does not contribute.
     """
 
-    def __init__(
-        self,
-        *,
-        learning_rate: str | float = "scale-free",
-        scale: float = 1.0,
-        refresh: int | str = 1,
-        target: int = 32,
-        residual: str = "drop",
-        loss: float = 0.0,
-        delay: int = 0,
-        unheard: str = "last",
-    ) -> None:
-        super().__init__(learning_rate=learning_rate, scale=scale, refresh=refresh, target=target, residual=residual)
+    loss: float = 0.0
+    delay: int = 0
+    unheard: str = "last"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.rate == "adaptive":
             raise IdnError("learning_rate: 'adaptive'; nodes keep one state each: not in the distributed form")
-        self._loss = real("loss", loss, highest=1.0)
-        self._delay = whole("delay", delay, lowest=0, highest=100_000)
-        self._unheard = one_of("unheard", unheard, ("last", "nothing"))
+        self.loss = real("loss", self.loss, highest=1.0)
+        self.delay = whole("delay", self.delay, lowest=0, highest=100_000)
+        one_of("unheard", self.unheard, ("last", "nothing"))
 
     def accepts(self, network: Network) -> None:
         """Options that are ranked: it is their costs that messages carry."""
@@ -63,7 +60,7 @@ class DistributedInfida(Infida):
 
     def reset(self, network: Network, seed: int) -> None:
         """Start anew; the messages by which nodes set themselves up are all delivered, and counted apart."""
-        self._network = network
+        super().reset(network, seed)
         routes = node_routes(network)
         self._nodes = []
         mass = state_mass(network, self.residual)
@@ -71,26 +68,14 @@ class DistributedInfida(Infida):
             shelf, first = network.shelf(v), int(network.node_start[v])
             uniforms = Uniforms(seed, first, shelf.P, network.P - first - shelf.P)
             tasks = network.model_task[network.placement_model[first : first + shelf.P]]
-            parameters = (self.scale, self.residual, self._delay, self._unheard)
+            parameters = (self.scale, self.residual, self.delay, self.unheard)
             self._nodes.append(Node(shelf, mass[v : v + 1].copy(), tasks, routes[v], uniforms, *parameters))
         draws = generator(seed, 2)
         receivers = [node.receive for node in self._nodes]
         set_up = Channel(receivers, 0.0, draws)
         set_up.carry(chain.from_iterable(node.set_up() for node in self._nodes))
         self._set_up = {"messages": set_up.messages.total(), "bytes": set_up.bytes.total()}
-        self._channel = Channel(receivers, self._loss, draws)
-        self._slot, self._next_refresh, self._period = 0, 0, self.first_period
-
-    def act(self, observation: dict[str, FloatArray]) -> IntArray:
-        """(P,) int8: nodes exchange messages about the last slot, step, and round where a refresh is due."""
-        if self._slot > 0:
-            self._exchange(self._slot - 1, *observed(self._network, observation, "requests", "capacities"))
-        if self._slot == self._next_refresh:
-            self._allocation = np.concatenate([node.round() for node in self._nodes])
-            self._next_refresh += self._period
-            self._period = min(self._period + 1, self.longest_period)
-        self._slot += 1
-        return self._allocation
+        self._channel = Channel(receivers, self.loss, draws)
 
     @property
     def fractional(self) -> FloatArray:
@@ -112,8 +97,9 @@ class DistributedInfida(Infida):
             "set_up": self._set_up,
         }
 
-    def _exchange(self, slot: int, requests: FloatArray, capacities: FloatArray) -> None:
-        """One round of messages about the batch of a slot, and the step of every node."""
+    def _see(self, requests: FloatArray, capacities: FloatArray) -> None:
+        """One round of messages about the batch of the last slot, and the step of every node."""
+        slot = self._slot - 1
         entering: list[dict[int, float]] = [{} for _ in self._nodes]
         for rho, (v, count) in enumerate(zip(self._network.type_entry.tolist(), requests.tolist(), strict=True)):
             entering[v][rho] = count
@@ -123,9 +109,12 @@ class DistributedInfida(Infida):
         self._channel.carry(chain.from_iterable(node.count() for node in self._nodes))
         self._channel.carry(chain.from_iterable(node.ask() for node in self._nodes))
         self._channel.carry(chain.from_iterable(node.answer() for node in self._nodes))
-        eta = self._common_rate(slot + 1 - self._delay)
+        eta = self._common_rate(slot + 1 - self.delay)
         for node in self._nodes:
             node.step(eta)
+
+    def _round(self) -> IntArray:
+        return np.concatenate([node.round() for node in self._nodes])
 
     def _common_rate(self, step: int) -> float | None:
         """Eta of a step counted from 1, where it is no node's own: from constants that all are told at set-up."""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from idn_agents.agent import generator, observed, refuse_other
+from idn_agents.agent import generator, refuse_other
 from idn_agents.infida.bounds import theory_rate
+from idn_agents.infida.mirror_descent import LARGEST_SCALE, MirrorDescent
 from idn_agents.infida.mixture_kernel import mix, node_products
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.rounding import ROUNDINGS, Coordination, rounding_of
@@ -23,28 +25,16 @@ from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
-LARGEST_SCALE = 1e6  # of a scale-free rate
-_RATES = ("scale-free", "theory", "anytime", "adaptive")
 _ADAPTIVE = (("theory", 0.0), ("scale-free", 0.5), ("scale-free", 1.0), ("scale-free", 2.0))  # rates and scales
 
 
-class Infida:
+@dataclass(kw_only=True, eq=False)
+class Infida(MirrorDescent):
     """Keep a fractional state per node, step along the subgradient of the last slot's gain, round the state.
 
     Parameters
     ----------
-    learning_rate : ``scale-free`` (default): per node, `scale` over the running mean of max_m g_m/s_m, so that no
-        unit and no request rate matters. ``theory``: the constant of the regret bound under the library's capacity
-        rule, for the scenario's horizon T. ``anytime``: that of slot t with t in place of T, for a horizon not known.
-        ``adaptive``: four states, at the rate of ``theory`` and at scale-free ones of scales 0.5, 1 and 2, which step
-        along one and the same subgradient; each node weighs its own by what they would have gained along it.
-        Or a number, the eta of every node in MB per ms.
-    scale : of the scale-free rate: 0.5 to 2 work about alike, 0.3 is slow, 10 unstable (`benchmarks/scale.py`).
-    refresh : slots between roundings; the state moves in every slot. ``dynamic`` starts at 1 and waits one slot
-        longer after each rounding, up to `target`.
-    target : the period that a dynamic refresh ends at.
-    residual : what becomes of the entry per node that rounding leaves fractional, ``drop`` or ``reserve``;
-        see `idn_gym.model.allocation.round_dependent`. ``reserve`` keeps the guarantee, against a smaller budget.
+    learning_rate, scale, refresh, target, residual : as for `MirrorDescent`.
     rounding : ``dependent`` (default): each node by itself, at random. ``coordinated``: nodes in turn, each given what
         the others hold. ``guarded``: the better of the two in the long run; see `idn_agents.rounding`. What follows
         is about coordination.
@@ -57,39 +47,25 @@ class Infida:
     horizon : slots within which a load must pay; by default 64.
     """
 
-    def __init__(
-        self,
-        *,
-        learning_rate: str | float = "scale-free",
-        scale: float = 1.0,
-        refresh: int | str = 1,
-        target: int = 32,
-        residual: str = "drop",
-        rounding: str = "dependent",
-        order: str | None = None,
-        point: str | None = None,
-        window: str | int | None = None,
-        bonus: float | None = None,
-        update_weight: float | None = None,
-        horizon: int | None = None,
-    ) -> None:
-        named = isinstance(learning_rate, str)
-        self.rate = one_of("learning_rate", learning_rate, _RATES) if named else real("learning_rate", learning_rate)
-        self.scale = real("scale", scale, highest=LARGEST_SCALE)
-        period, target = whole("refresh", refresh, words=("dynamic",)), whole("target", target)
-        self.first_period = 1 if period == "dynamic" else period
-        self.longest_period = target if period == "dynamic" else period
-        self.residual: Any = one_of("residual", residual, ("drop", "reserve"))
-        self.rounding = one_of("rounding", rounding, ROUNDINGS)
-        options = {"order": order, "point": point, "window": window, "bonus": bonus}
-        options |= {"update_weight": update_weight, "horizon": horizon}
-        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-        if given and rounding == "dependent":
+    rounding: str = "dependent"
+    order: str | None = None
+    point: str | None = None
+    window: str | int | None = None
+    bonus: float | None = None
+    update_weight: float | None = None
+    horizon: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("rounding", self.rounding, ROUNDINGS)
+        names = ("order", "point", "window", "bonus", "update_weight", "horizon")
+        given: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if given and self.rounding == "dependent":
             raise IdnError(f"{', '.join(given)}: only with rounding=coordinated or guarded")
         self.coordination = Coordination(**given)
 
     def reset(self, network: Network, seed: int) -> None:
-        self._network = network
+        super().reset(network, seed)
         mass = state_mass(network, self.residual)
         rates, scales = zip(*(_ADAPTIVE if self.rate == "adaptive" else ((self.rate, self.scale),)), strict=True)
         self._log_states = np.repeat(start(network, mass), len(rates), axis=0)
@@ -98,18 +74,6 @@ class Infida:
         self._rounding = rounding_of(self.rounding, network, seed, self.residual, self.coordination)
         self._states = np.exp(self._log_states)
         self._state = self._states[:1].copy()
-        self._slot, self._next_refresh, self._period = 0, 0, self.first_period
-
-    def act(self, observation: dict[str, FloatArray]) -> IntArray:
-        """(P,) int8: step along the subgradient of the last slot; round the state anew where a refresh is due."""
-        if self._slot > 0:
-            self._see(*observed(self._network, observation, "requests", "capacities"))
-        if self._slot == self._next_refresh:
-            self._allocation = self._rounding.round(self._state)
-            self._next_refresh += self._period
-            self._period = min(self._period + 1, self.longest_period)
-        self._slot += 1
-        return self._allocation
 
     @property
     def fractional(self) -> FloatArray:
@@ -121,7 +85,6 @@ class Infida:
         return self._rounding.info()
 
     def _see(self, requests: FloatArray, capacities: FloatArray) -> None:
-        """Take in the batch of the last slot, and step along the subgradient of its gain."""
         self._rounding.see(requests, capacities)
         _, gradient = kernels.gain_and_subgradient(self._network, requests, capacities, self._state)
         if self.rate != "adaptive":
@@ -132,6 +95,9 @@ class Infida:
         gradients = np.repeat(gradient, len(self._states), axis=0)
         update(self._network, self._log_states, gradients, self._steps, out=self._log_states, state=self._states)
         self._state = mix(self._network, self._states, self._hedge.weights)
+
+    def _round(self) -> IntArray:
+        return self._rounding.round(self._state)
 
 
 class InfidaOffline:

@@ -39,9 +39,13 @@ class Learnt:
         self._policy = checkpoint.load_policy(self._path)
         self._refuse = checkpoint.refuse_other_network
 
-    def reset(self, network: Network, seed: int) -> None:
-        """Start anew; an `IdnError` if the policy was made for another network, and fits no other."""
+    def accepts(self, network: Network) -> None:
+        """The network that the policy was made for; or, of a policy for any, one whose options are ranked."""
         self._refuse(self._policy, network, str(self._path))
+
+    def reset(self, network: Network, seed: int) -> None:
+        """Start anew on a network that it accepts."""
+        self.accepts(network)
         self._network = network
         self._view = self._policy.view(network, 1)
 

@@ -24,6 +24,7 @@ from idn_gym.common.files import atomic, read_json, write_text
 from idn_gym.common.parameters import one_of, shown, whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
+from idn_gym.model.ranked import RankedService
 
 FORMAT = "idn-gym/policy-1"
 SHIPPED = Path(__file__).with_name("shipped")  # trained on Topology II; docs/learners.md
@@ -117,8 +118,12 @@ def not_finite(weights: dict[str, torch.Tensor]) -> str | None:
 
 
 def refuse_other_network(policy: Policy, network: Network, source: str) -> None:
-    """Raise unless a policy can score the placements of a network: a flat one scores those it was trained on alone."""
+    """Raise unless a policy can score the placements of a network.
+
+    A flat one scores those that it was trained on alone, a placement policy any whose options are ranked.
+    """
     if isinstance(policy, PlacementPolicy):
+        RankedService.of(network.service, f"{source}: a placement policy")
         return
     sizes = {"inputs": network.R + 2 * network.P, "outputs": network.P}
     if (policy.inputs, policy.outputs) != tuple(sizes.values()):
