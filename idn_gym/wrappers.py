@@ -143,7 +143,7 @@ class OnePlacementAtATime(gymnasium.Wrapper[Observation, Any, Observation, Any],
         if p < self._network.P:
             self._toggle(p)
             if self._actions < self._max_toggles:
-                info = unserved(self._network).of_one() | self._masks_and_refusals(self._refused)
+                info = unserved(self._network, 1).row(0)._asdict() | self._masks_and_refusals(self._refused)
                 return self._pending_observation(), 0.0, False, False, info
         refused = self._refused
         observation, reward, terminated, truncated, info = self.env.step(self._pending.astype(np.int8))

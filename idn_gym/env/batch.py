@@ -77,7 +77,11 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
             self.horizon = self.horizon if most == -1 else min(self.horizon, most)
         if num_envs * (of_each := self._values_of_each(env)) > MOST_VALUES:
             raise IdnError(f"num_envs: {num_envs}; at most {MOST_VALUES // of_each} environments of this scenario")
-        self._reward, self._update_weight, self._infeasible = reward_of(env.reward), env.update_weight, env.infeasible
+        self._reward, self._update_weight, self._infeasible = (
+            reward_of(env.reward, self._check),
+            env.update_weight,
+            env.infeasible,
+        )
         self.networks = networks_of(num_envs, scenario, overrides, variants, env.network)
         alike = all(network is env.network for network in self.networks)
         self._budgets = np.stack([network.budgets for network in (self.networks[:1] if alike else self.networks)])
@@ -232,7 +236,7 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
             self._see(where, capacities)
         slot, by_tier = self._numbers(self._slot[rows].copy()), self._by_tier(served.by_node)
         outcome = Outcome.of(served, requests, by_tier, slot=slot, loaded=granted.loaded, repaired=granted.repaired)
-        return paid(self._reward, outcome, self._update_weight, self._check), outcome
+        return paid(self._reward, outcome, self._update_weight), outcome
 
     # What follows is done on arrays in one way, and on tensors in another.
 

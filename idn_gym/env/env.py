@@ -187,24 +187,28 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         self._allocation = np.zeros(self.network.P, dtype=np.int8)
         self._by_node = np.zeros(self.network.V)
         observation = observe(self.network, np.zeros(self.network.R), self.network.capacities, self._allocation)
-        return observation, unserved(self.network).of_one()
+        return observation, unserved(self.network, 1).row(0)._asdict()
 
     def step(self, action: IntArray) -> tuple[Observation, float, bool, bool, Information]:
         """Place what the action says, draw a slot and serve it; see the class."""
         if self._slot >= self.horizon:
             raise gymnasium.error.ResetNeeded(f"the episode of {self.horizon} slots is over; call reset")
-        allocation, repaired, loaded = self._granted(action)
+        granted = self._granted(action)
         requests, capacities = self._next_slot()
-        served = kernels.serve(self.network, requests, capacities, allocation)
-        self._allocation, self._by_node = allocation[0], served.by_node[0]
-        shares = by_tier(self.network, served.by_node)
-        slot = np.array([self._slot])
-        outcome = Outcome.of(served, requests[None], shares, slot=slot, loaded=loaded, repaired=repaired)
+        served = kernels.serve(self.network, requests, capacities, granted.allocation).row(0)
+        outcome = Outcome.of(
+            served,
+            requests,
+            by_tier(self.network, served.by_node),
+            slot=np.int64(self._slot),
+            loaded=granted.loaded[0],
+            repaired=granted.repaired[0],
+        )
+        self._allocation, self._by_node = granted.allocation[0], served.by_node
         self._slot += 1
-        truncated = self._slot >= self.horizon
         observation = observe(self.network, requests, capacities, self._allocation)
-        reward = paid(self._reward, outcome, self.update_weight)[0]
-        return observation, float(reward), False, truncated, outcome.of_one()
+        reward = float(paid(self._reward, outcome, self.update_weight))
+        return observation, reward, False, self._slot >= self.horizon, outcome._asdict()
 
     def render(self) -> Any:
         """The network by tier and what each node holds: an (H, W, 3) uint8 image, or text."""
@@ -243,7 +247,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         if asked.shape != (self.network.P,):
             raise IdnError(f"action: shape {asked.shape}; must be ({self.network.P},)")
         if asked.dtype == np.int8:  # what MultiBinary samples: its bytes say it all
-            binary = asked.view(np.uint8).max(initial=0) <= 1
+            binary = not np.count_nonzero(asked.view(np.uint8) > 1)
         else:
             binary = bool(((asked == 0) | (asked == 1)).all())
         if not binary:

@@ -1,6 +1,6 @@
 """What serving slots came to, computed once: for every environment, its information and rewards, and for evaluation.
 
-On arrays and on tensors alike, with a leading axis B.
+On arrays and on tensors alike, with a leading axis B; of one slot, without it.
 """
 
 from __future__ import annotations
@@ -32,36 +32,32 @@ class Outcome(NamedTuple):
     @classmethod
     def of(cls, served: Served, requests: Any, by_tier: Any, *, slot: Any, loaded: Any, repaired: Any) -> Outcome:
         """The outcome of serving requests (B, R), where tiers served `by_tier` (B, tiers) of them."""
-        total = requests.sum(1, dtype=served.gain.dtype)
+        gain, cost, latency, inaccuracy, _ = served
+        total = requests.sum(-1, dtype=gain.dtype)
         each = per_request(total)
-        return cls(
-            slot=slot,
-            gain=served.gain,
-            cost=served.cost,
-            latency_ms=served.latency * each,
-            inaccuracy=served.inaccuracy * each,
-            model_update_mb=loaded,
-            request_count=total,
-            repaired=repaired,
-            tier_shares=by_tier * each[:, None],
-        )
+        shares = by_tier * each[..., None]
+        return cls(slot, gain, cost, latency * each, inaccuracy * each, loaded, total, repaired, shares)
 
     @property
     def per_request(self) -> Any:
-        """(B,) what turns a sum over requests into a mean; 0 if there were none."""
+        """(B,) what turns a sum over requests into a mean."""
         return per_request(self.request_count)
 
-    def of_one(self) -> Information:
-        """What the only slot came to, B being 1."""
-        return {key: values[0] for key, values in zip(self._fields, self, strict=True)}
+    def row(self, b: int) -> Outcome:
+        """That of one slot."""
+        return self._make([values[b] for values in self])
+
+    def rows(self) -> Outcome:
+        """That of one slot with a leading axis of 1."""
+        return self._make([values[None] for values in self])
 
 
 def per_request(total: Any) -> Any:
-    """1 / number of requests; 0 where there were none."""
-    return (total > 0) / (total + (total == 0))
+    """What turns sums over requests into means: 1 / their number; where there were none, sums are 0 and stay so."""
+    return 1.0 / (total + (total == 0))
 
 
-def unserved(network: Network, rows: int = 1) -> Outcome:
+def unserved(network: Network, rows: int) -> Outcome:
     """The outcome where no slot has been served, as after a reset: the same types, in arrays of its own."""
     shares = np.zeros((rows, tier_count(network)))
     numbers = {field: np.zeros(rows) for field in Outcome._fields}
@@ -76,9 +72,8 @@ def tier_count(network: Network) -> int:
 
 def by_tier(network: Network, by_node: FloatArray) -> FloatArray:
     """(B, tiers) sums of (B, V), in the order of the nodes."""
-    rows = len(by_node)
-    if rows == 1:
-        return np.bincount(network.tiers, by_node[0])[None]
-    count = tier_count(network)
+    if by_node.ndim == 1:
+        return np.bincount(network.tiers, by_node)
+    rows, count = len(by_node), tier_count(network)
     where = (np.arange(rows)[:, None] * count + network.tiers).ravel()
     return np.bincount(where, by_node.ravel(), minlength=rows * count).reshape(rows, count)

@@ -42,16 +42,18 @@ def grant(
     in_use, loaded = kernels.memory(placements, asked, before)
     over = in_use > room(budgets)
     repaired = np.zeros(len(asked), dtype=np.int64)
-    if not over.any():
+    if not np.count_nonzero(over):
         return Granted(asked, repaired, loaded)
-    rows = np.flatnonzero(over.any(axis=1))
-    budgets = budgets if len(budgets) == 1 else budgets[rows]
     if refused is not None:
-        b = int(rows[0])
-        refuse_over_budget(placements, in_use[b], refused(b), "would hold", budgets[0])
-    granted = kernels.pack(placements, priority(asked[rows], before[rows]), budgets)
-    repaired[rows] = asked[rows].sum(axis=1, dtype=np.int64) - granted.sum(axis=1, dtype=np.int64)
-    loaded[rows] = kernels.memory(placements, granted, before[rows])[1]
+        b = int(over.any(axis=1).argmax())
+        limits = np.broadcast_to(budgets, in_use.shape)[b]
+        refuse_over_budget(placements, in_use[b], refused(b), "would hold", limits)
+    rows = slice(None) if len(asked) == 1 else np.flatnonzero(over.any(axis=1))
+    budgets = budgets if len(budgets) == 1 else budgets[rows]
+    wanted, held = asked[rows], before[rows]
+    granted = kernels.pack(placements, priority(wanted, held), budgets)
+    repaired[rows] = (wanted - granted).sum(axis=1, dtype=np.int64)
+    loaded[rows] = kernels.memory(placements, granted, held)[1]
     feasible = asked.copy()
     feasible[rows] = granted
     return Granted(feasible, repaired, loaded)

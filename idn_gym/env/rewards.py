@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from idn_gym.common import parameters
@@ -26,39 +27,39 @@ def gain_per_request(outcome: Outcome) -> Any:
 REWARDS: Mapping[str, Reward] = {"gain": gain, "gain_per_request": gain_per_request}
 
 
-def reward_of(reward: str | Reward) -> Reward:
-    """The reward of a name; a function is its own."""
+def reward_of(reward: str | Reward, check: bool = True) -> Reward:
+    """The reward of a name; or a user's function, with a look at what it returns.
+
+    Parameters
+    ----------
+    check : whether its values are looked at; its shape always is.
+    """
     if isinstance(reward, str) and reward in REWARDS:
         return REWARDS[reward]
     if not callable(reward):
         allowed = ", ".join(map(repr, REWARDS))
         raise IdnError(f"reward: {parameters.shown(reward)}; allowed: {allowed}, or a function of the outcome")
-    return reward
+    return partial(_checked, reward, check)
 
 
-def paid(reward: Reward, outcome: Outcome, update_weight: float, check: bool = True) -> Any:
-    """(B,) the reward of each slot, less the price of what it loaded.
+def paid(reward: Reward, outcome: Outcome, update_weight: float) -> Any:
+    """(B,) the reward of each slot, less the price of what it loaded; of one slot, a number."""
+    return reward(outcome) - update_weight * outcome.model_update_mb
 
-    Parameters
-    ----------
-    check : whether the values of a user's function are looked at; its shape always is.
+
+def _checked(reward: Reward, check: bool, outcome: Outcome) -> Any:
+    """What a user's function makes of an outcome, which it sees with a leading axis B everywhere.
 
     Raises
     ------
     IdnError
-        If a user's function returns anything but B finite numbers.
+        If it returns anything but B finite numbers.
     """
-    found = reward(outcome)
-    if reward not in REWARDS.values():
-        found = _numbers(found, outcome.gain, check)
-    return found - update_weight * outcome.model_update_mb
-
-
-def _numbers(found: Any, like: Any, check: bool) -> Any:
-    kind, shape = type(like), tuple(like.shape)
+    if outcome.gain.ndim == 0:
+        return _checked(reward, check, outcome.rows())[0]
+    found, kind, shape = reward(outcome), type(outcome.gain), tuple(outcome.gain.shape)
     if not isinstance(found, kind) or tuple(found.shape) != shape:
-        of_shape = f" of shape {tuple(found.shape)}" if isinstance(found, kind) else ""
-        returned = f"{type(found).__name__}{of_shape}"
+        returned = type(found).__name__ + (f" of shape {tuple(found.shape)}" if isinstance(found, kind) else "")
         raise IdnError(f"reward: the function returned {returned}; must be {kind.__name__} of shape {shape}")
     found = found * 1.0  # whole numbers and truth values are numbers too
     if check and not (finite := (found > -math.inf) & (found < math.inf)).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Replay
 
-# what environments of one batch share: anything else that a variant changes would go unseen
-_SHARED = ("sizes", "placement_group", "options", "costs", "inaccuracies", "path_groups", "tiers", "type_entry")
+# what environments of one batch share, and all of the service: whatever else a variant changes would go unseen
+_SHARED = ("sizes", "placement_group", "inaccuracies", "tiers", "type_entry")
 
 
 def networks_of(rows: int, scenario: Any, overrides: Any, variants: Any, network: Network) -> list[Network]:
@@ -39,7 +40,10 @@ def networks_of(rows: int, scenario: Any, overrides: Any, variants: Any, network
 
 def _alike(network: Network, variant: Network) -> Network:
     """The network of a variant, if it changes nothing but rates, budgets and capacities."""
-    changed = [name for name in _SHARED if not np.array_equal(getattr(network, name), getattr(variant, name))]
+    pairs = [(network, variant, name) for name in _SHARED]
+    own = [field.name for field in fields(network.service) if field.name != "placements"]  # type: ignore[arg-type]
+    pairs += [(network.service, variant.service, name) for name in own]
+    changed = [name for one, other, name in pairs if not np.array_equal(getattr(one, name), getattr(other, name))]
     ours, theirs = network.scenario, variant.scenario
     changed += [name for name in ("accuracy_weight", "horizon") if getattr(ours, name) != getattr(theirs, name)]
     if Replay in {type(ours.workload), type(theirs.workload)} and ours.workload != theirs.workload:

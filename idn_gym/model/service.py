@@ -24,6 +24,10 @@ class Served(NamedTuple):
     inaccuracy: Any  # (B,) percentage points
     by_node: Any  # (B, V) requests served at each node
 
+    def row(self, b: int) -> Served:
+        """That of one slot."""
+        return self._make([values[b] for values in self])
+
 
 @dataclass(frozen=True, eq=False)
 class Terms:
