@@ -59,21 +59,18 @@ def house() -> None:
     graph = rooms()
     shown = nx.transitive_reduction(graph)
     floor = {room: len(nx.dag_longest_path(graph.subgraph({room} | nx.descendants(graph, room)))) - 1 for room in graph}
-    by_floor = {level: sorted(room for room in graph if floor[room] == level) for level in set(floor.values())}
-    figure = new_figure(760, 60 + 62 * len(by_floor), dpi=120)
+    aside = {"library": 0.14, "batched": 0.86, "idn_agents": 0.86, "reproduce": 0.14}
+    place = {room: (aside.get(room, 0.5), float(level)) for room, level in floor.items()}
+    floors = max(floor.values()) + 1
+    figure = new_figure(720, 58 * floors, dpi=120)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
     axes.set_axis_off()
     axes.set_xlim(0.0, 1.0)
-    axes.set_ylim(-0.5, len(by_floor) - 0.5)
-    place = {
-        room: ((i + 0.5 + 0.22 * (-1) ** level * (len(of_floor) == 1)) / len(of_floor), float(level))
-        for level, of_floor in by_floor.items()
-        for i, room in enumerate(of_floor)
-    }
+    axes.set_ylim(-0.5, floors - 0.5)
     for above, below in shown.edges:
-        (x, y), (to_x, to_y) = place[above], place[below]
-        arrow = {"arrowstyle": "-|>", "color": "#888888", "shrinkA": 14.0, "shrinkB": 14.0, "linewidth": 1.0}
-        axes.annotate("", (to_x, to_y), (x, y), arrowprops=arrow)
+        arrow = {"arrowstyle": "-|>", "color": "#888888", "shrinkA": 15.0, "linewidth": 1.2}
+        arrow["shrinkB"] = 15.0 if place[above][0] == place[below][0] else 38.0  # boxes are wider than high
+        axes.annotate("", place[below], place[above], arrowprops=arrow)
     for room, (x, y) in place.items():
         box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": FAINT, "linewidth": 1.5}
         axes.text(x, y, room, color=INK, fontsize=11, ha="center", va="center", bbox=box)
