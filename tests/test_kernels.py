@@ -711,7 +711,7 @@ class TestKept:
         assert named == compiled.config.CACHE_DIR
         assert said() == ""
 
-    def test_nowhere(self, tmp_path: Path, said: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_folder_at_all(self, tmp_path: Path, said: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
         """In a word, once, and only when something is compiled."""
         nowhere(monkeypatch, tmp_path)
         before = sorted(tmp_path.rglob("*"))

@@ -105,6 +105,7 @@ def _marginal_gains(tables, listing, requests, capacities, y, load, candidates, 
 
 @_jit
 def marginal_gain(tables, listing, requests, capacities, y, load, added):
+    """Gain in ms, summed over the slots, of adding one placement alone; for other kernels."""
     start, types, ranks = listing
     options, costs = tables.options, tables.costs
     gain = 0.0
