@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +36,7 @@ def optimum(
     as_json: AsJson = False,
 ) -> None:
     """Best static allocation in hindsight, with a proven bound."""
+    from idn_agents.optimum.certificate import relative_gap
     from idn_agents.optimum.certificate_file import refuse_long, write_certificate
     from idn_agents.optimum.search import refuse_options, solve
     from idn_gym.experiment.spec import AgentSpec, RunSpec
@@ -55,8 +57,8 @@ def optimum(
         refuse_long(network, stream.slots)
 
     def progress(gain: float, bound: float, phase: str) -> None:
-        share = (bound - gain) / bound if bound > 0 else 0.0
-        print(f"{phase}: gain {gain:.6g} ms, bound {bound:.6g} ms, gap {share:.3%}", file=sys.stderr)
+        left = relative_gap(gain, bound)
+        print(f"{phase}: gain {gain:.6g} ms, bound {bound:.6g} ms, gap {left:.3%}", file=sys.stderr)
 
     solution = solve(network, stream, gap=gap, time_limit=time_limit, progress=progress, leaves=leaves)
     if certificate is not None:
@@ -71,8 +73,7 @@ def optimum(
     out.print(f"bound           {solution.bound:.9g} ms (gap {solution.gap:.4%})")
     out.print(f"certified bound {solution.certified_bound:.9g} ms, recomputable without a solver")
     out.print(f"fractional      {solution.fractional_gain:.9g} ms, at most {solution.fractional_bound:.9g} ms")
-    for node, models in allocation.items():
-        out.print(f"{node}: {', '.join(models)}", soft_wrap=True)
+    _print_allocation(out, allocation)
 
 
 def saa(
@@ -127,8 +128,7 @@ def saa(
         f"gap             {found.gap:.6g} ms, below {found.gap_limit:.6g} ms ({found.relative_limit:.3%}) "
         f"with confidence {confidence:.0%}"
     )
-    for node, models in allocation.items():
-        out.print(f"{node}: {', '.join(models)}", soft_wrap=True)
+    _print_allocation(out, allocation)
 
 
 def verify(
@@ -140,6 +140,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check the claims of a certificate without a solver; exit status 1 if one of them is not proven."""
+    from idn_agents.optimum.certificate import relative_gap
     from idn_agents.optimum.certificate_file import read_certificate
     from idn_agents.optimum.certificate_file import verify as verdict_on
     from idn_gym.library.load import load_scenario
@@ -160,7 +161,7 @@ def verify(
     except IdnError as error:
         raise IdnError(f"{file}: {error}") from None
     claimed, bound = content.gain, content.certified_bound
-    gap = (bound - claimed) / bound if bound > 0.0 else 0.0  # of claims that do not hold it may be anything
+    gap = relative_gap(claimed, bound)  # of claims that do not hold it may be anything
     about = f"{network.scenario.name}, {stream.slots} slots of {printable(trace or f'seed {content.seed}')}"
     if as_json:
         print_json(
@@ -186,3 +187,8 @@ def verify(
         complain(f"{file}: {fault}")
     if verdict.faults:
         raise typer.Exit(1)
+
+
+def _print_allocation(out: Any, allocation: Mapping[str, Sequence[str]]) -> None:
+    for node, models in allocation.items():
+        out.print(f"{node}: {', '.join(models)}", soft_wrap=True)

@@ -1,11 +1,8 @@
-"""``--algo ppo-torch``: proximal policy optimisation on the batched environment, in one file; data stays on the device.
+"""``--algo ppo-torch``: proximal policy optimisation on the batched environment, whose data never leaves the device.
 
-Stable-Baselines3's PPO (``--algo ppo``) is trained in `sb3_training`; what plays what either has learnt, the registered
-agent ``ppo``, is `agent.Learnt`.
-
-Training goes in chapters. In each, B environments play one episode side by side from fresh seeds, and after every few
-slots the policy is improved on what they saw. Between chapters nothing is carried over but the networks and
-the optimiser, which is why training that is interrupted and resumed gives the same curve.
+Stable-Baselines3's PPO, ``--algo ppo``, is in `sb3_training`; what plays what either learnt is `agent.Learnt`. Training
+goes in chapters: B environments play one episode side by side from fresh seeds, the policy is improved every few slots.
+Between chapters only networks and optimiser are kept, so that interrupted training, resumed, gives the same curve.
 
 Source: Schulman et al., Proximal Policy Optimization Algorithms, 2017; advantages after Schulman et al., 2016.
 """
