@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import in_process
+from command_line import in_process, install_agents
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from idn_gym.errors import IdnError
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
+from idn_gym.experiment import play, run, sweep
+from idn_gym.experiment.spec import AgentSpec, RunSpec, refuse_network
+from idn_gym.model.network import Network
+from idn_gym.scenario.file import load_scenario
+from idn_gym.workload.stream import draw
 
+AGENTS = """
+from idn_gym.errors import IdnError
+class Small:
+    def __init__(self, nodes=4): self.most = nodes
+    def accepts(self, network):
+        if network.V > self.most: raise IdnError(f"takes {self.most} nodes at most, not {network.V}")
+    def reset(self, network, seed): self.P = network.P
+    def act(self, observation): return [0] * self.P
+    def info(self): return {}
+"""
 KEYS = st.text("abcdefgh_", min_size=1, max_size=8)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12)
 
@@ -94,3 +111,56 @@ class TestRunSpec:
         spec = RunSpec(load_scenario("tiny"), AgentSpec("random"), seed=np.int64(3), slots=np.int32(7))
         assert (spec.seed, spec.slots, type(spec.seed), type(spec.slots)) == (3, 7, int, int)
         assert spec.stream()[1].slots == 7
+
+
+class TestAccepts:
+    """An agent may say what it takes; what it does not take is refused before anything is played or written."""
+
+    SAYS = r"^agent small:nodes=2: takes 2 nodes at most, not 4$"
+
+    @pytest.fixture(autouse=True)
+    def installed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An agent of somebody else's, which takes the four nodes of ``tiny`` unless it is told otherwise."""
+        points = "[idn_gym.agents]\nsmall = theirs:Small\n"
+        monkeypatch.delitem(sys.modules, "theirs", raising=False)
+        monkeypatch.syspath_prepend(str(install_agents(tmp_path / "plugins", AGENTS, points)))
+
+    def specs(self, *agents: str, seed: int = 0) -> tuple[RunSpec, ...]:
+        scenario = load_scenario("tiny")
+        return tuple(RunSpec(scenario, AgentSpec.parse(agent), seed=seed, slots=3) for agent in agents)
+
+    def test_play(self) -> None:
+        network = Network.compile(load_scenario("tiny"))
+        with pytest.raises(IdnError, match=self.SAYS):
+            play(network, draw(network, 3, 0), AgentSpec("small", {"nodes": 2}), 0)
+        assert play(network, draw(network, 3, 0), AgentSpec("small"), 0).summary.gain == 0.0
+
+    def test_run(self, tmp_path: Path) -> None:
+        played: list[str] = []
+        with pytest.raises(IdnError, match=self.SAYS):
+            run(
+                self.specs("random", "small:nodes=2"),
+                tmp_path / "run",
+                progress=lambda agent, slot, slots: played.append(agent),
+            )
+        assert not played
+        assert not (tmp_path / "run").exists()
+        run(self.specs("random", "small"), tmp_path / "run")
+
+    def test_sweep(self, tmp_path: Path) -> None:
+        cells = [sweep.Cell({"seed": seed}, self.specs("random", "small", seed=seed)) for seed in range(2)]
+        odd = sweep.Cell({"seed": 2}, self.specs("random", "small:nodes=2", seed=2))
+        with pytest.raises(IdnError, match=self.SAYS):
+            sweep.run([*cells, odd], tmp_path / "sweep")
+        assert not (tmp_path / "sweep").exists()
+        assert len(sweep.run(cells, tmp_path / "sweep")) == 4
+
+    def test_its_own_name_is_not_said_twice(self) -> None:
+        network = Network.compile(load_scenario("tiny"))
+
+        class Named:
+            def accepts(self, network: Network) -> None:
+                raise IdnError("small: takes none")
+
+        with pytest.raises(IdnError, match=r"^agent small:nodes=9: takes none$"):
+            refuse_network(AgentSpec("small", {"nodes": 9}), Named(), network)
