@@ -244,3 +244,13 @@ def test_kernels_fill_given_arrays_in_their_dtype(network: Network) -> None:
     assert expected[0].dtype == np.float64
     assert out[0] == pytest.approx(expected[0], rel=1e-6)
     assert out[1] == pytest.approx(expected[1], abs=1e-6 * expected[1].max())
+
+
+def test_backends_say_what_they_can_take(tiny: Network) -> None:
+    from dataclasses import replace
+
+    from idn_gym.batched import accepts
+
+    accepts(tiny)
+    with pytest.raises(IdnError, match=r"^idn_gym\.batched: takes request types that rank their options, not object$"):
+        accepts(replace(tiny, service=object()))  # type: ignore[arg-type]

@@ -21,9 +21,9 @@ def compiled(kernel: Any, arguments: str, constants: dict[str, Any], warps: int)
 def main() -> None:
     """Raise on the first kernel that does not compile."""
     f = "fp32"
-    tables = f"*fp64 *fp64 *i32 *i32 *i32 *{f} *i32 *{f} *i32 *i32 *{f} *i32 i32 i32 i32 i32 fp32" + " i32" * 6
+    tables = f"*fp64 *fp64 *i32 *i32 *i32 *{f} *i32 *{f} *{f} *i32 *i32 *{f} *i32 i32 i32 i32 i32 fp32" + " i32" * 6
     for gradient, serve, y in ((True, False, f), (False, True, "i8")):
-        outputs = "*fp64 " * 5 if serve else f"*{f} " * 5
+        outputs = "*fp64 " * 6 if serve else f"*{f} " * 6
         constants = {"GRADIENT": gradient, "SERVE": serve, "BLOCK": 256}
         compiled(triton_kernels.slots, f"*{f} *{f} *{y} {outputs} {tables}", constants, 8)
     mirror = f"*{f} *{f} *fp64 *fp64 *fp64 *{f} *{f} *i32 *fp64" + " i32" * 5

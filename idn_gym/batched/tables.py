@@ -45,7 +45,7 @@ class DeviceTables:
 
     @classmethod
     def _make(cls, network: Network, device: torch.device) -> DeviceTables:
-        service = RankedService.of(network.service, "idn_gym.batched")
+        service = accepted(network)
         start, types, listed_rank = service.listing
         listing = _columns(start, np.arange(len(types)))
         costs_of = np.append(service.costs[types, listed_rank], 0.0)
@@ -77,6 +77,16 @@ class DeviceTables:
             listing_cost=real(costs_of[listing]),
             group_types=whole(group_types),
         )
+
+
+def accepts(network: Network) -> None:
+    """Raise an `IdnError` unless the backends can serve the network: one whose request types rank their options."""
+    accepted(network)
+
+
+def accepted(network: Network) -> RankedService:
+    """The service of a network that the backends can serve."""
+    return RankedService.of(network.service, "idn_gym.batched")
 
 
 def tables_of(network: Network, like: torch.Tensor) -> DeviceTables:

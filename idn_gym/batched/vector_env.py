@@ -11,7 +11,7 @@ import torch
 from idn_gym.batched import feasible, serving
 from idn_gym.batched.arguments import BACKENDS, chosen, wants_check
 from idn_gym.batched.streams import CopiedStreams, DrawnStreams, index
-from idn_gym.batched.tables import DeviceTables
+from idn_gym.batched.tables import DeviceTables, accepts
 from idn_gym.common import parameters
 from idn_gym.env.batch import BatchEnv, Values
 from idn_gym.env.env import IDNEnv
@@ -95,6 +95,7 @@ class HostTensorVectorEnv(TensorVectorEnv, IDNVectorEnv):
     ) -> None:
         self.device = torch.device(device)
         super().__init__(scenario, **others)
+        accepts(self.network)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None

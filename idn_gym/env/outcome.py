@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
         gain, cost, latency, inaccuracy, _ = served
         total = requests.sum(-1, dtype=gain.dtype)
         each = per_request(total)
-        shares = by_tier * each[..., None]
+        shares = by_tier * (each[:, None] if each.ndim else each)
         return cls(slot, gain, cost, latency * each, inaccuracy * each, loaded, total, repaired, shares)
 
     @property
@@ -45,11 +45,11 @@ class Outcome(NamedTuple):
 
     def row(self, b: int) -> Outcome:
         """That of one slot."""
-        return self._make([values[b] for values in self])
+        return Outcome(*[values[b] for values in self])
 
     def rows(self) -> Outcome:
         """That of one slot with a leading axis of 1."""
-        return self._make([values[None] for values in self])
+        return Outcome(*[values[None] for values in self])
 
 
 def per_request(total: Any) -> Any:

@@ -40,7 +40,7 @@ def networks_of(rows: int, scenario: Any, overrides: Any, variants: Any, network
 
 def _alike(network: Network, variant: Network) -> Network:
     """The network of a variant, if it changes nothing but rates, budgets and capacities."""
-    pairs = [(network, variant, name) for name in _SHARED]
+    pairs: list[tuple[object, object, str]] = [(network, variant, name) for name in _SHARED]
     own = [field.name for field in fields(network.service) if field.name != "placements"]  # type: ignore[arg-type]
     pairs += [(network.service, variant.service, name) for name in own]
     changed = [name for one, other, name in pairs if not np.array_equal(getattr(one, name), getattr(other, name))]

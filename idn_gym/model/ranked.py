@@ -161,8 +161,7 @@ class RankedService(Compiled):
     @cached_property
     def option_nodes(self) -> IntArray:
         """(R, K) the node of each option, padded with the repository's."""
-        node = np.append(self.placements.placement_node, -1)[self.options]
-        return np.where(self.options < self.P, node, self.repository_node[:, None])
+        return self._of_options(self.placements.placement_node, self.repository_node)
 
     @cached_property
     def option_positions(self) -> IntArray:
@@ -176,14 +175,12 @@ class RankedService(Compiled):
     def option_latencies(self) -> FloatArray:
         """(R, K) ms to each option and of its delay; padded with the repository model's."""
         way = np.take_along_axis(self.path_latencies, self.option_positions, axis=1)
-        at_option = way + np.append(self.delays, 0.0)[self.options]
-        return np.where(self.options < self.P, at_option, self.repository_latency[:, None])
+        return self._of_options(self.delays, self.repository_latency, way)
 
     @cached_property
     def option_inaccuracies(self) -> FloatArray:
         """(R, K) percentage points; padded with the repository model's."""
-        at_option = np.append(self.inaccuracies, 0.0)[self.options]
-        return np.where(self.options < self.P, at_option, self.repository_inaccuracy[:, None])
+        return self._of_options(self.inaccuracies, self.repository_inaccuracy)
 
     def loads(self, requests: FloatArray) -> FloatArray:
         """(V*N,) S: requests of the types of each task whose path visits each node."""
@@ -293,6 +290,11 @@ class RankedService(Compiled):
                 added[p] = 1.0
                 gains[n] += self.gain(r, capacity, added) - here
         return gains
+
+    def _of_options(self, placed: FloatArray, at_repository: FloatArray, way: FloatArray | float = 0) -> FloatArray:
+        """(R, K) way (R, K) + values (P,) of the options; padded with those at the repository (R,), way included."""
+        at_option = way + np.append(placed, 0)[self.options]
+        return np.where(self.options < self.P, at_option, at_repository[:, None])
 
     def _effective(self, allocation: FloatArray, potential: FloatArray) -> FloatArray:
         """(R, K) z = x l; a repository model is always there."""

@@ -26,7 +26,7 @@ class Served(NamedTuple):
 
     def row(self, b: int) -> Served:
         """That of one slot."""
-        return self._make([values[b] for values in self])
+        return Served(*[values[b] for values in self])
 
 
 @dataclass(frozen=True, eq=False)
