@@ -14,12 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from idn_gym.errors import IdnError
-from idn_gym.experiment.spec import AgentSpec, RunSpec
-from idn_gym.library.load import load_scenario
-from idn_gym.experiment import play, run, sweep
+from idn_gym.experiment import run, sweep
+from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec, RunSpec, refuse_network
+from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.scenario.file import load_scenario
 from idn_gym.workload.stream import draw
 
 AGENTS = """
