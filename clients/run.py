@@ -98,7 +98,11 @@ def main() -> int:
         if options.names and not any(name.lower() in title.lower() for name in options.names):
             continue
         print(f"== {title}: installing", file=sys.stderr)
-        python = installed(title, packages)
+        try:
+            python = installed(title, packages)
+        except subprocess.CalledProcessError as error:
+            rows.append([title, "", "", f"failed to install: exit status {error.returncode}", ""])
+            continue
         outcomes = []
         for env_id in (ID, TINY):
             print(f"== {title}: {env_id}", file=sys.stderr)

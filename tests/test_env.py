@@ -429,6 +429,11 @@ class TestArguments:
         with pytest.raises(TypeError, match="positional"):
             IDNEnv("tiny", {"horizon": 3})
 
+    def test_an_unknown_one_is_a_type_error_too(self) -> None:
+        # TorchRL asks in this way whether an environment skips frames itself
+        with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
+            gym.make("IDN/Tiny-v0", frameskip=4)
+
     @pytest.mark.parametrize("seed", [-1, 2**64, 10**400, 1.5, True, "0", [1]])
     def test_bad_seeds(self, seed: Any) -> None:
         with pytest.raises(IdnError, match=r"seed: .*; must be a whole number >= 0"):

@@ -1,17 +1,22 @@
-"""The README: what it tells a reader to type works, and its table of environments is the registry's."""
+"""The README: what it tells a reader to type works, and its table of environments is the registry's.
+
+And the page of trainers: what `make clients` tries is all of it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 from command_line import PATIENCE
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
 SCRIPTS = Path(sys.executable).parent
 
 
@@ -58,4 +63,17 @@ def test_nothing_is_left_to_fill_in() -> None:
     assert not re.search(r"\b[A-Z]+_TABLES?\b|\bREADING\b", README)
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
     assert pictures
-    assert all((Path(__file__).resolve().parents[1] / picture).exists() for picture in pictures)
+    assert all((ROOT / picture).exists() for picture in pictures)
+
+
+def test_every_program_of_the_page_of_trainers_is_one_that_is_tried() -> None:
+    page = (ROOT / "docs" / "how-to" / "trainers.md").read_text()
+    runner = runpy.run_path(str(ROOT / "clients" / "run.py"))
+    sections = runner["sections"]()
+    assert list(sections) == re.findall("^## (.+)", page, flags=re.MULTILINE)
+    assert len(sections) == page.count("```python\n") == page.count("```sh\n")
+    for title, (packages, program) in sections.items():
+        compile(program, title, "exec")
+        assert runner["ID"] in program
+        assert packages[0].startswith("idn-gym")
+        assert re.search(rf"^\| {re.escape(title)} \|.*\| ok, \d+ s \| ok, \d+ s \|$", page, flags=re.MULTILINE)
