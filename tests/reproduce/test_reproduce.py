@@ -21,7 +21,7 @@ from idn_gym.reproduce.checks import Check, Outcome, Verdict
 from idn_gym.reproduce.runs import Budget, Runs, cells_of, last_part
 from idn_gym.reproduce.settings import BURSTY, PACKAGED, settings
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOLDS, FAILS, OPEN = Outcome.HOLDS, Outcome.FAILS, Outcome.OPEN
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -45,7 +45,7 @@ from idn_gym.model import allocation
 from idn_gym.workload.trace import Trace
 
 ROWS = 3
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OF_AGENTS = {  # kernels that agents alone need stand with them
     "coordinate": coordinate,
     "mix": mix,
