@@ -42,7 +42,7 @@ def optimum(
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import named
-    from idn_gym.report.tables import console
+    from idn_gym.report.console import console
     from idn_gym.scenario.schema import Replay
 
     if certificate is not None and not certificate.parent.is_dir():
@@ -93,7 +93,7 @@ def saa(
     from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import named
     from idn_gym.model.network import Network
-    from idn_gym.report.tables import console
+    from idn_gym.report.console import console
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
 
@@ -144,7 +144,7 @@ def verify(
     from idn_agents.optimum.certificate_file import read_certificate
     from idn_agents.optimum.certificate_file import verify as verdict_on
     from idn_gym.library.load import load_scenario
-    from idn_gym.report.tables import console
+    from idn_gym.report.console import console
 
     if overrides and scenario is None:
         raise IdnError("--set: needs --scenario; the file's own scenario is as it is")

@@ -19,6 +19,7 @@ def list_(as_json: AsJson = False) -> None:
     from idn_gym.library.names import SCENARIO_OF_ID
     from idn_gym.model.network import Network
     from idn_gym.report import tables
+    from idn_gym.report.console import console
 
     rows = [(env_id, name, Network.compile(load_scenario(name))) for env_id, name in SCENARIO_OF_ID.items()]
     agents = plugins.names(plugins.AGENTS)
@@ -29,9 +30,9 @@ def list_(as_json: AsJson = False) -> None:
         ]
         print_json({"scenarios": scenarios, "agents": agents})
         return
-    console = tables.console()
-    console.print(tables.scenarios(rows))
-    console.print(f"agents: {', '.join(agents)}", soft_wrap=True)
+    screen = console()
+    screen.print(tables.scenarios(rows))
+    screen.print(f"agents: {', '.join(agents)}", soft_wrap=True)
 
 
 def show(
@@ -44,6 +45,7 @@ def show(
     from idn_gym.library.load import load_scenario
     from idn_gym.model.network import Network
     from idn_gym.report import tables
+    from idn_gym.report.console import console
     from idn_gym.scenario.file import to_yaml
 
     loaded = load_scenario(scenario, overrides or ())
@@ -60,15 +62,15 @@ def show(
         document = {"sizes": tables.sizes(network), "request_types": types, "scenario": loaded.to_dict()}
         print_json({"name": loaded.name, **document, "provenance": loaded.provenance})
         return
-    console = tables.console()
+    screen = console()
     sizes = ", ".join(f"{axis} = {length:,}" for axis, length in tables.sizes(network).items())
     workload = loaded.workload.model_dump(exclude_none=True, exclude_defaults=True) if loaded.workload else "none"
-    console.print(f"{loaded.name}: {sizes}, slots of {loaded.slot_seconds:g} s, horizon {loaded.horizon}")
-    console.print(f"accuracy weight {loaded.accuracy_weight:g} ms per point, workload {workload}", soft_wrap=True)
+    screen.print(f"{loaded.name}: {sizes}, slots of {loaded.slot_seconds:g} s, horizon {loaded.horizon}")
+    screen.print(f"accuracy weight {loaded.accuracy_weight:g} ms per point, workload {workload}", soft_wrap=True)
     for table in (tables.nodes(network), tables.models(loaded), tables.request_types(network)):
-        console.print(table)
+        screen.print(table)
     if loaded.provenance:
-        console.print(tables.provenance(loaded))
+        screen.print(tables.provenance(loaded))
 
 
 def check(

@@ -46,6 +46,7 @@ def run(
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
     from idn_gym.report import tables
+    from idn_gym.report.console import console
     from idn_gym.report.progress import PlayProgress
 
     if resume and output is None:
@@ -63,10 +64,10 @@ def run(
         print_json({"scenario": loaded.name, "slots": stream.slots, "seed": seed, "agents": rows})
         return
     title = f"{loaded.name}, {stream.slots} slots, seed {seed}, {int(stream.requests.sum()):,} requests"
-    console = tables.console()
-    console.print(tables.results(results, title))
+    screen = console()
+    screen.print(tables.results(results, title))
     if output is not None:
-        console.print(f"records and plots in {printable(output)}", soft_wrap=True)
+        screen.print(f"records and plots in {printable(output)}", soft_wrap=True)
 
 
 def sweep(
@@ -82,13 +83,14 @@ def sweep(
     from idn_gym.experiment import sweep as sweeps
     from idn_gym.experiment.sweep_file import MOST_RUNS, read_sweep
     from idn_gym.report import tables
-    from idn_gym.report.progress import StreamProgress
+    from idn_gym.report.console import console
+    from idn_gym.report.progress import SweepProgress
 
     most = MOST_RUNS if max_runs is None else max_runs
-    streams = read_sweep(grid, most, lambda line: print(f"idn-gym: {line}", file=sys.stderr, flush=True))
-    with kept_or_temporary(output, resume) as folder, StreamProgress() as progress:
+    cells = read_sweep(grid, most, lambda line: print(f"idn-gym: {line}", file=sys.stderr, flush=True))
+    with kept_or_temporary(output, resume) as folder, SweepProgress() as progress:
         rows = sweeps.run(
-            streams,
+            cells,
             folder,
             workers=workers or cores(address),
             resume=resume,
@@ -99,10 +101,10 @@ def sweep(
     if as_json:
         print_json({"rows": rows})
         return
-    console = tables.console()
-    console.print(tables.sweep(rows, f"{printable(grid.name)}: {len(streams)} streams, {len(rows)} runs"))
+    screen = console()
+    screen.print(tables.sweep(rows, f"{printable(grid.name)}: {len(cells)} streams, {len(rows)} runs"))
     if output is not None:
-        console.print(f"records and table.csv in {printable(output)}", soft_wrap=True)
+        screen.print(f"records and table.csv in {printable(output)}", soft_wrap=True)
 
 
 def _plots() -> Any:

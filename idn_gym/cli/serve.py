@@ -75,6 +75,7 @@ def evaluate(
     from idn_gym.model.allocation_file import read_allocation
     from idn_gym.model.network import Network
     from idn_gym.report import tables
+    from idn_gym.report.console import console
     from idn_gym.workload.trace_file import read_trace
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
@@ -83,4 +84,4 @@ def evaluate(
     if as_json:
         print_json(document)
         return
-    tables.console().print(tables.evaluation(document))
+    console().print(tables.evaluation(document))

@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from idn_gym.common.text import line, printable
-from idn_gym.report.tables import console
+from idn_gym.report.console import console
 
 
 class PlayProgress:
@@ -47,11 +47,11 @@ class PlayProgress:
             print(f"{printable(agent)}: {slots} slots in {seconds:.1f} s", file=sys.stderr)
 
 
-class StreamProgress(PlayProgress):
-    """A context manager to pass as `progress` to `sweep.run`: one bar on a terminal, a line per stream elsewhere."""
+class SweepProgress(PlayProgress):
+    """A context manager to pass as `progress` to `sweep.run`: one bar on a terminal, a line per cell elsewhere."""
 
     def __call__(self, agent: str, played: int, slots: int) -> None:
-        """Note that a stream is done (what is said of it), and how many of how many are."""
+        """Note that a cell is done (what is said of it), and how many of how many are."""
         if self._bars:
             super().__call__("streams", played, slots)
         else:

@@ -1,4 +1,4 @@
-"""The plots that a run leaves in its record folder."""
+"""Which plots a run leaves in its record folder; `plots` draws them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from idn_gym.experiment.metrics import regret
 from idn_gym.experiment.result import Result
 from idn_gym.model.network import Network
 from idn_gym.report import plots
-from idn_gym.typing import FloatArray
+from idn_gym.report.shares import average_allocation, variant_shares
 from idn_gym.workload.trace import Trace
 
 _ROOM = 34  # characters of a label
@@ -56,7 +56,7 @@ def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]
     tiers: list[str] = []
     shares = {}
     for result in results:
-        tiers, shares[label[result]] = plots.variant_shares(network, average_allocation(result, trace.slots))
+        tiers, shares[label[result]] = variant_shares(network, average_allocation(result, trace.slots))
     with atomic(output / "allocation.png") as file:
         plots.allocation_per_tier(shares, tiers, file, title=f"{title}, average over time")
 
@@ -69,13 +69,3 @@ def _labels(results: list[Result]) -> dict[Result, str]:
     }
     short = {result: text if len(text) <= _ROOM else text[: _ROOM - 3] + "..." for result, text in texts.items()}
     return short if len(set(short.values())) == len(results) else texts
-
-
-def average_allocation(result: Result, slots: int) -> FloatArray:
-    """(P,) part of the slots during which each placement was held."""
-    starts = [slot for slot, _ in result.changes]
-    lengths = np.diff([*starts, slots])
-    held = np.zeros(len(result.changes[0][1]))
-    for length, (_, allocation) in zip(lengths, result.changes, strict=True):
-        held += length * allocation
-    return held / slots

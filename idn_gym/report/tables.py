@@ -1,18 +1,14 @@
-"""What the command line prints for people: rich tables of scenarios, networks and results."""
+"""Rich tables of scenarios, networks and results, as the command line prints them for people."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from idn_gym.common.text import printable_lines
 from idn_gym.experiment.bounds import bound_shares, dynamic_bound, static_bound
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.metrics import Summary
@@ -24,22 +20,6 @@ from idn_gym.scenario.schema import Model
 _SHARES = {"of_bound": "gain of bound", "of_dynamic_bound": "gain of dynamic"}  # key -> column
 SIZES = ("V", "M", "P", "R", "K")
 _OF_A_RUN = {"agent", "seed", "slots", "seconds", "static_bound"} | {field.name for field in fields(Summary)}
-
-
-class _Plain(Console):
-    """A console for which text is text: no markup, no names of emoji, nothing that a terminal acts on."""
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(printable_lines(text), **options | {"markup": False, "emoji": False})
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
-
-def console(stderr: bool = False) -> Console:
-    """A console that does not cut tables short when its output goes to a file."""
-    terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return _Plain(stderr=stderr, width=None if terminal else 140, highlight=False, markup=False, emoji=False)
 
 
 def sizes(network: Network) -> dict[str, int]:

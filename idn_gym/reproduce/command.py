@@ -39,7 +39,8 @@ def reproduce(
 ) -> None:
     """Reproduce figures of the paper: run their sweeps, decide their claims, draw them."""
     from idn_gym.report import tables
-    from idn_gym.report.progress import StreamProgress
+    from idn_gym.report.console import console
+    from idn_gym.report.progress import SweepProgress
     from idn_gym.reproduce.report import write_report
     from idn_gym.reproduce.reproduction import reproduce as reproduce_figure
 
@@ -52,7 +53,7 @@ def reproduce(
     used = workers or cores(address)
     with kept_or_temporary(output, resume) as folder, locked(folder):
         for name in names:
-            with StreamProgress() as progress:
+            with SweepProgress() as progress:
                 found.append(
                     reproduce_figure(
                         name,
@@ -71,9 +72,9 @@ def reproduce(
     if as_json:
         print_json({"budget": budget.value, "figures": [one.document() for one in found]})
     else:
-        console = tables.console()
+        screen = console()
         for one in found:
-            console.print(tables.checks(one.document()))
+            screen.print(tables.checks(one.document()))
     broken = [item for one in found for item in one.checks if item.broken]
     if check and broken:
         for item in broken:

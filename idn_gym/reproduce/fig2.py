@@ -9,7 +9,7 @@ import numpy as np
 from idn_gym.common.figures import INK, sequence
 from idn_gym.experiment.sweep import Cell
 from idn_gym.model.network import Network
-from idn_gym.report.plots import variant_shares
+from idn_gym.report.shares import variant_shares
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, rising
 from idn_gym.reproduce.drawing import panels
 from idn_gym.reproduce.runs import Budget, Runs, cells_of

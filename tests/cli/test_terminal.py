@@ -19,6 +19,7 @@ from idn_gym.common.startup import how_to_go_on
 from idn_gym.errors import IdnError
 from idn_gym.library.load import load_scenario
 from idn_gym.report import progress, tables
+from idn_gym.report.console import console
 from idn_gym.scenario import parse
 from idn_gym.scenario.file import from_values, to_yaml
 from idn_gym.scenario.yaml_file import parse_yaml
@@ -164,7 +165,7 @@ class TestText:
             "slots": 1,
             "checks": [{"claim": "[b]", "outcome": "\x1b", "evidence": "[/b]"}],
         }
-        tables.console().print(tables.checks(document))
+        console().print(tables.checks(document))
         printed = capsys.readouterr().out
         assert "[/]: :smile:" in printed
         assert all(cell in printed for cell in ("[b]", "\\x1b", "[/b]"))

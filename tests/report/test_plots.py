@@ -17,6 +17,7 @@ from idn_gym import IdnError, Network, load_scenario
 from idn_gym.experiment import metrics, records
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.report import plots
+from idn_gym.report.shares import variant_shares
 from idn_gym.scenario import parse
 
 pytest.importorskip("matplotlib")
@@ -104,7 +105,7 @@ def test_a_bound_stands_beside_its_own_statistic(tmp_path: Path, monkeypatch: py
 def test_variant_shares_by_hand() -> None:
     network = Network.compile(load_scenario("tiny"))
     held = allocation(network, {"co": ["cars/large"], "bs0": ["cars/small", "people/large"], "bs1": ["people/small"]})
-    tiers, shares = plots.variant_shares(network, held)
+    tiers, shares = variant_shares(network, held)
     assert tiers == ["tier 1\n1 node", "tier 2\n2 nodes"]  # the cloud has no memory
     # inaccuracy on average over placements: large 35 (40 and 30), medium 50, small 55; 4 MB at the co, 6 below
     assert list(shares) == ["large", "medium", "small"]
@@ -115,7 +116,7 @@ def test_variant_shares_by_hand() -> None:
 
 def test_replicas_of_a_variant_are_one() -> None:
     network = Network.compile(load_scenario("topology-2-fixed", {"replicas": 2}))
-    _, shares = plots.variant_shares(network, np.full(network.P, 0.01))
+    _, shares = variant_shares(network, np.full(network.P, 0.01))
     assert len(shares) == 10
     assert next(iter(shares)) == "yolov4-608"
     # at each node two replicas for each of 20 tasks; the sizes of the ten variants add up to 9,009.81 MB
@@ -129,7 +130,7 @@ def test_beyond_twelve_variants_the_least_are_others() -> None:
     values["models"] += [small | {"name": f"cars/v{n}", "accuracy": 41.0 + n} for n in range(12)]
     network = Network.compile(parse(values, "fifteen variants"))
     held = allocation(network, {"co": ["people/large", "cars/v3"], "bs0": ["cars/v5"], "bs1": ["cars/v3", "cars/v9"]})
-    _, shares = plots.variant_shares(network, held)
+    _, shares = variant_shares(network, held)
     assert len(shares) == 13
     assert list(shares)[-1] == "others"
     assert {"large", "v3", "v5", "v9"} <= set(shares)  # what holds any memory is not among the others

@@ -15,7 +15,7 @@ from command_line import in_process
 
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
-from idn_gym.report.plots import variant_shares
+from idn_gym.report.shares import variant_shares
 from idn_gym.reproduce import FIGURES, checks, fig2, figure, reproduction
 from idn_gym.reproduce.checks import Check, Outcome, Verdict
 from idn_gym.reproduce.runs import Budget, Runs, cells_of, last_part
