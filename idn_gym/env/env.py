@@ -164,6 +164,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         self.action_space = spaces.MultiBinary(self.network.P)
         self._slot = self.horizon
         self._block: Trace | None = None
+        self._steady: FloatArray | None = None  # what is observed of the block's capacities, if they do not vary
         self._allocation = np.zeros(self.network.P, dtype=np.int8)
         self._by_node = np.zeros(self.network.V)
 
@@ -184,6 +185,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         self._stream = None if self.replay else Stream(self.network, self.np_random)
         self._slot = 0
         self._block = self.replay
+        self._steady = self._shown_if_steady(self.replay) if self.replay else None
         self._allocation = np.zeros(self.network.P, dtype=np.int8)
         self._by_node = np.zeros(self.network.V)
         observation = observe(self.network, np.zeros(self.network.R), self.network.capacities, self._allocation)
@@ -206,7 +208,8 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         )
         self._allocation, self._by_node = granted.allocation[0], served.by_node
         self._slot += 1
-        observation = observe(self.network, requests, capacities, self._allocation)
+        shown = self._steady.copy() if self._steady is not None else None
+        observation = observe(self.network, requests, capacities, self._allocation, shown)
         reward = float(paid(self._reward, outcome, self.update_weight))
         return observation, reward, False, self._slot >= self.horizon, outcome._asdict()
 
@@ -257,6 +260,10 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         before, budgets = self._allocation[None], self.network.budgets[None]
         return grant(self.network, asked.astype(np.int8)[None], before, budgets, refused)
 
+    def _shown_if_steady(self, block: Trace) -> FloatArray | None:
+        """(P,) what is observed of capacities that do not vary."""
+        return None if block.varying else shown_capacities(block.capacities[0])
+
     def _next_slot(self) -> tuple[FloatArray, FloatArray]:
         if self._stream is None:
             assert self.replay is not None
@@ -264,18 +271,35 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         within = self._slot % BLOCK
         if within == 0:
             self._block = self._stream.next_block()
+            self._steady = self._shown_if_steady(self._block)
         assert self._block is not None
         return self._block.requests[within], self._block.capacities_at(within)
 
 
-def observe(network: Network, requests: FloatArray, capacities: FloatArray, allocation: IntArray) -> Observation:
-    """What an agent sees before a slot: the last batch and capacities, what is placed, and the budgets."""
+def observe(
+    network: Network,
+    requests: FloatArray,
+    capacities: FloatArray,
+    allocation: IntArray,
+    shown: FloatArray | None = None,
+) -> Observation:
+    """What an agent sees before a slot: the last batch and capacities, what is placed, and the budgets.
+
+    Parameters
+    ----------
+    shown : (P,) what `shown_capacities` makes of the capacities, where that is known.
+    """
     return {
         "requests": requests.astype(np.float32),
-        "capacities": np.minimum(capacities, LARGEST).astype(np.float32),
+        "capacities": shown_capacities(capacities) if shown is None else shown,
         "allocation": allocation.astype(np.float32),
         "budgets": network.budgets.astype(np.float32),
     }
+
+
+def shown_capacities(capacities: FloatArray) -> FloatArray:
+    """Capacities as they are observed: float32, finite."""
+    return np.minimum(capacities, LARGEST).astype(np.float32)
 
 
 def as_array(name: str, values: Any, dtype: Any = None) -> Any:
