@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from idn_gym.common.text import shown
 from idn_gym.errors import IdnError
 
 AGENTS = "idn_gym.agents"
@@ -34,8 +35,8 @@ def load(group: str, name: str) -> Any:
         raise IdnError(f"no {kind} {name!r}; registered: {', '.join(names(group)) or 'none'}")
     if not _is_name(name):
         raise IdnError(
-            f"{kind} {name!r} of package {_package(found[0])}: it names a folder; allowed: printable text of at most "
-            f"{_LONGEST} bytes, without slashes and backslashes, and not . or .."
+            f"{kind} {shown(name)} of package {_package(found[0])}: it names a folder; allowed: printable text of at "
+            f"most {_LONGEST} bytes, without slashes and backslashes, and not . or .."
         )
     if len(found) > 1:
         places = " and ".join(f"{_package(entry)} ({entry.value})" for entry in found)

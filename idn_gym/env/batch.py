@@ -67,8 +67,8 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
         if not isinstance(autoreset_mode, AutoresetMode):
             parameters.one_of("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode], quoted=True)
         env = IDNEnv(scenario, overrides=overrides, render_mode=render_mode, **others)
-        self.num_envs, self.render_mode, self._mode = num_envs, render_mode, AutoresetMode(autoreset_mode)
-        self.metadata = IDNEnv.metadata | {"autoreset_mode": self._mode}
+        self.num_envs, self.render_mode, self.autoreset_mode = num_envs, render_mode, AutoresetMode(autoreset_mode)
+        self.metadata = IDNEnv.metadata | {"autoreset_mode": self.autoreset_mode}
         self.network, self.horizon = env.network, env.horizon
         if max_episode_steps is not None:
             most = parameters.whole("max_episode_steps", max_episode_steps, lowest=-1)
@@ -113,7 +113,7 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
     def step(self, actions: Any) -> tuple[Values, Any, Any, Any, dict[str, Any]]:
         """One slot of every environment; see `IDNEnv.step`, and Gymnasium's autoreset modes."""
         asked = self._asked(actions)
-        begins = self._over & (self._mode == AutoresetMode.NEXT_STEP)
+        begins = self._over & (self.autoreset_mode == AutoresetMode.NEXT_STEP)
         if not self._started or (self._over & ~begins).any():
             raise gymnasium.error.ResetNeeded("an environment has not begun, or is over; call reset")
         live = ~begins
@@ -135,11 +135,11 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
         truncated = live & (self._slot >= self.horizon)
         every = np.ones_like(live)
         infos = self._masked(values, every)
-        if self._mode == AutoresetMode.SAME_STEP and truncated.any():
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and truncated.any():
             begun = {key: self._chosen(truncated, new, values[key]) for key, new in self._unserved().items()}
             infos = self._masked(begun, every) | self._final(values, truncated)
             self._begin(truncated)
-        self._over = truncated & (self._mode != AutoresetMode.SAME_STEP)
+        self._over = truncated & (self.autoreset_mode != AutoresetMode.SAME_STEP)
         return self._observe(), rewards, self._flags(np.zeros_like(truncated)), self._flags(truncated), infos
 
     def render(self) -> Any:

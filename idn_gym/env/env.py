@@ -137,7 +137,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         for name in unknown:
             allowed = ", ".join(list(signature(IDNEnv).parameters)[:-1])
             raise UnknownArgument(
-                f"{name}: no argument of the environment; allowed: {allowed}; unexpected keyword argument {name!r}"
+                f"{name}: no argument of the environment; unexpected keyword argument {name!r}; allowed: {allowed}"
             )
         parameters.one_of("infeasible", infeasible, ("repair", "raise"), quoted=True)
         parameters.one_of("render_mode", render_mode, (None, *self.metadata["render_modes"]), quoted=True)
