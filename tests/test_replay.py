@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from idn_gym import library
 from idn_gym.errors import IdnError
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
@@ -230,7 +231,7 @@ def test_the_command_writes_a_trace_file(tmp_path: Path, network: Network) -> No
 
 def test_the_twin_is_what_its_command_writes(tmp_path: Path) -> None:
     twin.main(tmp_path)
-    assert (tmp_path / "twin.csv").read_text() == (Path(twin.__file__).parent / "traces" / "twin.csv").read_text()
+    assert (tmp_path / "twin.csv").read_text() == (Path(library.__file__).parent / "traces" / "twin.csv").read_text()
     counts = read_counts(Path(TWIN), 10.0)
     assert len(counts) == 360
     assert read_counts(Path(TWIN), 60.0).sum() == counts.sum()

@@ -41,7 +41,7 @@ class Learnt:
 
     def accepts(self, network: Network) -> None:
         """The network that the policy was made for; or, of a policy for any, one whose options are ranked."""
-        self._refuse(self._policy, network, str(self._path))
+        self._refuse(self._policy, network, self._path.name)
 
     def reset(self, network: Network, seed: int) -> None:
         """Start anew on a network that it accepts."""
