@@ -49,7 +49,7 @@ class LoadAwareGreedy:
     def reset(self, network: Network, seed: int) -> None:
         self._network, self._service = network, RankedService.of(network.service, "load-aware-greedy")
         at_repository = network.paths == self._service.repository_node[:, None]
-        self._positions = self._service.option_positions, at_repository.argmax(axis=1).astype(np.int32)
+        self._positions = self._service.option_positions, at_repository.argmax(axis=1)
         self._counted = np.zeros((2, network.R, self._service.K))  # requests, and ms they would have saved
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
@@ -61,7 +61,7 @@ class LoadAwareGreedy:
         tables, listing = self._service.tables, self._service.listing
         _count(tables, requests, capacities, held, load, *self._positions, self._own, *self._counted)
         allocation = np.zeros(network.P, dtype=np.int8)
-        _fill(tables, listing, capacities, held, self._shared, *self._counted.copy(), allocation)
+        _fill(network.tables, tables, listing, capacities, held, self._shared, *self._counted.copy(), allocation)
         return allocation
 
     def info(self) -> dict[str, Any]:
@@ -103,28 +103,28 @@ def _count(tables, requests, capacities, held, load, position, repository_positi
 
 
 @compiled()
-def _fill(tables, listing, capacities, held, shared, counted, saved, allocation):
+def _fill(shelf, tables, listing, capacities, held, shared, counted, saved, allocation):
     """At each node take the placement that saves most per MB, subtract what it absorbs, until nothing helps or fits."""
     start, types, ranks = listing
     absorbed = np.zeros(len(tables.costs))
     cost = np.full(len(tables.costs), np.inf)  # of serving each type at the placement just taken
     value = np.empty(len(allocation))
     passing = np.empty(len(allocation))
-    for v in range(len(tables.budgets)):
-        first, stop = tables.node_start[v], tables.node_start[v + 1]
-        room = room_of(tables.budgets[v])
+    for v in range(len(shelf.budgets)):
+        first, stop = shelf.node_start[v], shelf.node_start[v + 1]
+        room = room_of(shelf.budgets[v])
         for p in range(first, stop):
-            value[p], passing[p] = _value(tables, listing, capacities, shared, counted, saved, p)
+            value[p], passing[p] = _value(shelf, listing, capacities, shared, counted, saved, p)
         while True:
             best = stop
             for p in range(first, stop):
-                usable = allocation[p] == 0 and tables.sizes[p] <= room and value[p] > 0.0
+                usable = allocation[p] == 0 and shelf.sizes[p] <= room and value[p] > 0.0
                 if usable and (best == stop or value[p] > value[best]):
                     best = p
             if best == stop:
                 break
             allocation[best] = 1
-            room -= tables.sizes[best]
+            room -= shelf.sizes[best]
             for entry in range(start[best], start[best + 1]):
                 rho, k = types[entry], ranks[entry]
                 cost[rho] = tables.costs[rho, k]
@@ -138,17 +138,17 @@ def _fill(tables, listing, capacities, held, shared, counted, saved, allocation)
                         left = max(0.0, counted[rho, k] - absorbed[rho])
                         saved[rho, k] *= left / counted[rho, k]
                         counted[rho, k] = left
-                value[p], passing[p] = _value(tables, listing, capacities, shared, counted, saved, p)
+                value[p], passing[p] = _value(shelf, listing, capacities, shared, counted, saved, p)
             for entry in range(start[best], start[best + 1]):
                 cost[types[entry]], absorbed[types[entry]] = np.inf, 0.0
         for p in range(first, stop):  # what is there already stays where there is room, since keeping it costs nothing
-            if held[p] > 0.0 and allocation[p] == 0 and tables.sizes[p] <= room:
+            if held[p] > 0.0 and allocation[p] == 0 and shelf.sizes[p] <= room:
                 allocation[p] = 1
-                room -= tables.sizes[p]
+                room -= shelf.sizes[p]
 
 
 @compiled()
-def _value(tables, listing, capacities, shared, counted, saved, p):
+def _value(shelf, listing, capacities, shared, counted, saved, p):
     """Ms saved per MB by placing p, and the requests of all types that it could serve better."""
     start, types, ranks = listing
     passing = 0.0
@@ -159,7 +159,7 @@ def _value(tables, listing, capacities, shared, counted, saved, p):
         rho, k = types[entry], ranks[entry]
         if counted[rho, k] > 0.0:
             ms += saved[rho, k] / counted[rho, k] * _absorbed(capacities[p], shared, counted[rho, k], passing)
-    return ms / tables.sizes[p], passing
+    return ms / shelf.sizes[p], passing
 
 
 @compiled()

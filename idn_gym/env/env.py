@@ -257,8 +257,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             p = int(((asked != 0) & (asked != 1)).argmax())
             raise IdnError(f"action[{p}]: {asked[p]}; must be 0 or 1")
         refused = (lambda _: "action") if self.infeasible == "raise" else None
-        before, budgets = self._allocation[None], self.network.budgets[None]
-        return grant(self.network, asked.astype(np.int8)[None], before, budgets, refused)
+        return grant(self.network, asked.astype(np.int8)[None], self._allocation[None], refused=refused)
 
     def _shown_if_steady(self, block: Trace) -> FloatArray | None:
         """(P,) what is observed of capacities that do not vary."""

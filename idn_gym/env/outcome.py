@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
     def of(cls, served: Served, requests: Any, by_tier: Any, *, slot: Any, loaded: Any, repaired: Any) -> Outcome:
         """The outcome of serving requests (B, R), where tiers served `by_tier` (B, tiers) of them."""
         gain, cost, latency, inaccuracy, _ = served
-        total = requests.sum(-1, dtype=gain.dtype)
+        total = np.add.reduce(requests) if requests.ndim == 1 else requests.sum(-1, dtype=gain.dtype)
         each = per_request(total)
         shares = by_tier * (each[:, None] if each.ndim else each)
         return cls(slot, gain, cost, latency * each, inaccuracy * each, loaded, total, repaired, shares)

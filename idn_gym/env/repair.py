@@ -29,21 +29,22 @@ def grant(
     placements: Placements,
     asked: IntArray,
     before: IntArray,
-    budgets: FloatArray,
+    budgets: FloatArray | None = None,
     refused: Callable[[int], str] | None = None,
 ) -> Granted:
     """What is granted of actions (B, P) int8, from allocations before (B, P) int8.
 
     Parameters
     ----------
-    budgets : (1, V) or (B, V) MB.
+    budgets : (1, V) or (B, V) MB; None: the placements'.
     refused : name of a row's action in the error about the first one over its budget; without it all are repaired.
     """
     in_use, loaded = kernels.memory(placements, asked, before)
-    over = in_use > room(budgets)
+    over = in_use > (placements.room if budgets is None else room(budgets))
     repaired = np.zeros(len(asked), dtype=np.int64)
     if not np.count_nonzero(over):
         return Granted(asked, repaired, loaded)
+    budgets = placements.budgets[None] if budgets is None else budgets
     if refused is not None:
         b = int(over.any(axis=1).argmax())
         limits = np.broadcast_to(budgets, in_use.shape)[b]

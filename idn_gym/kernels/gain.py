@@ -191,13 +191,9 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
 
 
 @_jit
-def _latency(tables, rho, p):
-    """Ms to a placement on the path of a type, and of its delay."""
-    node = np.int64(tables.placement_node[p])
-    j = 0
-    while tables.paths[rho, j] != node:
-        j += 1
-    return tables.path_latencies[rho, j] + tables.delays[p]
+def _latency(tables, rho, k, p):
+    """Ms to the k-th option of a type, placement p, and of its delay."""
+    return tables.path_latencies[rho, tables.option_positions[rho, k]] + tables.delays[p]
 
 
 @_jit
@@ -234,13 +230,13 @@ def _serve(tables, listing, requests, capacities, allocation, first, stop, serve
                     else:
                         sum_w += w
                         cost += w * costs[rho, k]
-                        latency += w * _latency(tables, rho, p)
+                        latency += w * _latency(tables, rho, k, p)
                         inaccuracy += w * tables.inaccuracies[p]
                         by_node[tables.placement_node[p]] += w * r[rho]
             left = 1.0 - sum_w
             cost += left * costs[rho, star]
             if star < last:
-                latency += left * _latency(tables, rho, options[rho, star])
+                latency += left * _latency(tables, rho, star, options[rho, star])
                 inaccuracy += left * tables.inaccuracies[options[rho, star]]
                 by_node[tables.placement_node[options[rho, star]]] += left * r[rho]
             else:

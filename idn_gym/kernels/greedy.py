@@ -39,23 +39,23 @@ def fill_by_gain(
     bonus = single("bonus", bonus, network.P)
     allocation = filled("allocation", allocation, (network.P,), FLOATS[:1])
     service = ranked(network)
-    _fill_by_gain(service.tables, service.listing, requests, capacities, load, order, bonus, allocation)
+    _fill_by_gain(network.tables, service.tables, service.listing, requests, capacities, load, order, bonus, allocation)
 
 
 @_jit
-def _fill_by_gain(tables, listing, requests, capacities, load, nodes, bonus, y):
+def _fill_by_gain(shelf, tables, listing, requests, capacities, load, nodes, bonus, y):
     value = np.empty(len(y))
     for v in nodes:
-        start, stop = tables.node_start[v], tables.node_start[v + 1]
-        room = room_of(tables.budgets[v])
+        start, stop = shelf.node_start[v], shelf.node_start[v + 1]
+        room = room_of(shelf.budgets[v])
         for p in range(start, stop):
             value[p] = -1.0
-            if tables.sizes[p] <= room:
-                value[p] = _value(tables, listing, requests, capacities, load, bonus, y, p)
+            if shelf.sizes[p] <= room:
+                value[p] = _value(shelf, tables, listing, requests, capacities, load, bonus, y, p)
         while True:
             best = start
             for p in range(start, stop):
-                if tables.sizes[p] > room:
+                if shelf.sizes[p] > room:
                     value[p] = -1.0
                 if value[p] > value[best]:
                     best = p
@@ -66,14 +66,14 @@ def _fill_by_gain(tables, listing, requests, capacities, load, nodes, bonus, y):
                 if bonus[best] <= 1.0:
                     continue
             y[best] = 1.0
-            room -= tables.sizes[best]
+            room -= shelf.sizes[best]
             value[best] = -1.0
             for p in range(start, stop):
                 if value[p] > 0.0 and tables.placement_group[p] == tables.placement_group[best]:
-                    value[p] = _value(tables, listing, requests, capacities, load, bonus, y, p)
+                    value[p] = _value(shelf, tables, listing, requests, capacities, load, bonus, y, p)
 
 
 @_jit
-def _value(tables, listing, requests, capacities, load, bonus, y, p):
+def _value(shelf, tables, listing, requests, capacities, load, bonus, y, p):
     gain = marginal_gain(tables, listing, requests, capacities, y, load, p)
-    return max(0.0, gain) * bonus[p] / tables.sizes[p]
+    return max(0.0, gain) * bonus[p] / shelf.sizes[p]

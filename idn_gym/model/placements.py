@@ -90,6 +90,11 @@ class Placements(Compiled):
         return len(self.placement_node)
 
     @cached_property
+    def room(self) -> FloatArray:
+        """(V,) MB that may be in use at each node."""
+        return room(self.budgets)
+
+    @cached_property
     def fitting_mb(self) -> FloatArray:
         """(V,) MB: the sizes of all that fits at each node."""
         return np.bincount(self.placement_node, self.sizes * self.fits, minlength=self.V)

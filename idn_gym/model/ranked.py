@@ -25,14 +25,11 @@ TOLERANCE = 1e-9  # relative, of the covering test; bounds and certificates use 
 class RankedTables(NamedTuple):
     """What the kernels of this service read; see `RankedService` and `Placements` for the shapes."""
 
-    node_start: IntArray
     placement_node: IntArray
     placement_group: IntArray
-    sizes: FloatArray
-    budgets: FloatArray
     delays: FloatArray
     inaccuracies: FloatArray
-    paths: IntArray
+    option_positions: IntArray
     path_latencies: FloatArray
     path_groups: IntArray
     options: IntArray
@@ -134,9 +131,8 @@ class RankedService(Compiled):
     @cached_property
     def tables(self) -> RankedTables:
         """What the kernels read; indices unsigned, which spares them the test for a negative one."""
-        held = ("node_start", "placement_node", "sizes", "budgets")
-        arrays = {name: getattr(self.placements, name) for name in held}
-        arrays |= {name: getattr(self, name) for name in RankedTables._fields if name not in (*held, "groups")}
+        own = [name for name in RankedTables._fields if name not in ("placement_node", "groups")]
+        arrays = {name: getattr(self, name) for name in own} | {"placement_node": self.placements.placement_node}
         return RankedTables(**{name: unsigned(array) for name, array in arrays.items()}, groups=self.groups)
 
     @cached_property
@@ -166,7 +162,7 @@ class RankedService(Compiled):
     @cached_property
     def option_positions(self) -> IntArray:
         """(R, K) how far along its type's path each option is, counted from 0."""
-        position = np.zeros(self.options.shape, dtype=np.int32)
+        position = np.zeros(self.options.shape, dtype=np.min_scalar_type(self.paths.shape[1]))  # one per option: small
         for j, along in enumerate(self.paths.T):
             position[self.option_nodes == along[:, None]] = j
         return position

@@ -45,13 +45,13 @@ def coordinate(
     held = shaped("held", held, network.P, dtype=np.int8)
     total = charge * len(requests)
     service = ranked(network)
-    _coordinate(service.tables, service.visitors, requests, capacities, load, order, point, held, total)
+    _coordinate(network.tables, service.tables, service.visitors, requests, capacities, load, order, point, held, total)
 
 
 @_jit
-def _coordinate(tables, visitors, requests, capacities, load, nodes, y, held, charge):
+def _coordinate(shelf, tables, visitors, requests, capacities, load, nodes, y, held, charge):
     first, types = visitors
-    tasks = tables.groups // len(tables.budgets)
+    tasks = tables.groups // len(shelf.budgets)
     gain = np.zeros(len(y))
     width = tables.options.shape[1]
     present, candidates = np.empty(width, dtype=np.int64), np.empty(width, dtype=np.int64)
@@ -60,10 +60,10 @@ def _coordinate(tables, visitors, requests, capacities, load, nodes, y, held, ch
     mass, left = np.empty(width), np.empty(width + 1)
     scratch = (present, candidates, before, present_cost, candidate_cost, mass, left)
     for v in nodes:
-        start, stop = np.int64(tables.node_start[v]), np.int64(tables.node_start[v + 1])
+        start, stop = np.int64(shelf.node_start[v]), np.int64(shelf.node_start[v + 1])
         if start == stop:
             continue
-        room = room_of(tables.budgets[v])
+        room = room_of(shelf.budgets[v])
         for p in range(start, stop):
             y[p] = 0.0
             gain[p] = 0.0
@@ -73,16 +73,16 @@ def _coordinate(tables, visitors, requests, capacities, load, nodes, y, held, ch
             best = -1
             highest = 0.0
             for p in range(start, stop):
-                if y[p] > 0.0 or tables.sizes[p] > room:
+                if y[p] > 0.0 or shelf.sizes[p] > room:
                     continue
-                net = gain[p] / tables.sizes[p] - (0.0 if held[p] else charge)
+                net = gain[p] / shelf.sizes[p] - (0.0 if held[p] else charge)
                 if (net > 0.0 or held[p]) and (best < 0 or net > highest):
                     best = p
                     highest = net
             if best < 0:
                 break
             y[best] = 1.0
-            room -= tables.sizes[best]
+            room -= shelf.sizes[best]
             group = np.int64(tables.placement_group[best])
             for p in range(start, stop):
                 if tables.placement_group[p] == group:
