@@ -165,6 +165,7 @@ class RankedService(Compiled):
         position = np.zeros(self.options.shape, dtype=np.min_scalar_type(self.paths.shape[1]))  # one per option: small
         for j, along in enumerate(self.paths.T):
             position[self.option_nodes == along[:, None]] = j
+        position.setflags(write=False)
         return position
 
     @cached_property
