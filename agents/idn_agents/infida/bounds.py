@@ -48,7 +48,7 @@ def theory_rate(network: Network, slots: int) -> float:
 
 def _divergence(network: Network) -> float:
     """D = sum_v min{b^v, ||s^v||_1} log(||s^v||_1 / min{b^v, ||s^v||_1}), over what fits."""
-    total = np.bincount(network.placement_node, network.sizes * network.fits, minlength=network.V)
+    total = network.fitting_mb
     used = network.spendable > 0
     return float((network.spendable[used] * np.log(total[used] / network.spendable[used])).sum())
 

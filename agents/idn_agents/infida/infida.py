@@ -150,7 +150,7 @@ def state_mass(network: Network, residual: str = "drop") -> FloatArray:
     if residual != "reserve":
         return network.spendable
     largest = kernels.node_maximum(network, network.sizes[None])[0]
-    total = np.bincount(network.placement_node, network.sizes * network.fits, minlength=network.V)
+    total = network.fitting_mb
     return np.where(total <= network.budgets, total, np.maximum(0.0, network.budgets - largest))
 
 
