@@ -47,6 +47,7 @@ class LoadAwareGreedy:
         RankedService.of(network.service, "load-aware-greedy")
 
     def reset(self, network: Network, seed: int) -> None:
+        """Start anew, with counters at 0; an `IdnError` where options are not ranked."""
         self._network, self._service = network, RankedService.of(network.service, "load-aware-greedy")
         at_repository = network.paths == self._service.repository_node[:, None]
         self._positions = self._service.option_positions, at_repository.argmax(axis=1)

@@ -65,6 +65,7 @@ class Infida(MirrorDescent):
         self.coordination = Coordination(**given)
 
     def reset(self, network: Network, seed: int) -> None:
+        """Start anew, with the same fraction of everything that fits."""
         super().reset(network, seed)
         mass = state_mass(network, self.residual)
         rates, scales = zip(*(_ADAPTIVE if self.rate == "adaptive" else ((self.rate, self.scale),)), strict=True)
