@@ -20,7 +20,8 @@ from idn_gym.typing import FloatArray, IntArray
 
 _SHAPES = {
     "model_base": "M", "model_replica": "M", "model_task": "M",
-    "capacities": "P", "inaccuracies": "P", "placement_group": "P", "type_task": "R", "type_entry": "R", "paths": "RJ",
+    "capacities": "P", "inaccuracies": "P", "prices": "P", "placement_group": "P",
+    "type_task": "R", "type_entry": "R", "paths": "RJ",
 }  # fmt: skip
 _RANGES = {
     "model_base": (0, "M"), "model_replica": (0, "M"), "model_task": (0, "N"),
@@ -43,6 +44,7 @@ class Network(Placements):
     placement_group: IntArray  # (P,) node * N + task
     capacities: FloatArray  # (P,) nominal, requests per slot
     inaccuracies: FloatArray  # (P,) 100 - accuracy, percentage points
+    prices: FloatArray  # (P,) currency per slot of holding each placement
 
     type_task: IntArray  # (R,)
     type_entry: IntArray  # (R,)
@@ -87,6 +89,16 @@ class Network(Placements):
         """Alpha: ms per percentage point of inaccuracy."""
         return self.scenario.accuracy_weight
 
+    @cached_property
+    def holding(self) -> FloatArray:
+        """(P,) ms per slot that holding each placement takes off the net gain: price_weight x price."""
+        return self.scenario.price_weight * self.prices
+
+    @property
+    def priced(self) -> bool:
+        """Whether the net gain is another than the gain."""
+        return bool(self.holding.any())
+
     def is_permanent(self, node: int, model: int) -> bool:
         """Whether a node is a repository of a model (or of the model that it is a replica of)."""
         return self.scenario.models[self.model_base[model]].name in (self.scenario.nodes[node].repository or ())
@@ -112,12 +124,13 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
 
     # profiles per processor (Q, M); nan where a model cannot run
     processors = {name: q for q, name in enumerate(dict.fromkeys(node.processor for node in scenario.nodes))}
-    size, delay, throughput = np.full((3, len(processors), len(models)), np.nan)
+    size, delay, throughput, price = np.full((4, len(processors), len(models)), np.nan)
     for m, model in enumerate(models):
         for name, profile in model.profiles.items():
             if name in processors:
                 q = processors[name]
                 size[q, m], delay[q, m], throughput[q, m] = profile.size, profile.delay, profile.throughput
+                price[q, m] = profile.price
     node_processor = np.array([processors[node.processor] for node in scenario.nodes])
 
     permanent = np.zeros((len(scenario.nodes), len(models)), dtype=np.bool_)
@@ -166,6 +179,11 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
         repository_node=options.repository_node,
         repository_latency=way + delay[node_processor[options.repository_node], options.repository_model],
         repository_inaccuracy=inaccuracy[options.repository_model],
+        classes=1,
+        type_class=np.zeros(len(paths), dtype=np.int32),
+        weights=np.ones(len(paths)),
+        accuracy_weights=np.ones(len(paths)),
+        deadlines=np.full(len(paths), np.inf),
     )
     return held | {
         "tiers": routes.tiers(scenario),
@@ -175,6 +193,7 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
         "placement_group": placement_group,
         "capacities": throughput[processor, placement_model] * scenario.slot_seconds,
         "inaccuracies": inaccuracy[placement_model],
+        "prices": price[processor, placement_model] * (scenario.slot_seconds / 3600.0),
         "type_task": type_task,
         "type_entry": paths[:, 0].copy(),
         "paths": paths,

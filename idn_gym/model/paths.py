@@ -24,7 +24,7 @@ def request_paths(scenario: Scenario) -> tuple[IntArray, IntArray, FloatArray]:
         path = request.path
         paths[rho, : len(path)] = [nodes[name] for name in path]
         steps[rho, 1 : len(path)] = [latency[frozenset(hop)] for hop in pairwise(path)]
-    task = np.array([tasks[request.task] for request in scenario.requests], dtype=np.int32)
+    task = np.array([tasks[request.asks_for] for request in scenario.requests], dtype=np.int32)
     return task, paths, np.cumsum(steps, axis=1)
 
 

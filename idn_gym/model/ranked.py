@@ -38,23 +38,28 @@ class RankedTables(NamedTuple):
     repository_node: IntArray
     repository_latency: FloatArray
     repository_inaccuracy: FloatArray
+    type_class: IntArray
+    accuracy_weights: FloatArray
+    deadlines: FloatArray
     groups: int
+    classes: int
 
 
 _SHAPES = {
     "placement_group": "P", "delays": "P", "inaccuracies": "P", "paths": "RJ", "path_latencies": "RJ",
     "path_groups": "RJ", "options": "RK", "costs": "RK", "option_count": "R", "repository_node": "R",
-    "repository_latency": "R", "repository_inaccuracy": "R",
+    "repository_latency": "R", "repository_inaccuracy": "R", "type_class": "R", "weights": "R", "accuracy_weights": "R",
+    "deadlines": "R",
 }  # fmt: skip
 _RANGES = {
     "placement_group": (0, "G"), "paths": (-1, "V"), "path_groups": (0, "G+1"), "options": (0, "P+1"),
-    "option_count": (1, "K+1"), "repository_node": (0, "V"),
+    "option_count": (1, "K+1"), "repository_node": (0, "V"), "type_class": (0, "C"),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RankedService(Compiled):
-    """Axes: R request types, K options, J path nodes, P placements, V * N groups (a node and a task)."""
+    """Axes: R request types, K options, J path nodes, P placements, V * N groups (a node and a task), C classes."""
 
     placements: Placements
     groups: int  # V * N
@@ -69,11 +74,16 @@ class RankedService(Compiled):
     option_count: IntArray  # (R,) ranks up to and including the repository model
     repository_node: IntArray  # (R,) where that repository model is
     repository_latency: FloatArray  # (R,) ms, the way there and its delay
-    repository_inaccuracy: FloatArray  # (R,) percentage points
+    repository_inaccuracy: FloatArray  # (R,) percentage points, times the type's accuracy weight
+    classes: int  # C
+    type_class: IntArray  # (R,) class of priority, 0 the highest: it has its share of a placement's capacity first
+    weights: FloatArray  # (R,) that costs are multiplied by already
+    accuracy_weights: FloatArray  # (R,) that inaccuracies of the options are to be multiplied by
+    deadlines: FloatArray  # (R,) ms; requests of higher latency count as missed; inf where there is none
 
     def __post_init__(self) -> None:
         axes = {axis: getattr(self, axis) for axis in "PRK"} | {"V": self.placements.V, "J": self.paths.shape[-1]}
-        refuse_inconsistent("service", self, axes | {"G": self.groups}, _SHAPES, _RANGES)
+        refuse_inconsistent("service", self, axes | {"G": self.groups, "C": self.classes}, _SHAPES, _RANGES)
         if ((self.options == self.P).argmax(axis=1) != self.option_count - 1).any():
             raise IdnError("service: options of a type do not end with its repository model, at its option_count")
         super().__post_init__()
@@ -131,9 +141,10 @@ class RankedService(Compiled):
     @cached_property
     def tables(self) -> RankedTables:
         """What the kernels read; indices unsigned, which spares them the test for a negative one."""
-        own = [name for name in RankedTables._fields if name not in ("placement_node", "groups")]
+        own = [name for name in RankedTables._fields if name not in ("placement_node", "groups", "classes")]
         arrays = {name: getattr(self, name) for name in own} | {"placement_node": self.placements.placement_node}
-        return RankedTables(**{name: unsigned(array) for name, array in arrays.items()}, groups=self.groups)
+        views = {name: unsigned(array) for name, array in arrays.items()}
+        return RankedTables(**views, groups=self.groups, classes=self.classes)
 
     @cached_property
     def listing(self) -> tuple[IntArray, IntArray, IntArray]:

@@ -17,6 +17,8 @@ MOST_REQUESTS = 1e12
 
 def broken_rules(content: Content) -> list[str]:
     """Every broken rule, as one line each, in the order of the file; empty if the scenario is valid."""
+    if content.services is not None or any(request.service for request in content.requests or ()):
+        return ["services: not served yet; each task is a service of its own"]
     found = [
         *_repeated("tasks", content.tasks),
         *_models(content),
@@ -102,8 +104,11 @@ def _requests(content: Content) -> Iterator[str]:
     seen = set()
     for index, request in enumerate(content.requests or ()):
         key = f"requests.{index}"
-        if request.task not in content.tasks:
-            yield f"{key}.task: unknown task {shown(request.task)}; allowed: {listed(content.tasks)}"
+        if request.task is None:
+            yield f"{key}.task: missing"
+            continue
+        if request.asks_for not in content.tasks:
+            yield f"{key}.task: unknown task {shown(request.asks_for)}; allowed: {listed(content.tasks)}"
             continue
         unknown = [name for name in request.path if name not in nodes]
         if unknown:
@@ -114,15 +119,15 @@ def _requests(content: Content) -> Iterator[str]:
             if here != there and frozenset((here, there)) not in links:
                 yield f"{key}.path: no link {here} - {there}; consecutive nodes of a path must be linked"
         last = nodes[request.path[-1]]
-        if request.task not in {task_of[name] for name in last.repository or ()}:
+        if request.asks_for not in {task_of[name] for name in last.repository or ()}:
             yield (
-                f"{key}.path: its last node {shown(last.name)} has no repository model of task {shown(request.task)}; "
-                "a path ends at a repository of its task"
+                f"{key}.path: its last node {shown(last.name)} has no repository model of task "
+                f"{shown(request.asks_for)}; a path ends at a repository of its task"
             )
-        if (request.task, request.path[0]) in seen:
-            task, entry = shown(request.task), shown(request.path[0])
+        if (request.asks_for, request.path[0]) in seen:
+            task, entry = shown(request.asks_for), shown(request.path[0])
             yield f"{key}: task {task} from {entry} twice; one path per task and entry node"
-        seen.add((request.task, request.path[0]))
+        seen.add((request.asks_for, request.path[0]))
 
 
 def _default_requests(content: Content) -> Iterator[str]:

@@ -5,9 +5,17 @@ Rules that span several keys are in `rules`, a scenario that keeps them in `scen
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from idn_gym.common.text import UNPRINTABLE
@@ -31,20 +39,49 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Profile(Section):
-    """How a model runs on one kind of processor: size in MB, delay in ms, throughput in requests/s."""
+class Sparse(Section):
+    """A section that writes some keys only where they say something: a file without them stays as it is."""
+
+    unsaid: ClassVar[tuple[str, ...]] = ()  # keys left out while they have their default
+
+    @model_serializer(mode="wrap")
+    def _said(self, values_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = values_of(self)
+        for key in self.unsaid:
+            if key in values and getattr(self, key) == type(self).model_fields[key].default:
+                del values[key]
+        return values
+
+
+class Profile(Sparse):
+    """How a model runs on one kind of processor: size in MB, delay in ms, throughput in requests/s.
+
+    `price`: currency per hour of holding it.
+    """
+
+    unsaid = ("price",)
 
     size: Positive
     delay: NonNegative
     throughput: NonNegative
+    price: NonNegative = 0.0
 
 
-class Model(Section):
-    """A model (variant) of one task; accuracy in percentage points. It runs on the processors it has a profile for."""
+class Model(Sparse):
+    """A model (variant) of one task; accuracy in percentage points. It runs on the processors it has a profile for.
+
+    In a chain: `after`, the models of the stage before that may precede it (default: any); towards the next stage,
+    `output_mb` MB move to another node `trips` times the latency away.
+    """
+
+    unsaid = ("output_mb", "trips", "after")
 
     name: Name
     task: Name
     accuracy: Annotated[float, Field(ge=0.0, le=100.0)]
+    output_mb: NonNegative = 0.0
+    trips: NonNegative = 1.0
+    after: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = None
     profiles: Annotated[dict[Name, Profile], Field(min_length=1)]
 
     @property
@@ -53,8 +90,10 @@ class Model(Section):
         return self.name.removeprefix(f"{self.task}/")
 
 
-class Node(Section):
+class Node(Sparse):
     """A compute node: budget in MB; `repository` lists the models it holds permanently, outside the budget."""
+
+    unsaid = ("entry",)
 
     name: Name
     processor: Name
@@ -65,18 +104,45 @@ class Node(Section):
 
 
 class Link(Section):
-    """An undirected link; latency is the round trip in ms."""
+    """An undirected link; latency is the round trip in ms, bandwidth in MB/s (absent: transfers take no time)."""
 
     source: Name
     target: Name
     latency: NonNegative
+    bandwidth: Positive | None = None
+
+
+class Service(Sparse):
+    """What a request asks for: one task, or several in turn.
+
+    Its requests carry `input_mb` MB, count `weight` times, and are served after those of higher `priority`.
+    `accuracy_weights`, one per stage, multiply the scenario's. An option slower than `deadline_ms` costs the scenario's
+    `violation_ms` more; `report_deadline_ms` is counted, in no cost.
+    """
+
+    unsaid = ("input_mb", "weight", "priority")
+
+    name: Name
+    stages: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1, max_length=8)]
+    input_mb: NonNegative = 0.0
+    weight: Positive = 1.0
+    priority: Annotated[int, Field(ge=-(10**9), le=10**9)] = 0
+    accuracy_weights: Annotated[tuple[NonNegative, ...], AsTuple, Field(min_length=1, max_length=8)] | None = None
+    deadline_ms: NonNegative | None = None
+    report_deadline_ms: NonNegative | None = None
 
 
 class Request(Section):
-    """A request type: a task and the path from its entry node to a repository."""
+    """A request type: a service, or the one of a task's name, and the path from its entry node to a repository."""
 
-    task: Name
+    task: Name | None = None
+    service: Name | None = None
     path: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]
+
+    @property
+    def asks_for(self) -> str:
+        """Name of the service."""
+        return self.service or self.task or ""
 
 
 class Outages(Section):
@@ -186,8 +252,10 @@ class Replay(Section):
 Workload = Annotated[Zipf | Burst | Adversary | Replay, Field(discriminator="kind")]
 
 
-class Content(Section):
+class Content(Sparse):
     """All that a scenario file holds, each key as its section says; whether it keeps the rules is another matter."""
+
+    unsaid = ("price_weight", "violation_ms", "provenance")
 
     format: Literal["idn-gym/scenario-1"]
     name: Name
@@ -195,10 +263,13 @@ class Content(Section):
     horizon: Count = 600
     replicas: Annotated[int, Field(ge=1, le=1000)] = 1
     accuracy_weight: NonNegative = 1.0
+    price_weight: NonNegative = 0.0  # ms of gain per unit of currency
+    violation_ms: NonNegative = 0.0
     tasks: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]
     models: Annotated[tuple[Model, ...], AsTuple, Field(min_length=1)]
     nodes: Annotated[tuple[Node, ...], AsTuple, Field(min_length=1)]
     links: Annotated[tuple[Link, ...], AsTuple, Field(min_length=1)] | None = None
+    services: Annotated[tuple[Service, ...], AsTuple, Field(min_length=1)] | None = None
     requests: Annotated[tuple[Request, ...], AsTuple, Field(min_length=1)] | None = None
     workload: Workload | None = None
     provenance: dict[Name, str] = {}
