@@ -62,8 +62,8 @@ class DynamicOptimum:
         return solution.allocation
 
     def info(self) -> dict[str, Any]:
-        """The sums over phases; `dynamic_bound` is certified phase by phase."""
-        gain = sum(solution.gain for solution in self._solutions)
+        """The sums over phases, of the net gain where there are prices; `dynamic_bound` is certified by phase."""
+        gain = sum(solution.reached for solution in self._solutions)
         bound = sum(solution.certified_bound for solution in self._solutions)
         return {
             "phases": len(self._solutions),

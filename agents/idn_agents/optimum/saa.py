@@ -34,7 +34,7 @@ class Estimate:
     """A candidate, and what samples say of it and of the optimum; gains in ms per stream."""
 
     allocation: IntArray  # (P,) int8, the candidate
-    expected_gain: Interval  # of the candidate
+    expected_gain: Interval  # of the candidate; net, as all gains and bounds here, where there are prices
     expected_bound: float  # mean of the certified bounds; in expectation above every allocation's expected gain
     gap: float  # mean of bound less the candidate's gain on the same streams
     gap_limit: float  # with the confidence asked for, no allocation's expected gain is higher by more than this
@@ -120,6 +120,7 @@ def estimate(
         trace = sample(number)
         bounds.append(search(trace, replications + 1 - number)[1] / streams)
         gained = kernels.serve(network, trace.requests, trace.capacities, candidate).gain
+        gained -= network.holding @ candidate  # in every slot
         gains.append(gained.reshape(streams, slots).sum(axis=1))
         progress(number, replications, 1.0 - gains[-1].mean() / bounds[-1] if bounds[-1] > 0.0 else 0.0)
     ahead = mean_interval(np.array(bounds) - np.mean(gains, axis=1), 2.0 * confidence - 1.0)
