@@ -19,6 +19,7 @@ Cell = str | Sequence[str]  # whole, or pieces between which a line may end
 _Row = TypeVar("_Row")
 _PROSE = 24  # characters that text of several pieces has at least, before columns are left out
 _GAP = 2  # characters between columns
+_INDENT = 2  # of what stands below a row's first column
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Column(Generic[_Row]):
 
 
 class Table(Generic[_Row]):
-    """Rows under headers: with fewer columns, or stacked, where the terminal is too narrow for all of them.
+    """Rows under headers. In a narrow terminal text runs over several lines, then rows do, then columns are left out.
 
     Parameters
     ----------
@@ -60,11 +61,11 @@ class Table(Generic[_Row]):
         endless = isinstance(console, Screen) and console.endless
         width = options.max_width
         yield from _lines(words(self._title), width, style="bold")
-        shown = self._shown(width, endless)
+        shown, above = self._plan(width, endless)
         if shown:
-            yield from self._side_by_side(shown, self._widths(shown, width))
+            yield from self._under_headers(shown, width, above)
         else:
-            yield from self._stacked(width)
+            yield from self._in_pairs(width)
         left_out = [column.header for i, column in enumerate(self._columns) if shown and i not in shown]
         if left_out:
             wider = f"no room for: {', '.join(left_out)}; a wider terminal or {self._elsewhere} has them"
@@ -72,15 +73,20 @@ class Table(Generic[_Row]):
         for caption in self._captions:
             yield from _lines(words(caption) if isinstance(caption, str) else _pieces(caption), width, style="dim")
 
-    def _shown(self, width: int, endless: bool) -> list[int]:
-        """The columns there is room for, if that is most of them; else none."""
+    def _plan(self, width: int, endless: bool) -> tuple[list[int], bool]:
+        """The columns there is room for, none unless it is most of them, and whether the first one is a line above."""
         shown = list(range(len(self._columns)))
-        while not endless and _total([self._least(i) for i in shown]) > width:
+        while not endless:
+            least = [self._least(i) for i in shown]
+            if _total(least) <= width:
+                break
+            if len(shown) > 1 and _total(least[1:]) + _INDENT <= width:
+                return shown, True
             ranks = [self._columns[i].rank for i in shown]
             if max(ranks) == 0 or len(shown) <= len(self._columns) / 2:
-                return []
+                return [], True
             del shown[max(range(len(ranks)), key=lambda i: (ranks[i], i))]
-        return shown
+        return shown, False
 
     def _least(self, i: int) -> int:
         """The width below which a column would be split, or text of several pieces hard to read."""
@@ -98,29 +104,33 @@ class Table(Generic[_Row]):
             widths[short] += 1
         return widths
 
-    def _side_by_side(self, shown: Sequence[int], widths: Sequence[int]) -> Iterator[Text]:
-        left = [self._columns[i].left for i in shown]
-        headers = [_broken(words(self._columns[i].header), w) for i, w in zip(shown, widths, strict=True)]
+    def _under_headers(self, shown: Sequence[int], width: int, above: bool) -> Iterator[Text]:
+        first, rest = (shown[0], shown[1:]) if above else (None, shown)
+        indent = _INDENT if above else 0
+        widths = self._widths(rest, width - indent)
+        left = [self._columns[i].left for i in rest]
+        headers = [_broken(words(self._columns[i].header), w) for i, w in zip(rest, widths, strict=True)]
         height = max(map(len, headers))
-        raised = [[""] * (height - len(lines)) + lines for lines in headers]
-        yield from _grid(raised, widths, left, "bold")
-        yield _line("─" * _total(widths), "dim")
-        for row in zip(*(self._cells[i] for i in shown), strict=True):
-            yield from _grid([_broken(cell, w) for cell, w in zip(row, widths, strict=True)], widths, left)
+        if first is not None:
+            yield from _lines(words(self._columns[first].header), width, style="bold")
+        yield from _grid([[""] * (height - len(lines)) + lines for lines in headers], widths, left, indent, "bold")
+        yield _line("─" * (indent + _total(widths)), "dim")
+        for n in range(len(self._cells[shown[0]])):
+            if first is not None and self._cells[first][n]:
+                yield from _lines(self._cells[first][n], width)
+            lines = [_broken(self._cells[i][n], w) for i, w in zip(rest, widths, strict=True)]
+            yield from _grid(lines, widths, left, indent)
 
-    def _stacked(self, width: int) -> Iterator[Text]:
+    def _in_pairs(self, width: int) -> Iterator[Text]:
         """Each row by its name, and below it all else as `header figure`."""
-        lengths = [max(map(_length, cells), default=0) for cells in self._cells]
         for row in zip(*self._cells, strict=True):
             yield from _lines(row[0], width, style="bold")
             below: list[str] = []
-            for column, cell, length in zip(self._columns[1:], row[1:], lengths[1:], strict=True):
+            for column, cell in zip(self._columns[1:], row[1:], strict=True):
                 first, *rest = cell or [""]
-                if not rest:
-                    first = " " * (length - cell_len(first)) + first if not column.left else first
-                below += [f"{column.header} {first}" if len(row) > 2 else first, *rest]
+                below += [f"{column.header} {first}", *rest]
                 below[-1] += "   "
-            yield from _lines(below, width, indent=2)
+            yield from _lines(below, width, _INDENT)
 
 
 class Listing:
@@ -182,13 +192,13 @@ def _broken(pieces: Sequence[str], width: int) -> list[str]:
 
 
 def _grid(
-    cells: Sequence[Sequence[str]], widths: Sequence[int], left: Sequence[bool], style: str = ""
+    cells: Sequence[Sequence[str]], widths: Sequence[int], left: Sequence[bool], indent: int, style: str = ""
 ) -> Iterator[Text]:
     """Lines of cells side by side, each of which has its own."""
     for parts in zip_longest(*cells, fillvalue=""):
         padding = [" " * (width - cell_len(part)) for part, width in zip(parts, widths, strict=True)]
         filled = [part + pad if at else pad + part for part, pad, at in zip(parts, padding, left, strict=True)]
-        yield _line((" " * _GAP).join(filled), style)
+        yield _line(" " * indent + (" " * _GAP).join(filled), style)
 
 
 def _lines(pieces: Sequence[str], width: int, indent: int = 0, style: str = "") -> Iterator[Text]:
