@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from idn_gym.common.text import line, printable
+from idn_gym.kernels.compiled import clock
 from idn_gym.report.console import console
 
 
@@ -37,13 +37,13 @@ class PlayProgress:
 
     def __call__(self, agent: str, played: int, slots: int) -> None:
         """Note that an agent has played so many of the slots; 0 when it starts, which may take it a while."""
-        self._began.setdefault(agent, time.perf_counter())
+        self._began.setdefault(agent, clock())
         if self._bars:
             if agent not in self._tasks:
                 self._tasks[agent] = self._bars.add_task(printable(agent), total=slots)
             self._bars.update(self._tasks[agent], completed=played)  # type: ignore[arg-type]
         elif played == slots:
-            seconds = time.perf_counter() - self._began[agent]
+            seconds = clock() - self._began[agent]
             print(f"{printable(agent)}: {slots} slots in {seconds:.1f} s", file=sys.stderr)
 
 

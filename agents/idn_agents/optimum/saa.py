@@ -18,6 +18,7 @@ from idn_gym.common import parameters
 from idn_gym.common.parameters import real, whole
 from idn_gym.errors import IdnError
 from idn_gym.experiment.intervals import Interval, mean_interval
+from idn_gym.kernels.compiled import clock
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Replay
 from idn_gym.typing import FloatArray, IntArray
@@ -99,8 +100,8 @@ def estimate(
         raise IdnError(
             f"scenario {network.scenario.name}: replays a trace, always the same; idn-gym optimum is for that"
         )
-    began = time.monotonic()
-    deadline = began + (np.inf if time_limit is None else time_limit)
+    begun = clock()
+    deadline = time.monotonic() + (np.inf if time_limit is None else time_limit)
 
     def sample(number: int) -> Trace:
         first = seed + number * streams
@@ -133,5 +134,5 @@ def estimate(
         slots=slots,
         streams=streams,
         replications=replications,
-        seconds=time.monotonic() - began,
+        seconds=clock() - begun,
     )

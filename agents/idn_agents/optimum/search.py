@@ -24,6 +24,7 @@ from idn_agents.optimum.highs import import_highspy
 from idn_agents.optimum.local_search import LocalSearch
 from idn_gym import kernels
 from idn_gym.common.parameters import real, whole
+from idn_gym.kernels.compiled import clock
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
 from idn_gym.typing import FloatArray, IntArray
@@ -129,7 +130,7 @@ class _Search:
         self._leaves = leaves
         self._network, self._trace, self._gap, self._deadline = network, trace, gap, deadline
         self._progress = progress
-        self._begun = time.monotonic()
+        self._begun = clock()
         self._reported = (-1.0, np.inf, "")
         self._phase = "relax"
         self._load = kernels.loads(network, trace.requests)
@@ -173,7 +174,7 @@ class _Search:
         certified = certified_bound(self._network, self._trace, certificate)
         self._lower(certified)
         self._report()
-        seconds = time.monotonic() - self._begun
+        seconds = clock() - self._begun
         fractional, fractional_bound = self._fractional
         proven = (self._gain, self._bound, certified, max(fractional, self._gain), fractional_bound, self.gap)
         return Solution(*proven, status, seconds, self._allocation, certificate)
