@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idn_agents.optimum.search import refuse_options, solve
+from idn_agents.optimum.search import log_step, refuse_options, solve
 from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.common.parameters import real, whole
@@ -109,7 +109,7 @@ def estimate(
 
     def search(trace: Trace, left: int) -> tuple[IntArray, float]:
         share = max(deadline - time.monotonic(), 0.0) / left
-        solution = solve(network, trace, gap=gap, time_limit=None if np.isinf(share) else share)
+        solution = solve(network, trace, gap=gap, time_limit=None if np.isinf(share) else share, progress=log_step)
         if solution.status == "interrupted":
             raise KeyboardInterrupt
         return solution.allocation, solution.certified_bound

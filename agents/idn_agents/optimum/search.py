@@ -8,6 +8,7 @@ needs no solver.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,13 @@ _STALE_TRIALS = 3  # after so many without a better one there are no more
 _ROUGH = 1e-3  # share of a type's ceiling that the master may overestimate it by at a rounded allocation
 
 Progress = Callable[[float, float, str], None]  # gain and bound in ms, phase in words
+_log = logging.getLogger("idn_gym.optimum")
+
+
+def log_step(gain: float, bound: float, phase: str) -> None:
+    """A `Progress` that logs each step as a line."""
+    left = relative_gap(gain, bound)
+    _log.info("gap %.3f%%, gain %.6g ms, bound %.6g ms; %s", 100.0 * left, gain, bound, phase)
 
 
 @dataclass(frozen=True, eq=False)
