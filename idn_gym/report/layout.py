@@ -38,7 +38,7 @@ class Table(Generic[_Row]):
 
     Parameters
     ----------
-    columns : the first one names the row.
+    columns : the first one names the row, and stays.
     captions : lines below, whole sentences or pieces.
     elsewhere : where one finds what had to be left out, beside a wider terminal.
     """
@@ -82,7 +82,7 @@ class Table(Generic[_Row]):
             return max(_longest(cell), min(prose, _length(cell)))
 
         return [
-            max([_longest(column.header.split()), *map(least, cells)])
+            max([_in_two(words(column.header)), *map(least, cells)])
             for column, cells in zip(self._columns, self._cells, strict=True)
         ]
 
@@ -92,7 +92,7 @@ class Table(Generic[_Row]):
         while _total([least[i] for i in shown]) > width:
             if len(shown) > 1 and _total([least[i] for i in shown[1:]]) + _INDENT <= width:
                 return shown, True
-            ranks = [self._columns[i].rank for i in shown]
+            ranks = [self._columns[i].rank if i else 0 for i in shown]
             if max(ranks) == 0 or len(shown) <= len(least) / 2:
                 return [], True
             del shown[max(range(len(ranks)), key=lambda n: (ranks[n], n))]
@@ -183,11 +183,16 @@ def _pieces(cell: Cell | None) -> list[str]:
 
 
 def _length(pieces: Sequence[str]) -> int:
-    return cell_len("".join(pieces))
+    return cell_len("".join(pieces).rstrip())
 
 
 def _longest(pieces: Sequence[str]) -> int:
     return max((cell_len(piece.rstrip()) for piece in pieces), default=0)
+
+
+def _in_two(pieces: Sequence[str]) -> int:
+    """The least width for two lines of pieces."""
+    return min((max(map(_length, (pieces[:n], pieces[n:]))) for n in range(1, len(pieces))), default=_length(pieces))
 
 
 def _total(widths: Sequence[int]) -> int:
