@@ -18,6 +18,7 @@ from idn_gym.cli.options import (
     Seed,
     Slots,
     TraceFile,
+    Verbose,
     Workers,
     cores,
     kept_or_temporary,
@@ -38,6 +39,7 @@ def run(
     capacities: CapacityFile = None,
     output: Annotated[Path | None, typer.Option(help="record folder to write")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the interrupted run in --output")] = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Let agents face one and the same request stream, and compare them."""
@@ -55,7 +57,7 @@ def run(
     how: dict[str, Any] = {"seed": seed, "slots": slots, "trace": trace, "capacities": capacities}
     specs = [RunSpec(loaded, AgentSpec.parse(text), **how) for text in agent]
     plots = _plots() if output is not None else None
-    with PlayProgress() as progress:
+    with PlayProgress(verbose) as progress:
         _, stream, results = run_specs(
             specs, output, resume=resume, command=typed_command(), progress=progress, plots=plots
         )
