@@ -28,6 +28,8 @@ from idn_gym.experiment.spec import RunSpec, refuse_network
 from idn_gym.model.network import Network
 from idn_gym.workload.trace import Trace
 
+Plots = Callable[[Path, Network, Trace, list[Result]], None]  # the record folder, the stream, and what came of it
+
 
 def run(
     specs: Sequence[RunSpec],
@@ -36,7 +38,7 @@ def run(
     resume: bool = False,
     command: Sequence[str] = (),
     progress: Progress = silent,
-    plots: Callable[[Path, Network, Trace, list[Result]], None] | None = None,
+    plots: Plots | None = None,
 ) -> tuple[Network, Trace, list[Result]]:
     """Play agents on one and the same stream, and keep the records under `output` if given.
 
