@@ -11,7 +11,6 @@ import numpy as np
 
 from idn_gym.typing import FloatArray
 
-
 FEWEST_BOOTSTRAPPED = 30  # values; of fewer the bootstrap's intervals hold too seldom
 _DRAWS = 9_999
 _ROUNDING = 1e-12  # a spread of values, as a part of their mean, that is none
@@ -43,8 +42,8 @@ def mean_interval(values: Sequence[float] | FloatArray, confidence: float = 0.95
     """The interval for the mean of independent values, by the one rule of the library.
 
     Unbounded for a single value, of no width for values that are all the same, Student's t for fewer than
-    `FEWEST_BOOTSTRAPPED`, and for more the bias-corrected and accelerated bootstrap, which follows a skewed
-    distribution (BCa): `scipy.stats.bootstrap`, drawn from a fixed seed. Differences are paired by whoever computes them.
+    `FEWEST_BOOTSTRAPPED`, and for more the bias-corrected and accelerated bootstrap (BCa), which follows a skewed
+    distribution: `scipy.stats.bootstrap`, drawn from a fixed seed. Pairing is the caller's: give differences.
 
     Parameters
     ----------
@@ -95,7 +94,7 @@ def compared(rows: Sequence[dict[str, Any]], figures: Sequence[str]) -> list[dic
     -------
     Per agent ``agent``, the means under the keys of the figures, ``behind`` (ms of NTAG less than the agent that has
     most of it on average, paired by seed), and ``intervals``, the ends of the 95% interval of each of these means, by
-    its key; empty for one seed.
+    its key; empty for one seed. ``seconds`` have none: what a clock says is no sample of the streams.
     """
     by_agent: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -107,7 +106,7 @@ def compared(rows: Sequence[dict[str, Any]], figures: Sequence[str]) -> list[dic
         values = {key: [row[key] for row in same] for key in figures if all(key in row for row in same)}
         found = {key: mean_interval(column) for key, column in {**values, "behind": best - ntag[agent]}.items()}
         means = {key: interval.mean for key, interval in found.items()}
-        several = {key: interval.ends for key, interval in found.items() if len(same) > 1}
+        several = {key: interval.ends for key, interval in found.items() if len(same) > 1 and key != "seconds"}
         averaged.append({"agent": agent, **means, "intervals": several})
     return averaged
 

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from idn_gym.common.files import read_json, write_text
 from idn_gym.common.text import line
 from idn_gym.errors import IdnError
 from idn_gym.experiment import records
-from idn_gym.experiment.bounds import least_static_bound, shares
+from idn_gym.experiment.bounds import SHARES, least_static_bound, shares
 from idn_gym.experiment.folders import (
     described,
     folder_name,
@@ -29,6 +29,7 @@ from idn_gym.experiment.folders import (
     resumed,
     versions,
 )
+from idn_gym.experiment.metrics import Summary
 from idn_gym.experiment.record_files import in_order, read_row, stream_files
 from idn_gym.experiment.spec import AgentSpec, RunSpec, refuse_network
 from idn_gym.experiment.workers import on_processes, on_ray
@@ -37,6 +38,8 @@ from idn_gym.scenario import Scenario
 from idn_gym.scenario.schema import Replay
 
 FORMAT = "idn-gym/sweep-1"
+FIGURES = (*(field.name for field in fields(Summary)), "seconds", *SHARES)  # keys of a row that may be averaged
+_OF_A_RUN = {"agent", "seed", "slots", "static_bound", *FIGURES}
 
 Row = dict[str, Any]
 Progress = Callable[[str, int, int], None]  # what is done, cells done, cells in all
@@ -127,8 +130,7 @@ def run(
         if faults:
             first = faults[min(faults)]
             raise ChildProcessError(
-                f"{len(faults)} of {len(cells)} cells are not complete; the first: {first}; "
-                "--resume goes on with them"
+                f"{len(faults)} of {len(cells)} cells are not complete; the first: {first}; --resume goes on with them"
             )
         rows = [row for cell in cells for row in _rows(output, cell)]
         write_text(output / "table.csv", to_csv(rows))
@@ -150,15 +152,20 @@ def to_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
+def labels(rows: Sequence[Row]) -> list[str]:
+    """The keys of rows that tell settings apart: what is neither a run's own nor its seed."""
+    return [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _OF_A_RUN]
+
+
 def _refuse_twice(cells: Sequence[Cell]) -> None:
     folders: dict[str, Cell] = {}
     for cell in cells:
         if cell.folder in folders:
-            raise IdnError(f"sweep: {cell} twice; each cell is run once")
+            raise IdnError(f"{cell} twice; each cell is run once")
         folders[cell.folder] = cell
         agents = [spec.agent.folder for spec in cell.runs]
         if len(set(agents)) < len(agents):
-            raise IdnError(f"sweep: {cell}: the same agent with the same parameters twice; each can run once")
+            raise IdnError(f"{cell}: the same agent with the same parameters twice; each can run once")
 
 
 def _refuse_agents(cells: Sequence[Cell]) -> None:
