@@ -47,6 +47,7 @@ Workers = Annotated[int | None, typer.Option(min=1, help="processes; default: on
 Address = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="run on this Ray cluster; auto, ray://HOST:PORT, or local")
 ]
+Verbose = Annotated[bool, typer.Option("--verbose", help="on stderr, every line that searches log")]
 CapacityFile = Annotated[Path | None, typer.Option("--capacities", help="capacity file that goes with the trace")]
 
 

@@ -19,6 +19,7 @@ from idn_gym.cli.options import (
     Seeds,
     Slots,
     TraceFile,
+    Verbose,
     Workers,
     command_of_seed,
     cores,
@@ -46,6 +47,7 @@ def run(
     workers: Annotated[int | None, typer.Option(min=1, help="processes for --seeds; default: one per core")] = None,
     output: Annotated[Path | None, typer.Option(help="record folder to write")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with, or add to, the run in --output")] = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Let agents face one and the same request stream, and compare them; or one for each of several seeds."""
@@ -58,18 +60,20 @@ def run(
         raise IdnError(f"--seed {seed}: goes not with --seeds; give one of them")
     if seeds is None and workers is not None:
         raise IdnError(f"--workers {workers}: share out the seeds of --seeds; a run of one seed has one process")
+    if seeds is not None and verbose:
+        raise IdnError("--verbose: shows what agents log on one stream; goes not with --seeds")
     chosen = [seed or 0] if seeds is None else seeds_in(seeds)
     loaded = load_scenario(scenario, overrides or ())
     agents = [AgentSpec.parse(text) for text in agent]
     how: dict[str, Any] = {"slots": slots, "trace": trace, "capacities": capacities}
     runs = {number: tuple(RunSpec(loaded, spec, seed=number, **how) for spec in agents) for number in chosen}
     if seeds is None:
-        _run(runs[chosen[0]], output, resume, as_json)
+        _run(runs[chosen[0]], output, resume, verbose, as_json)
     else:
         _run_seeds(runs, workers or cores(), output, resume, as_json)
 
 
-def _run(runs: Sequence[RunSpec], output: Path | None, resume: bool, as_json: bool) -> None:
+def _run(runs: Sequence[RunSpec], output: Path | None, resume: bool, verbose: bool, as_json: bool) -> None:
     """Runs of one seed."""
     from idn_gym.experiment import records
     from idn_gym.experiment.bounds import bound_shares
@@ -78,7 +82,7 @@ def _run(runs: Sequence[RunSpec], output: Path | None, resume: bool, as_json: bo
 
     about = runs[0].scenario.name, runs[0].seed
     plots = _plots().plot_run if output is not None else None
-    with PlayProgress() as progress:
+    with PlayProgress(verbose) as progress:
         _, stream, results = records.run(
             runs, output, resume=resume, command=typed_command(), progress=progress, plots=plots
         )

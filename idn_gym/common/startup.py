@@ -30,12 +30,12 @@ def how_to_go_on(words: list[str]) -> str:
     return f"interrupted; the same command{again} goes on from what --output holds"
 
 
-def _is_program() -> bool:
+def is_program() -> bool:
     """Whether this process runs the command line, and not a program that imports the library."""
     name = sys.argv[0] if getattr(sys, "argv", None) else ""
     base = os.path.basename(name)
     return base in ("idn-gym", "idn-gym.exe") or (base == "-m" and "idn_gym.cli" in sys.orig_argv)
 
 
-if _is_program() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+if is_program() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, leave)  # else whoever started us wants it ignored

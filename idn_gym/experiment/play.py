@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from idn_gym.experiment.evaluation import slot_table
 from idn_gym.experiment.metrics import SlotTable, summarise
 from idn_gym.experiment.result import Result
 from idn_gym.experiment.spec import AgentSpec, refuse_network
+from idn_gym.kernels.compiled import clock
 from idn_gym.model.network import Network
 from idn_gym.model.placements import refuse_over_budget, room
 from idn_gym.typing import FloatArray, IntArray
@@ -39,14 +39,14 @@ def play(network: Network, trace: Trace, spec: AgentSpec, seed: int, progress: P
     """
     agent = spec.make()
     refuse_network(spec, agent, network)
-    began = time.perf_counter()
+    began = clock()
     progress(str(spec), 0, trace.slots)
     agent.reset(network, seed)
     hindsight = bool(getattr(agent, "hindsight", False))
     if hindsight:
         agent.fit(trace)
     parts = list(_chunks(network, trace, spec, agent, progress))
-    seconds = time.perf_counter() - began
+    seconds = clock() - began
     columns = [part.columns() for part, _, _ in parts]
     table = SlotTable(**{name: np.concatenate([column[name] for column in columns]) for name in columns[0]})
     changes = [change for _, changed, _ in parts for change in changed]

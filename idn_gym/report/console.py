@@ -39,7 +39,8 @@ class Screen(Console):
 
 def console(stderr: bool = False) -> Screen:
     """A console as wide as the terminal, or as COLUMNS says; elsewhere it leaves nothing out for want of room."""
-    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    file = sys.stderr if stderr else sys.stdout  # by itself: while bars are drawn, sys has a stand-in for it
+    terminal = file.isatty()
     endless = not terminal and "COLUMNS" not in os.environ
     how: dict[str, Any] = {"width": _PAGE} if endless else {}
-    return Screen(endless=endless, stderr=stderr, highlight=False, markup=False, emoji=False, **how)
+    return Screen(endless=endless, file=file, highlight=False, markup=False, emoji=False, **how)

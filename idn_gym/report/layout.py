@@ -160,6 +160,11 @@ def names(listed: Iterable[str], separator: str = ", ") -> list[str]:
     return [name + separator for name in every[:-1]] + every[-1:]
 
 
+def beginning(text: str, width: int) -> str:
+    """As many of a text's clauses as there is room for."""
+    return _broken(re.findall(r".+?[,;:] |.+", printable(text)), max(width, 1))[0].rstrip(" ,;:")
+
+
 def agent(text: str) -> list[str]:
     """An agent as pieces: its name and its parameters."""
     return re.split(r"(?<=[:,])(?=[^\W\d])", text)
