@@ -87,7 +87,7 @@ def seeds_in(text: str) -> list[int]:
     for part in text.split(","):
         if not (found := re.fullmatch(r"([0-9]{1,19})(?::([0-9]{1,19}))?", part.strip(), re.ASCII)):
             raise IdnError(
-                f"--seeds: {shown(text)}; must be A:B, B excluded, or whole numbers of at most 19 digits, or both, with commas"
+                f"--seeds: {shown(text)}; must be A:B, B excluded, or whole numbers of at most 19 digits, with commas"
             )
         first = int(found[1])
         end = int(found[2]) if found[2] else first + 1
