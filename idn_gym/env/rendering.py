@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idn_gym.common.figures import INK, literal, new_figure, require_matplotlib
+from idn_gym.common.colours import INK
+from idn_gym.common.figures import literal, new_figure, require_matplotlib
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
