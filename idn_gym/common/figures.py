@@ -7,6 +7,8 @@ first figure, not with this module.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,8 +45,31 @@ def require_matplotlib() -> None:
 
 
 def literal(text: str) -> str:
-    """Text for matplotlib: printable, and a dollar is a dollar, not the start of a formula."""
-    return printable_lines(text).replace("$", r"\$")
+    """Text for matplotlib: what the fonts can draw, and a dollar is a dollar, not the start of a formula."""
+    return drawable(text).replace("$", r"\$")
+
+
+def drawable(text: str) -> str:
+    """Printable text, with its escape for what none of the fonts has that matplotlib is set to (`font.sans-serif`)."""
+    text = printable_lines(text)
+    if text.isascii():
+        return text
+    from matplotlib import rcParams
+
+    glyphs = _glyphs(tuple(rcParams["font.family"]), tuple(rcParams["font.sans-serif"]))
+    return "".join(c if c == "\n" or ord(c) in glyphs else ascii(c)[1:-1] for c in text)
+
+
+@cache
+def _glyphs(families: tuple[str, ...], sans_serif: tuple[str, ...]) -> frozenset[int]:
+    """The code points that matplotlib finds in the fonts of these names, as far as they are installed."""
+    from matplotlib.font_manager import findfont, get_font
+
+    found: set[int] = set()
+    for family in (*families, *sans_serif):
+        with suppress(ValueError):  # not installed
+            found |= get_font(findfont(family, fallback_to_default=False)).get_charmap().keys()
+    return frozenset(found)
 
 
 def sequence(n: int) -> list[Any]:

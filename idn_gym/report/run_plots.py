@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from idn_gym.model.network import Network
 from idn_gym.report import plots
 from idn_gym.report.look import Look, looks
 from idn_gym.report.shares import average_allocation, variant_shares
+from idn_gym.report.trade_off import latency_against_inaccuracy
 from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import Trace
 
@@ -42,7 +44,7 @@ def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]
         plots.ntag_over_time(series, file, hindsight=hindsight, title=title, look=look)
     with atomic(output / "latency-inaccuracy.png") as file:
         rows = [{**result.row(), "agent": name[result]} for result in results]
-        plots.latency_against_inaccuracy(rows, file, accuracy_weight=network.accuracy_weight, title=title, look=look)
+        latency_against_inaccuracy(rows, file, accuracy_weight=network.accuracy_weight, title=title, look=look)
     comparator = best_static(results)
     if comparator is not None and len(results) > 1 and total.any():
         bound = static_bound(results)
@@ -104,7 +106,7 @@ def draw_seeds(
             }
             for agent, same in groups.items()
         ]
-        plots.latency_against_inaccuracy(rows, file, accuracy_weight=accuracy_weight, title=title, look=look)
+        latency_against_inaccuracy(rows, file, accuracy_weight=accuracy_weight, title=title, look=look)
     return written
 
 
@@ -120,7 +122,8 @@ def _looks(label: Mapping[str, str]) -> dict[str, Look]:
 
 
 def _labels(agents: Sequence[AgentSpec]) -> dict[str, str]:
-    """Agent -> its text, as far as there is room for it."""
+    """Agent -> its text, less the folders of a file, as far as there is room for it."""
     texts = [str(agent) for agent in agents]
-    short = [text if len(text) <= _ROOM else text[: _ROOM - 3] + "..." for text in texts]
+    plain = [re.sub(r"^[^:]*[/\\]", "", text) for text in texts]
+    short = [text if len(text) <= _ROOM else f"{text[: _ROOM - 13]}...{text[-10:]}" for text in plain]
     return dict(zip(texts, short if len(set(short)) == len(texts) else texts, strict=True))
