@@ -24,8 +24,10 @@ def leave(number: int, frame: object) -> None:
 def how_to_go_on(words: list[str]) -> str:
     """What to say after Ctrl-C, for the arguments of the command."""
     keeps = any(word.partition("=")[0] == "--output" for word in words)
-    if not (keeps and words[0] in _RESUMABLE):
+    if not (words and words[0] in _RESUMABLE):
         return "interrupted"
+    if not keeps:
+        return "interrupted; nothing was kept"
     again = "" if "--resume" in words else " with --resume"
     return f"interrupted; the same command{again} goes on from what --output holds"
 

@@ -18,6 +18,7 @@ from idn_gym.report.console import Screen
 Cell = str | Sequence[str]  # whole, or pieces between which a line may end
 _Row = TypeVar("_Row")
 _PROSE = 24  # characters that text of several pieces has at least, before columns are left out
+_LONG_PROSE = 70  # the same where there is room for lines of any length
 _GAP = 2  # characters between columns
 _INDENT = 2  # of what stands below a row's first column
 
@@ -60,10 +61,11 @@ class Table(Generic[_Row]):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         endless = isinstance(console, Screen) and console.endless
         width = options.max_width
+        least = self._least(_LONG_PROSE if endless else _PROSE)
+        shown, above = (list(range(len(least))), False) if endless else self._plan(least, width)
         yield from _lines(words(self._title), width, style="bold")
-        shown, above = self._plan(width, endless)
         if shown:
-            yield from self._under_headers(shown, width, above)
+            yield from self._under_headers(shown, least, width, above)
         else:
             yield from self._in_pairs(width)
         left_out = [column.header for i, column in enumerate(self._columns) if shown and i not in shown]
@@ -73,41 +75,47 @@ class Table(Generic[_Row]):
         for caption in self._captions:
             yield from _lines(words(caption) if isinstance(caption, str) else _pieces(caption), width, style="dim")
 
-    def _plan(self, width: int, endless: bool) -> tuple[list[int], bool]:
+    def _least(self, prose: int) -> list[int]:
+        """The width below which each column would be split, or text of several pieces hard to read."""
+
+        def least(cell: Sequence[str]) -> int:
+            return max(_longest(cell), min(prose, _length(cell)))
+
+        return [
+            max([_longest(column.header.split()), *map(least, cells)])
+            for column, cells in zip(self._columns, self._cells, strict=True)
+        ]
+
+    def _plan(self, least: Sequence[int], width: int) -> tuple[list[int], bool]:
         """The columns there is room for, none unless it is most of them, and whether the first one is a line above."""
-        shown = list(range(len(self._columns)))
-        while not endless:
-            least = [self._least(i) for i in shown]
-            if _total(least) <= width:
-                break
-            if len(shown) > 1 and _total(least[1:]) + _INDENT <= width:
+        shown = list(range(len(least)))
+        while _total([least[i] for i in shown]) > width:
+            if len(shown) > 1 and _total([least[i] for i in shown[1:]]) + _INDENT <= width:
                 return shown, True
             ranks = [self._columns[i].rank for i in shown]
-            if max(ranks) == 0 or len(shown) <= len(self._columns) / 2:
+            if max(ranks) == 0 or len(shown) <= len(least) / 2:
                 return [], True
-            del shown[max(range(len(ranks)), key=lambda i: (ranks[i], i))]
+            del shown[max(range(len(ranks)), key=lambda n: (ranks[n], n))]
         return shown, False
 
-    def _least(self, i: int) -> int:
-        """The width below which a column would be split, or text of several pieces hard to read."""
-        header = max(map(cell_len, self._columns[i].header.split()), default=0)
-        return max([header, *(max(_longest(cell), min(_PROSE, _length(cell))) for cell in self._cells[i])])
-
-    def _widths(self, shown: Sequence[int], width: int) -> list[int]:
-        """A width for each column: what it needs, and of what is left more for those that have most to say."""
-        widths = [self._least(i) for i in shown]
-        wanted = [max([cell_len(self._columns[i].header), *map(_length, self._cells[i])]) for i in shown]
+    def _widths(self, shown: Sequence[int], least: Sequence[int], width: int) -> list[int]:
+        """A width for each column: what it needs, more for those that have most to say, and for headers on one line."""
+        widths = [least[i] for i in shown]
+        wanted = [max(map(_length, self._cells[i]), default=0) for i in shown]
         for _ in range(width - _total(widths)):
             short = max(range(len(shown)), key=lambda n: wanted[n] / max(widths[n], 1))
             if widths[short] >= wanted[short]:
                 break
             widths[short] += 1
+        for n, i in enumerate(shown):
+            more = cell_len(self._columns[i].header) - widths[n]
+            widths[n] += max(more, 0) if more <= width - _total(widths) else 0
         return widths
 
-    def _under_headers(self, shown: Sequence[int], width: int, above: bool) -> Iterator[Text]:
+    def _under_headers(self, shown: Sequence[int], least: Sequence[int], width: int, above: bool) -> Iterator[Text]:
         first, rest = (shown[0], shown[1:]) if above else (None, shown)
         indent = _INDENT if above else 0
-        widths = self._widths(rest, width - indent)
+        widths = self._widths(rest, least, width - indent)
         left = [self._columns[i].left for i in rest]
         headers = [_broken(words(self._columns[i].header), w) for i, w in zip(rest, widths, strict=True)]
         height = max(map(len, headers))

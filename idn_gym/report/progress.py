@@ -38,9 +38,8 @@ class PlayProgress:
         self._bars: Progress | None = None
         self._open = ExitStack()
         if sys.stderr.isatty():
-            name = TextColumn("{task.description}", markup=False)
-            said = TextColumn("{task.fields[said]}", markup=False)
-            columns = (name, BarColumn(_BAR), MofNCompleteColumn(), TimeElapsedColumn(), said)
+            said = TextColumn("{task.description} {task.fields[said]}", markup=False)  # the last, and cut if need be
+            columns = (BarColumn(_BAR), MofNCompleteColumn(), TimeElapsedColumn(), said)
             self._bars = Progress(*columns, console=console(stderr=True))
 
     def __enter__(self) -> PlayProgress:

@@ -162,8 +162,8 @@ def results(rows: Sequence[Result], title: str) -> Table[Any]:
     static, dynamic = static_bound(rows), dynamic_bound(rows)
     if static:
         captions += [
-            f"gain of bound: total gain over {static:.6g} ms, certified: no static allocation exceeds it, an online"
-            " agent may",
+            f"gain of bound: total gain over {static:.6g} ms, which no static allocation exceeds (certified); online"
+            " agents may",
             "NTAG weighs slots alike, total gain requests: the two may order agents differently",
         ]
     else:

@@ -48,7 +48,7 @@ _log = logging.getLogger("idn_gym.optimum")
 def log_step(gain: float, bound: float, phase: str) -> None:
     """A `Progress` that logs each step as a line."""
     left = relative_gap(gain, bound)
-    _log.info("gap %.3f%%, gain %.6g ms, bound %.6g ms; %s", 100.0 * left, gain, bound, phase)
+    _log.info("%s: gap %.3f%%, gain %.6g ms, bound %.6g ms", phase, 100.0 * left, gain, bound)
 
 
 @dataclass(frozen=True, eq=False)
