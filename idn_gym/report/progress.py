@@ -79,7 +79,7 @@ class SweepProgress(PlayProgress):
     def __call__(self, agent: str, played: int, slots: int) -> None:
         """Note that a cell is done (what is said of it), and how many of how many are."""
         if self._bars:
-            super().__call__("streams", played, slots)
+            super().__call__("cells", played, slots)
         else:
             print(f"{played}/{slots} {line(agent)}", file=sys.stderr)
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from idn_gym.experiment.bounds import bound_shares, dynamic_bound, static_bound
 from idn_gym.experiment.intervals import mean_interval
-from idn_gym.experiment.metrics import Summary
 from idn_gym.experiment.result import Result
+from idn_gym.experiment.sweep import labels
 from idn_gym.model.network import Network
 from idn_gym.report.layout import Cell, Column, Table, agent, names, words
 from idn_gym.scenario import Scenario
@@ -24,8 +23,9 @@ SIZES = {
     "R": "request types",
     "K": "options of a request type, at most",
 }
+_HINDSIGHT = "* in hindsight: has seen the whole stream"
+_SPREAD = "± half the width of the 95% interval of the mean over seeds"
 LEGEND = names([f"{axis}: {about}" for axis, about in SIZES.items()])
-_OF_A_RUN = {"agent", "seed", "slots", "seconds", "static_bound"} | {field.name for field in fields(Summary)}
 
 
 def sizes(network: Network) -> dict[str, int]:
@@ -158,7 +158,7 @@ def results(rows: Sequence[Result], title: str) -> Table[Any]:
         Column("updates MB/slot", lambda row: f"{row.summary.model_update_mb:,.0f}", rank=4),
         Column("seconds", lambda row: f"{row.seconds:.2f}", rank=6),
     ]
-    captions: list[Cell] = ["* in hindsight: has seen the whole stream"] if any(row.hindsight for row in rows) else []
+    captions: list[Cell] = [_HINDSIGHT] if any(row.hindsight for row in rows) else []
     static, dynamic = static_bound(rows), dynamic_bound(rows)
     if static:
         captions += [
@@ -175,34 +175,71 @@ def results(rows: Sequence[Result], title: str) -> Table[Any]:
 
 def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
     """The runs of a sweep, averaged over seeds: a row per agent and setting, with 95% intervals."""
-    labels = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _OF_A_RUN]
+    varied = labels(rows)
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault(str([row["agent"], *(row.get(label) for label in labels)]), []).append(row)
+        groups.setdefault(str([row["agent"], *(row.get(key) for key in varied)]), []).append(row)
 
     def label(key: str) -> Column[list[dict[str, Any]]]:
         return Column(key, lambda same: str(same[0].get(key, "")))
 
-    def mean(key: str) -> Callable[[list[dict[str, Any]]], str]:
-        def cell(same: list[dict[str, Any]]) -> str:
+    def mean(key: str, form: str = ".2f") -> Callable[[list[dict[str, Any]]], str | None]:
+        def cell(same: list[dict[str, Any]]) -> str | None:
+            if not all(key in row for row in same):
+                return None
             interval = mean_interval([row[key] for row in same])
-            spread = f" ± {interval.high - interval.mean:.2f}" if len(same) > 1 else ""
-            return f"{interval.mean:.2f}{spread}"
+            return _spread(interval.mean, interval.ends if len(same) > 1 else None, form)
 
         return cell
 
     columns = [
-        *map(label, labels),
+        *map(label, varied),
         Column[list[dict[str, Any]]]("agent", lambda same: _agent(same[0]["agent"]), left=True),
         Column("seeds", lambda same: str(len(same)), rank=3),
         Column("NTAG ms", mean("ntag")),
+        Column("gain of bound", mean("of_bound", ".2%"), rank=1),
+        Column("gain of dynamic", mean("of_dynamic_bound", ".2%"), rank=2),
         Column("latency ms", mean("latency_ms"), rank=1),
         Column("inaccuracy pp", mean("inaccuracy"), rank=1),
         Column("updates MB/slot", lambda same: f"{np.mean([row['model_update_mb'] for row in same]):,.0f}", rank=2),
     ]
     several = any(len(same) > 1 for same in groups.values())
-    captions = ["± half the 95% interval of the mean over seeds"] if several else []
-    return Table(title, columns, groups.values(), captions)
+    return Table(title, columns, groups.values(), [_SPREAD] if several else [])
+
+
+def seeds(document: dict[str, Any], hindsight: Collection[str], title: str) -> Table[Any]:
+    """The comparison of agents over several seeds.
+
+    Parameters
+    ----------
+    document : what ``run --seeds --json`` prints.
+    hindsight : the agents that have seen the streams beforehand.
+    """
+
+    def mean(key: str, form: str = ".2f") -> Callable[[dict[str, Any]], str | None]:
+        return lambda row: _spread(row[key], row["intervals"].get(key), form) if key in row else None
+
+    rows = sorted(document["agents"], key=lambda row: -row["ntag"])
+    columns = [
+        Column[dict[str, Any]]("agent", lambda row: _agent(row["agent"], row["agent"] in hindsight), left=True),
+        Column("NTAG ms", mean("ntag", ".3f")),
+        Column("behind ms", lambda row: None if row is rows[0] else mean("behind", ".3f")(row), rank=1),
+        Column("gain of bound", mean("of_bound", ".2%"), rank=2),
+        Column("gain of dynamic", mean("of_dynamic_bound", ".2%"), rank=3),
+        Column("fractional NTAG ms", mean("fractional_ntag", ".3f"), rank=6),
+        Column("latency ms", mean("latency_ms"), rank=4),
+        Column("inaccuracy pp", mean("inaccuracy"), rank=4),
+        Column("updates MB/slot", mean("model_update_mb", ",.0f"), rank=5),
+        Column("seconds", lambda row: f"{row['seconds']:.2f}", rank=7),
+    ]
+    captions: list[Cell] = [_HINDSIGHT] if hindsight else []
+    if len(document["seeds"]) > 1:
+        captions.append(_SPREAD)
+    if len(rows) > 1:
+        captions.append("behind: NTAG less than that of the first agent, paired by seed")
+    if any("of_bound" in row for row in rows):
+        captions.append("gain of bound: total gain over what is certified that no static allocation exceeds")
+    return Table(title, columns, rows, captions)
 
 
 def checks(document: dict[str, Any]) -> Table[Any]:
@@ -214,6 +251,11 @@ def checks(document: dict[str, Any]) -> Table[Any]:
     ]
     about = f"{document['runs']} runs of {document['slots']} slots; 95% confidence, paired over seeds"
     return Table(f"{document['figure']}: {document['title']}", columns, document["checks"], [about])
+
+
+def _spread(mean: float, ends: Sequence[float] | None, form: str) -> str:
+    """A mean with half the width of its interval, where there is one."""
+    return f"{mean:{form}}" + (f" ± {(ends[1] - ends[0]) / 2.0:{form}}" if ends else "")
 
 
 def _agent(text: str, hindsight: bool = False) -> Cell:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from idn_gym.common.figures import FAINT, INK, PALETTE, new_figure, style
+from idn_gym.common.colours import FAINT, INK
+from idn_gym.common.figures import PALETTE, new_figure, style
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.typing import FloatArray
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idn_gym.common.figures import INK
+from idn_gym.common.colours import INK
 from idn_gym.experiment.sweep import Cell
 from idn_gym.reproduce.checks import Check, Outcome, above, at_least
 from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, line, panels, running_mean

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from idn_gym.common.figures import INK
+from idn_gym.common.colours import INK
 from idn_gym.experiment.intervals import Interval, mean_interval
 from idn_gym.experiment.sweep import Cell
 from idn_gym.reproduce.checks import Check, Outcome, Verdict, above, above_everywhere, at_most

@@ -17,7 +17,7 @@ from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.common.parameters import real, whole
 from idn_gym.errors import IdnError
-from idn_gym.experiment.intervals import Interval, mean_interval
+from idn_gym.experiment.intervals import Interval, student_interval
 from idn_gym.kernels.compiled import clock
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Replay
@@ -124,10 +124,10 @@ def estimate(
         gained -= network.holding @ candidate  # in every slot
         gains.append(gained.reshape(streams, slots).sum(axis=1))
         progress(number, replications, 1.0 - gains[-1].mean() / bounds[-1] if bounds[-1] > 0.0 else 0.0)
-    ahead = mean_interval(np.array(bounds) - np.mean(gains, axis=1), 2.0 * confidence - 1.0)
+    ahead = student_interval(np.array(bounds) - np.mean(gains, axis=1), 2.0 * confidence - 1.0)
     return Estimate(
         allocation=candidate,
-        expected_gain=mean_interval(np.concatenate(gains), confidence),
+        expected_gain=student_interval(np.concatenate(gains), confidence),
         expected_bound=float(np.mean(bounds)),
         gap=ahead.mean,
         gap_limit=ahead.high,
