@@ -65,13 +65,16 @@ def label_ends(axes: Axes, ends: Sequence[Name]) -> None:
         )
 
 
-def label_points(axes: Axes, points: Sequence[Name], taken: Iterable[Bbox] = ()) -> None:
+def label_points(
+    axes: Axes, points: Sequence[Name], taken: Iterable[Bbox] = (), marks: Sequence[tuple[float, float]] = ()
+) -> None:
     """Each name beside its point, as near as it covers no point, no other name and nothing of what is `taken`.
 
     Parameters
     ----------
     points : names with places in the coordinates of the data. The limits of the axes must be final.
     taken : boxes in pixels that must stay free, too.
+    marks : as are these points, in the coordinates of the data; they have no names.
     """
     from matplotlib.figure import Figure
     from matplotlib.patheffects import withStroke
@@ -81,11 +84,12 @@ def label_points(axes: Axes, points: Sequence[Name], taken: Iterable[Bbox] = ())
     assert isinstance(figure, Figure)
     figure.draw_without_rendering()  # fixes where the points are
     pixels, inside = figure.dpi / 72.0, axes.get_window_extent()
-    centres = axes.transData.transform(np.array([point.at for point in points], dtype=np.float64).reshape(-1, 2))
+    places = [*(point.at for point in points), *marks]
+    centres = axes.transData.transform(np.array(places, dtype=np.float64).reshape(-1, 2))
     half = 5.0 * pixels
     fixed = [*taken, *(Bbox.from_bounds(x - half, y - half, 2 * half, 2 * half) for x, y in centres)]
     options = []  # of each name: (a penalty for its place, number of the place, anchor, boxes it covers)
-    for point, (x, y) in zip(points, centres, strict=True):
+    for point, (x, y) in zip(points, centres, strict=False):
         text = axes.text(0, 0, literal(point.text), fontsize=_SIZE)
         width, height = text.get_window_extent().padded(pixels).size
         text.remove()

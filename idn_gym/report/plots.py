@@ -167,7 +167,7 @@ def _lines(
     if shaded is not None:
         axes.axvspan(*shaded, color=FAINT, alpha=0.5, linewidth=0)
     axes.set_xlim(0, slots)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.margins(y=0.04)
     shown = near([end.at for end in ends])
     if settling or not shown.all():
