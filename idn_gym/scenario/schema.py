@@ -34,18 +34,22 @@ class Section(BaseModel):
 class Profile(Section):
     """How a model runs on one kind of processor: size in MB, delay in ms, throughput in requests/s."""
 
-    size: Positive
-    delay: NonNegative
-    throughput: NonNegative
+    size: Positive = Field(description="memory that the model takes there, MB")
+    delay: NonNegative = Field(description="time to serve a request there, ms")
+    throughput: NonNegative = Field(description="requests/s it can serve there; per slot, times slot_seconds")
 
 
 class Model(Section):
     """A model (variant) of one task; accuracy in percentage points. It runs on the processors it has a profile for."""
 
-    name: Name
-    task: Name
-    accuracy: Annotated[float, Field(ge=0.0, le=100.0)]
-    profiles: Annotated[dict[Name, Profile], Field(min_length=1)]
+    name: Name = Field(description="name, unique among models; task/variant by habit")
+    task: Name = Field(description="the task it serves, one of tasks")
+    accuracy: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        description="accuracy in percentage points, 0 to 100: 40.2, not 0.402"
+    )
+    profiles: Annotated[dict[Name, Profile], Field(min_length=1)] = Field(
+        description="how it runs: processor -> profile; without a profile for a processor it cannot run there"
+    )
 
     @property
     def variant(self) -> str:
@@ -56,42 +60,53 @@ class Model(Section):
 class Node(Section):
     """A compute node: budget in MB; `repository` lists the models it holds permanently, outside the budget."""
 
-    name: Name
-    processor: Name
-    budget: NonNegative = 0.0
-    tier: Annotated[int, Field(ge=0, le=1000)] | None = None
-    entry: bool = False
-    repository: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = None
+    name: Name = Field(description="name, unique among nodes")
+    processor: Name = Field(description="its kind of processor, as profiles of models name it")
+    budget: NonNegative = Field(default=0.0, description="memory for the models that a policy places, MB")
+    tier: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="0 is the cloud; default: hops to the nearest repository"
+    )
+    entry: bool = Field(default=False, description="whether requests enter here; default: nodes of the highest tier do")
+    repository: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = Field(
+        default=None,
+        description="models that it holds for good, outside its budget, and with capacity for all that reaches it",
+    )
 
 
 class Link(Section):
     """An undirected link; latency is the round trip in ms."""
 
-    source: Name
-    target: Name
-    latency: NonNegative
+    source: Name = Field(description="a node")
+    target: Name = Field(description="another node; links have no direction")
+    latency: NonNegative = Field(description="round trip, ms")
 
 
 class Request(Section):
     """A request type: a task and the path from its entry node to a repository."""
 
-    task: Name
-    path: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]
+    task: Name = Field(description="what is asked for, one of tasks")
+    path: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
+        description="nodes from the entry node to a repository of the task, each linked to the next"
+    )
 
 
 class Outages(Section):
     """Nodes lose all but `remaining` of their capacity: `probability` to fail per slot, `duration` slots on average."""
 
-    kind: Literal["outages"]
-    probability: Annotated[float, Field(ge=0.0, le=1.0)]
-    duration: Annotated[float, Field(ge=1.0, le=1e15)] = 10.0
-    remaining: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    kind: Literal["outages"] = Field(description="nodes fail now and then")
+    probability: Annotated[float, Field(ge=0.0, le=1.0)] = Field(description="of a node to fail in a slot, 0 to 1")
+    duration: Annotated[float, Field(ge=1.0, le=1e15)] = Field(
+        default=10.0, description="of a failure, slots on average"
+    )
+    remaining: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        default=0.0, description="share of its capacity that a failed node keeps, 0 to 1"
+    )
 
 
 class ConstantCapacity(Section):
     """Every placement has its nominal capacity in every slot."""
 
-    kind: Literal["constant"]
+    kind: Literal["constant"] = Field(description="capacities stay nominal")
 
 
 Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
@@ -100,8 +115,10 @@ Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
 class Diurnal(Section):
     """The rate swings around its mean: times 1 + amplitude x sin(2 pi slot / period)."""
 
-    amplitude: Annotated[float, Field(ge=0.0, le=1.0)]
-    period: Annotated[float, Field(gt=1.0, le=1e9)]  # slots
+    amplitude: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        description="how far the rate swings, as a share of its mean, 0 to 1"
+    )
+    period: Annotated[float, Field(gt=1.0, le=1e9)] = Field(description="of a swing, slots")
 
 
 class Flash(Section):
@@ -110,21 +127,29 @@ class Flash(Section):
     It lasts `duration` slots on average (geometric), and adds to the total rate. A node has one crowd at a time.
     """
 
-    probability: Annotated[float, Field(ge=0.0, le=1.0)]
-    duration: Annotated[float, Field(ge=1.0, le=1e15)]
-    factor: Annotated[float, Field(ge=1.0, le=1e6)]
+    probability: Annotated[float, Field(ge=0.0, le=1.0)] = Field(description="that a crowd starts in a slot, 0 to 1")
+    duration: Annotated[float, Field(ge=1.0, le=1e15)] = Field(description="of a crowd, slots on average")
+    factor: Annotated[float, Field(ge=1.0, le=1e6)] = Field(
+        description="what a crowd multiplies the rate of its entry node by, 1 or more"
+    )
 
 
 class _Drawn(Section):
-    kind: Literal["zipf", "burst"]
-    rate: NonNegative
-    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = 1.2
-    profile: Literal["fixed", "sliding"] = "fixed"
-    shift: Count | None = None
-    every: Count | None = None
-    diurnal: Diurnal | None = None
-    flash: Flash | None = None
-    capacity: Capacity = ConstantCapacity(kind="constant")
+    kind: Literal["zipf", "burst"] = Field(description="law of the counts")
+    rate: NonNegative = Field(description="requests/s over all types, on average")
+    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        default=1.2, description="of the Zipf law: popularity of the i-th task is proportional to i^-exponent"
+    )
+    profile: Literal["fixed", "sliding"] = Field(
+        default="fixed", description="fixed: popularity stays; sliding: it shifts cyclically over the tasks"
+    )
+    shift: Count | None = Field(default=None, description="tasks that popularity shifts by; with profile sliding")
+    every: Count | None = Field(default=None, description="slots between shifts; with profile sliding")
+    diurnal: Diurnal | None = Field(default=None, description="swing of the rate over the day; default: none")
+    flash: Flash | None = Field(default=None, description="crowds; default: none")
+    capacity: Capacity = Field(
+        default=ConstantCapacity(kind="constant"), description="how capacities vary; default: they do not"
+    )
 
     @property
     def peak(self) -> float:
@@ -145,7 +170,7 @@ class _Drawn(Section):
 class Zipf(_Drawn):
     """Poisson counts; `rate` in requests/s over all types, popularity of the i-th task proportional to i^-exponent."""
 
-    kind: Literal["zipf"]
+    kind: Literal["zipf"] = Field(description="counts are Poisson")
 
 
 class Burst(_Drawn):
@@ -156,10 +181,15 @@ class Burst(_Drawn):
     is one multiplier ``per: type``, or one ``per: task`` that all its entry nodes share.
     """
 
-    kind: Literal["burst"]
-    shape: Annotated[float, Field(ge=1e-3, le=1e15)]
-    persistence: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
-    per: Literal["type", "task"] | None = None
+    kind: Literal["burst"] = Field(description="counts are gamma-Poisson: bursty")
+    shape: Annotated[float, Field(ge=1e-3, le=1e15)] = Field(description="of the gamma law; the smaller, the burstier")
+    persistence: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
+        default=None,
+        description="probability that a multiplier stays what it was in the slot before, 0 to below 1; default: 0",
+    )
+    per: Literal["type", "task"] | None = Field(
+        default=None, description="what has a multiplier of its own; default: type"
+    )
 
 
 class Adversary(Section):
@@ -169,18 +199,28 @@ class Adversary(Section):
     popularity over tasks, that of the i-th proportional to i^-exponent.
     """
 
-    kind: Literal["adversary"]
-    rate: NonNegative
-    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
-    keep: Annotated[float, Field(ge=0.0, le=1e6)] = 0.5
+    kind: Literal["adversary"] = Field(description="requests go where a greedy victim is worst prepared")
+    rate: NonNegative = Field(description="requests/s, all of one type in a slot")
+    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        default=0.0, description="of the Zipf law that settles ties"
+    )
+    keep: Annotated[float, Field(ge=0.0, le=1e6)] = Field(
+        default=0.5,
+        description="bonus on the gain of what the victim already holds: 0.5 asks a newcomer to be half as good again",
+    )
 
 
 class Replay(Section):
     """A trace file, and a capacity file where capacities vary; paths are relative to the scenario file."""
 
-    kind: Literal["trace"]
-    requests: Location
-    capacities: Location | None = None
+    kind: Literal["trace"] = Field(description="requests of a trace file")
+    requests: Location = Field(
+        description="trace file, relative to this file: CSV with columns slot,task,source,requests"
+    )
+    capacities: Location | None = Field(
+        default=None,
+        description="capacity file, relative to this file: CSV with columns slot,node,model,capacity; default: nominal",
+    )
 
 
 Workload = Annotated[Zipf | Burst | Adversary | Replay, Field(discriminator="kind")]
@@ -189,16 +229,29 @@ Workload = Annotated[Zipf | Burst | Adversary | Replay, Field(discriminator="kin
 class Content(Section):
     """All that a scenario file holds, each key as its section says; whether it keeps the rules is another matter."""
 
-    format: Literal["idn-gym/scenario-1"]
-    name: Name
-    slot_seconds: Positive = 60.0
-    horizon: Count = 600
-    replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    accuracy_weight: NonNegative = 1.0
-    tasks: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]
-    models: Annotated[tuple[Model, ...], AsTuple, Field(min_length=1)]
-    nodes: Annotated[tuple[Node, ...], AsTuple, Field(min_length=1)]
-    links: Annotated[tuple[Link, ...], AsTuple, Field(min_length=1)] | None = None
-    requests: Annotated[tuple[Request, ...], AsTuple, Field(min_length=1)] | None = None
-    workload: Workload | None = None
-    provenance: dict[Name, str] = {}
+    format: Literal["idn-gym/scenario-1"] = Field(description="version of this format")
+    name: Name = Field(description="what it is called in tables and records")
+    slot_seconds: Positive = Field(default=60.0, description="length of a slot, s")
+    horizon: Count = Field(default=600, description="slots of an episode or run by default")
+    replicas: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="times that each model is offered: name, name#2, ..."
+    )
+    accuracy_weight: NonNegative = Field(
+        default=1.0, description="alpha, ms that a percentage point of inaccuracy costs"
+    )
+    tasks: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
+        description="tasks, the most popular first"
+    )
+    models: Annotated[tuple[Model, ...], AsTuple, Field(min_length=1)] = Field(description="models, each of one task")
+    nodes: Annotated[tuple[Node, ...], AsTuple, Field(min_length=1)] = Field(description="compute nodes")
+    links: Annotated[tuple[Link, ...], AsTuple, Field(min_length=1)] | None = Field(
+        default=None, description="links between nodes; default: none"
+    )
+    requests: Annotated[tuple[Request, ...], AsTuple, Field(min_length=1)] | None = Field(
+        default=None,
+        description="request types; default: every task from every entry node, on the way to its nearest repository",
+    )
+    workload: Workload | None = Field(
+        default=None, description="what draws the requests; default: none, and a trace file is needed"
+    )
+    provenance: dict[Name, str] = Field(default={}, description="where figures come from: dotted key -> free text")
