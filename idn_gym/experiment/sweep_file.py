@@ -16,7 +16,7 @@ from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.experiment.sweep import Cell
 from idn_gym.library.load import load_scenario
 from idn_gym.library.names import SCENARIO_OF_ID
-from idn_gym.scenario.faults import faults_of, sentence
+from idn_gym.scenario.faults import faults_of, refusal
 from idn_gym.scenario.file import read_values
 from idn_gym.scenario.schema import AsTuple, Count, Name, Section
 
@@ -54,7 +54,7 @@ def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = 
     try:
         grid = Grid.model_validate(data)
     except ValidationError as error:
-        raise IdnError(f"{path}: {sentence(faults_of(error, data, Grid))}") from None
+        raise refusal(path, faults_of(error, data, Grid)) from None
     sizes = {key: len(getattr(grid, key)) for key in ("scenarios", "overrides", "seeds", "agents")}
     runs = math.prod(sizes.values())
     counted = f"{path}: {runs:,} runs: " + " x ".join(f"{size:,} {key}" for key, size in sizes.items())

@@ -9,9 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from idn_gym.common.text import shown
 from idn_gym.errors import IdnError
-from idn_gym.scenario.faults import faults_of, sentence
+from idn_gym.scenario.faults import faults_of, refusal, sentence
 from idn_gym.scenario.rules import broken_rules
 from idn_gym.scenario.schema import Content
+
+SCHEMA_KEY = "$schema"  # where editors look for the JSON Schema of a file; it says nothing of the scenario
 
 
 class Scenario(Content):
@@ -46,11 +48,14 @@ def parse(data: Any, source: str) -> Scenario:
     Raises
     ------
     IdnError
-        With the first fault, its key, value and what is allowed, and the number of further faults.
+        With the first fault, its key, value and what is allowed, and the number of further faults; its `faults` are
+        all of them.
     """
     if not isinstance(data, dict):
         raise IdnError(f"{source}: a scenario is a mapping of keys, not {shown(data)}")
+    if isinstance(data.get(SCHEMA_KEY), str):
+        data = {key: value for key, value in data.items() if key != SCHEMA_KEY}
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
-        raise IdnError(f"{source}: {sentence(faults_of(error, data, Scenario))}") from None
+        raise refusal(source, faults_of(error, data, Scenario)) from None

@@ -18,7 +18,7 @@ from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.model.allocation_file import named, named_values, parse_allocation
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario, parse
-from idn_gym.scenario.faults import faults_of, sentence
+from idn_gym.scenario.faults import faults_of, refusal
 from idn_gym.scenario.schema import Count, Replay, Section
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import MOST_VALUES, Trace
@@ -145,7 +145,7 @@ def read_certificate(path: Path) -> CertificateFile:
     try:
         return CertificateFile.model_validate(values)
     except ValidationError as error:
-        raise IdnError(f"{path}: {sentence(faults_of(error, values, CertificateFile))}") from None
+        raise refusal(path, faults_of(error, values, CertificateFile)) from None
 
 
 def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
