@@ -18,6 +18,7 @@ from idn_gym.library.load import load_scenario
 from idn_gym.library.names import SCENARIO_OF_ID
 from idn_gym.scenario.faults import faults_of, refusal
 from idn_gym.scenario.file import read_values
+from idn_gym.scenario.kinds import SWEEP, expecting
 from idn_gym.scenario.schema import AsTuple, Count, Name, Section
 
 MOST_RUNS = 10_000  # unless more are asked for: days of work, and records by the million
@@ -48,13 +49,8 @@ def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = 
     IdnError
         Naming the key and value of the first fault, in the file or in a scenario that it names.
     """
-    data = read_values(path)
-    if not isinstance(data, dict):
-        raise IdnError(f"{path}: a sweep is a mapping of keys, not {str(data)[:60]!r}")
-    try:
-        grid = Grid.model_validate(data)
-    except ValidationError as error:
-        raise refusal(path, faults_of(error, data, Grid)) from None
+    with expecting(path, SWEEP):
+        grid = _read_grid(path)
     sizes = {key: len(getattr(grid, key)) for key in ("scenarios", "overrides", "seeds", "agents")}
     runs = math.prod(sizes.values())
     counted = f"{path}: {runs:,} runs: " + " x ".join(f"{size:,} {key}" for key, size in sizes.items())
@@ -63,6 +59,16 @@ def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = 
     if runs >= _WORTH_SAYING:
         says(counted)
     return list(_cells(grid, path))
+
+
+def _read_grid(path: Path) -> Grid:
+    data = read_values(path)
+    if not isinstance(data, dict):
+        raise IdnError(f"{path}: a sweep is a mapping of keys, not {str(data)[:60]!r}")
+    try:
+        return Grid.model_validate(data)
+    except ValidationError as error:
+        raise refusal(path, faults_of(error, data, Grid)) from None
 
 
 def _cells(grid: Grid, path: Path) -> Iterator[Cell]:

@@ -66,7 +66,10 @@ class Node(Section):
     tier: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         default=None, description="0 is the cloud; default: hops to the nearest repository"
     )
-    entry: bool = Field(default=False, description="whether requests enter here; default: nodes of the highest tier do")
+    entry: bool = Field(
+        default=False,
+        description="whether requests enter here; default: at the highest tier, or where no repository is",
+    )
     repository: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = Field(
         default=None,
         description="models that it holds for good, outside its budget, and with capacity for all that reaches it",
