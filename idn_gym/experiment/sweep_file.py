@@ -18,6 +18,7 @@ from idn_gym.library.load import load_scenario
 from idn_gym.library.names import SCENARIO_OF_ID
 from idn_gym.scenario.faults import faults_of, refusal
 from idn_gym.scenario.file import read_values
+from idn_gym.scenario.json_schema import without_schema
 from idn_gym.scenario.kinds import SWEEP, expecting
 from idn_gym.scenario.schema import AsTuple, Count, Name, Section
 
@@ -28,12 +29,20 @@ _WORTH_SAYING = 1_000  # runs
 class Grid(Section):
     """Scenarios x overrides x seeds are the cells; every agent faces the stream of each of them."""
 
-    format: Literal["idn-gym/sweep-1"]
-    scenarios: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]  # names, ids, or files beside this one
-    agents: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]  # name or name:key=value,key=value
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AsTuple, Field(min_length=1)]
-    slots: Count | None = None  # None: the scenario's horizon
-    overrides: Annotated[tuple[dict[Name, Any], ...], AsTuple, Field(min_length=1)] = ({},)
+    format: Literal["idn-gym/sweep-1"] = Field(description="version of this format")
+    scenarios: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
+        description="packaged names, ids, or scenario files, relative to this file"
+    )
+    agents: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
+        description="as after --agent: name or name:key=value,key=value"
+    )
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AsTuple, Field(min_length=1)] = Field(
+        description="seeds of the request streams and of the agents"
+    )
+    slots: Count | None = Field(default=None, description="slots of every run; default: the scenario's horizon")
+    overrides: Annotated[tuple[dict[Name, Any], ...], AsTuple, Field(min_length=1)] = Field(
+        default=({},), description="settings of the scenarios, each a mapping of dotted keys to values; default: none"
+    )
 
 
 def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = lambda line: None) -> list[Cell]:
@@ -66,7 +75,7 @@ def _read_grid(path: Path) -> Grid:
     if not isinstance(data, dict):
         raise IdnError(f"{path}: a sweep is a mapping of keys, not {str(data)[:60]!r}")
     try:
-        return Grid.model_validate(data)
+        return Grid.model_validate(without_schema(data))
     except ValidationError as error:
         raise refusal(path, faults_of(error, data, Grid)) from None
 

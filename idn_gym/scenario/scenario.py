@@ -10,10 +10,9 @@ from pydantic_core import PydanticCustomError
 from idn_gym.common.text import shown
 from idn_gym.errors import IdnError
 from idn_gym.scenario.faults import faults_of, refusal, sentence
+from idn_gym.scenario.json_schema import without_schema
 from idn_gym.scenario.rules import broken_rules
 from idn_gym.scenario.schema import Content
-
-SCHEMA_KEY = "$schema"  # where editors look for the JSON Schema of a file; it says nothing of the scenario
 
 
 class Scenario(Content):
@@ -53,9 +52,7 @@ def parse(data: Any, source: str) -> Scenario:
     """
     if not isinstance(data, dict):
         raise IdnError(f"{source}: a scenario is a mapping of keys, not {shown(data)}")
-    if isinstance(data.get(SCHEMA_KEY), str):
-        data = {key: value for key, value in data.items() if key != SCHEMA_KEY}
     try:
-        return Scenario.model_validate(data)
+        return Scenario.model_validate(without_schema(data))
     except ValidationError as error:
         raise refusal(source, faults_of(error, data, Scenario)) from None
