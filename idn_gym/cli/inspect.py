@@ -1,8 +1,10 @@
-"""What there is and whether it holds: ``list``, ``show`` and ``check``."""
+"""What there is and whether it holds: ``list``, ``show``, ``schema`` and ``check``."""
 
 from __future__ import annotations
 
+import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,22 @@ import typer
 
 from idn_gym import plugins
 from idn_gym.cli.options import AsJson, Overrides, ScenarioName, print_json
+from idn_gym.cli.terminal import complain
 from idn_gym.common.text import printable
+from idn_gym.errors import IdnError
+
+# how editors with a YAML language server find the schema, a local copy of it
+EDITORS = """\
+# yaml-language-server: $schema=./scenario.schema.json
+# idn-gym schema scenario > scenario.schema.json makes it: editors then explain and complete the keys
+"""
+
+
+class Kinds(StrEnum):
+    """The files that have a JSON Schema."""
+
+    SCENARIO = "scenario"
+    SWEEP = "sweep"
 
 
 def list_(as_json: AsJson = False) -> None:
@@ -51,7 +68,7 @@ def show(
 
     loaded = load_scenario(scenario, overrides or ())
     if as_yaml:
-        sys.stdout.write(to_yaml(loaded))
+        sys.stdout.write(EDITORS + to_yaml(loaded))
         return
     network = Network.compile(loaded)
     if as_json:
@@ -79,16 +96,39 @@ def show(
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="scenario, trace, capacity or allocation file")],
+    file: Annotated[Path, typer.Argument(help="scenario, sweep, trace, capacity, allocation or record file")],
     scenario: Annotated[str | None, typer.Option(help="the scenario that a trace or allocation is for")] = None,
     overrides: Overrides = None,
+    every: Annotated[bool, typer.Option("--all", help="all faults of a scenario or sweep")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Validate a file; its kind is told by its content."""
+    """Validate a file; its kind is told by its content. Warnings name what is valid and likely a slip."""
     from idn_gym.cli.check import check_file
 
-    kind = check_file(file, scenario, overrides or ())
+    try:
+        checked = check_file(file, scenario, overrides or ())
+    except IdnError as error:
+        if not every:
+            raise
+        faults = list(error.faults) or [str(error)]
+        if as_json:
+            print_json({"ok": False, "faults": faults})
+        for fault in faults:
+            complain(f"{file}: {fault}" if error.faults else fault)
+        raise typer.Exit(2) from None
+    for warning in checked.warnings:
+        complain(f"{file}: warning: {warning}")
     if as_json:
-        print_json({"ok": True, "kind": kind})
+        print_json({"ok": True, "kind": checked.kind, "warnings": list(checked.warnings)})
         return
-    print(f"{printable(file)}: a valid {kind} file")
+    print(f"{printable(file)}: a valid {checked.kind} file")
+
+
+def schema(kind: Annotated[Kinds, typer.Argument(help="kind of file")]) -> None:
+    """The JSON Schema of a file, for editors that complete and explain its keys."""
+    from idn_gym.experiment.sweep_file import Grid
+    from idn_gym.scenario.json_schema import json_schema
+    from idn_gym.scenario.schema import Content
+
+    document = json_schema(Content if kind is Kinds.SCENARIO else Grid, f"idn_gym {kind.value} file")
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
