@@ -27,10 +27,12 @@ from idn_gym.cli.options import (
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
 
+_AGENT_HELP = "name, FILE.py:Class or package.module:Class, and :key=value,key=value behind it; repeatable"
+
 
 def run(
     scenario: ScenarioName,
-    agent: Annotated[list[str], typer.Option(metavar="AGENT", help="name or name:key=value,key=value; repeatable")],
+    agent: Annotated[list[str], typer.Option(metavar="AGENT", help=_AGENT_HELP)],
     overrides: Overrides = None,
     slots: Slots = None,
     seed: Seed = 0,

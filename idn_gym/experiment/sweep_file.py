@@ -18,7 +18,7 @@ from idn_gym.library.load import load_scenario
 from idn_gym.library.names import SCENARIO_OF_ID
 from idn_gym.scenario.faults import faults_of, sentence
 from idn_gym.scenario.file import read_values
-from idn_gym.scenario.schema import AsTuple, Count, Name, Section
+from idn_gym.scenario.schema import AsTuple, Count, Location, Name, Section
 
 MOST_RUNS = 10_000  # unless more are asked for: days of work, and records by the million
 _WORTH_SAYING = 1_000  # runs
@@ -29,7 +29,9 @@ class Grid(Section):
 
     format: Literal["idn-gym/sweep-1"]
     scenarios: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]  # names, ids, or files beside this one
-    agents: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]  # name or name:key=value,key=value
+    agents: Annotated[
+        tuple[Location, ...], AsTuple, Field(min_length=1)
+    ]  # as on the command line; files beside this one
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AsTuple, Field(min_length=1)]
     slots: Count | None = None  # None: the scenario's horizon
     overrides: Annotated[tuple[dict[Name, Any], ...], AsTuple, Field(min_length=1)] = ({},)
@@ -66,7 +68,7 @@ def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = 
 
 
 def _cells(grid: Grid, path: Path) -> Iterator[Cell]:
-    agents = [AgentSpec.parse(text) for text in grid.agents]
+    agents = [AgentSpec.parse(text, path.parent) for text in grid.agents]
     overridden = list(dict.fromkeys(key for overrides in grid.overrides for key in overrides))
     for name, overrides in product(grid.scenarios, grid.overrides):
         beside = (Path(name).suffix or os.sep in name) and name not in SCENARIO_OF_ID
