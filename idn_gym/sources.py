@@ -20,7 +20,7 @@ from functools import reduce
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from idn_gym.common.files import read_text
 from idn_gym.common.text import listed, shown
@@ -179,7 +179,7 @@ def _module(name: str) -> ModuleType:
         _raise_as_line(error)
 
 
-def _raise_as_line(error: BaseException) -> Any:
+def _raise_as_line(error: BaseException) -> NoReturn:
     """Whatever running somebody's code raised, SystemExit too, as an `IdnError`."""
     if isinstance(error, KeyboardInterrupt | MemoryError):
         raise error

@@ -29,9 +29,7 @@ class Grid(Section):
 
     format: Literal["idn-gym/sweep-1"]
     scenarios: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]  # names, ids, or files beside this one
-    agents: Annotated[
-        tuple[Location, ...], AsTuple, Field(min_length=1)
-    ]  # as on the command line; files beside this one
+    agents: Annotated[tuple[Location, ...], AsTuple, Field(min_length=1)]  # as typed; files beside this one
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AsTuple, Field(min_length=1)]
     slots: Count | None = None  # None: the scenario's horizon
     overrides: Annotated[tuple[dict[Name, Any], ...], AsTuple, Field(min_length=1)] = ({},)
