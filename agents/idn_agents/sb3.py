@@ -69,7 +69,7 @@ class Sb3Agent:
         self._generator = generator(seed)
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
-        """(P,) int8: what the environment grants of the model's action, or of its actions up to the one that commits."""
+        """(P,) int8: what is granted of the model's action, or of its actions up to the one that commits."""
         observed(self._network, observation, "requests", "capacities", "allocation")
         self._slot.show(observation)
         seen, _ = self._env.reset()

@@ -154,8 +154,9 @@ def played(
             called(name, network, "fit", agent.fit, trace)
     held = np.asarray(begun[-1] if begun else np.zeros(network.P), dtype=np.int8)
     for slot in range(len(begun), stop):
-        last = (np.zeros(network.R), network.capacities) if slot == 0 else _slot(trace, slot - 1)
-        observation = observe(network, *last, held)
+        requests = trace.requests[slot - 1] if slot else np.zeros(network.R)
+        capacities = trace.capacities_at(slot - 1) if slot else network.capacities
+        observation = observe(network, requests, capacities, held)
         if given is not None:
             given.append((copy.deepcopy(observation), observation))
         chosen = called(name, network, f"slot {slot}: act", agent.act, observation)
@@ -233,10 +234,6 @@ def _compiled(network: Network | Scenario | str) -> Network:
     if isinstance(network, Network):
         return network
     return Network.compile(network if isinstance(network, Scenario) else load_scenario(network))
-
-
-def _slot(trace: Trace, slot: int) -> tuple[FloatArray, FloatArray]:
-    return trace.requests[slot], trace.capacities_at(slot)
 
 
 def _shapeless(name: str, network: Network, slot: int, chosen: Any) -> BrokenRule:

@@ -53,8 +53,10 @@ CASES: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Any]] = {
         None,
     ),
     "recurrent": (
-        lambda: RecurrentPPO("MultiInputLstmPolicy", make(), policy_kwargs={"lstm_hidden_size": 8}, **SMALL),
-        lambda env: env,
+        lambda: RecurrentPPO(
+            "MultiInputLstmPolicy", ScoreAction(make()), policy_kwargs={"lstm_hidden_size": 8}, **SMALL
+        ),
+        ScoreAction,
         None,
     ),
 }
