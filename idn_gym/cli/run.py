@@ -34,10 +34,12 @@ from idn_gym.errors import IdnError
 if TYPE_CHECKING:
     from idn_gym.experiment.spec import RunSpec
 
+_AGENT_HELP = "name, FILE.py:Class or package.module:Class, and :key=value,key=value behind it; repeatable"
+
 
 def run(
     scenario: ScenarioName,
-    agent: Annotated[list[str], typer.Option(metavar="AGENT", help="name or name:key=value,key=value; repeatable")],
+    agent: Annotated[list[str], typer.Option(metavar="AGENT", help=_AGENT_HELP)],
     overrides: Overrides = None,
     slots: Slots = None,
     seed: Annotated[int | None, typer.Option(min=0, help="seed of the request stream and of the agents; 0")] = None,
