@@ -69,13 +69,12 @@ def models(scenario: Scenario) -> Table:
 
 
 def request_types(network: Network, most: int = 12) -> Table:
-    """Request types: task, path, options and the span of their costs."""
-    table = _table(f"request types ({network.R})", "task", "path", "options", "best ms", "repository ms")
+    """Request types: service, path, options and the span of their costs."""
+    table = _table(f"request types ({network.R})", "service", "path", "options", "best ms", "repository ms")
     for rho in range(min(network.R, most)):
         path = " > ".join(network.node_names[v] for v in network.paths[rho] if v >= 0)
         options, best, repository = network.service.ways(rho)
-        task = network.scenario.tasks[network.type_task[rho]]
-        table.add_row(task, path, str(options), f"{best:.2f}", f"{repository:.2f}")
+        table.add_row(network.type_names[rho][0], path, str(options), f"{best:.2f}", f"{repository:.2f}")
     if most < network.R:
         table.add_row("...", f"and {network.R - most} more", "", "", "")
     return table
@@ -171,7 +170,7 @@ def checks(document: dict[str, Any]) -> Table:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", caption_justify="left")
     for index, column in enumerate(columns):
-        text = column in ("agent", "id", "name", "nodes", "processor", "model", "task", "path", "key", "source")
+        text = column in ("agent", "id", "name", "nodes", "processor", "model", "service", "path", "key", "source")
         table.add_column(
             column, justify="left" if text else "right", overflow="fold" if index else "ellipsis", no_wrap=not index
         )
