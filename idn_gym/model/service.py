@@ -30,6 +30,16 @@ class Served(NamedTuple):
         return Served(*[values[b] for values in self])
 
 
+class ServedTypes(NamedTuple):
+    """The same of one slot by request type, each (R,)."""
+
+    gain: FloatArray
+    cost: FloatArray
+    latency: FloatArray
+    inaccuracy: FloatArray
+    missed: FloatArray
+
+
 @dataclass(frozen=True, eq=False)
 class Terms:
     """The placements that each request type depends on, type by type: n pairs of a type and a placement."""
@@ -93,6 +103,9 @@ class Service(Protocol):
 
     def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
         """What serving a slot comes to."""
+
+    def serve_types(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> ServedTypes:
+        """What serving a slot comes to, type by type."""
 
     def type_cuts(
         self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
