@@ -144,7 +144,8 @@ def _print_case(
 
 
 def _draw(path: Path, horizons: np.ndarray, measured: dict[str, tuple[dict[str, np.ndarray], np.ndarray]]) -> None:
-    from idn_gym.common.figures import INK, PALETTE, new_figure, save, style
+    from idn_gym.common.colours import INK
+    from idn_gym.common.figures import PALETTE, new_figure, save, style
 
     figure = new_figure(1200, 620, 160, "constrained")
     panels = figure.subplots(1, len(measured), sharey=True)

@@ -269,7 +269,7 @@ class RankedService(Compiled):
         served = self.requests_served(requests, allocation, self.potential_capacities(requests, capacities))
         types = self._of_types(served)
         by_node = np.bincount(self.option_nodes.ravel(), served.ravel(), minlength=self.placements.V)
-        return Served(*(float(values.sum()) for values in types), by_node=by_node)
+        return Served(*(float(values.sum()) for values in types), by_node)
 
     def serve_types(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> ServedTypes:
         """See `Service`."""

@@ -76,6 +76,10 @@ class Service(Protocol):
         """Whether the gain is submodular in integral allocations: what greedy filling and its guarantees rely on."""
 
     @property
+    def classes(self) -> int:
+        """Number of classes of priority: capacity goes to the higher ones first."""
+
+    @property
     def terms(self) -> Terms:
         """Which placements each type depends on."""
 

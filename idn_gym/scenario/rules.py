@@ -8,7 +8,7 @@ from typing import Any
 
 import networkx as nx
 
-from idn_gym.common.text import listed, shown
+from idn_gym.common.text import allowed, listed, shown
 from idn_gym.scenario.routes import entry_nodes, holders, link_graph
 from idn_gym.scenario.schema import Content
 
@@ -46,15 +46,15 @@ def _repeated(key: str, names: Any, of: Callable[[Any], Hashable] = lambda name:
 def _models(content: Content) -> Iterator[str]:
     offered = [replica_name(model.name, n) for n in range(content.replicas) for model in content.models]
     yield from _repeated("models", offered)
-    tasks, allowed = set(content.tasks), listed(content.tasks)
+    tasks = set(content.tasks)
     for model in content.models:
         if model.task not in tasks:
-            yield f"models.{model.name}.task: unknown task {shown(model.task)}; allowed: {allowed}"
-    names = {model.name for model in content.models}
+            yield f"models.{model.name}.task: unknown task {shown(model.task)}; {allowed(model.task, content.tasks)}"
+    names = [model.name for model in content.models]
     for model in content.models:
         for before in model.after or ():
             if before not in names:
-                yield f"models.{model.name}.after: unknown model {shown(before)}; allowed: {listed(names)}"
+                yield f"models.{model.name}.after: unknown model {shown(before)}; {allowed(before, names)}"
 
 
 def _nodes(content: Content) -> Iterator[str]:
@@ -65,26 +65,28 @@ def _nodes(content: Content) -> Iterator[str]:
     for node in content.nodes:
         key = f"nodes.{node.name}"
         if node.processor not in known and (node.budget > 0 or node.repository):
-            yield f"{key}.processor: no model has a profile for {shown(node.processor)}; allowed: {listed(processors)}"
+            choice = allowed(node.processor, processors)
+            yield f"{key}.processor: no model has a profile for {shown(node.processor)}; {choice}"
             continue
         repository = node.repository or ()
         yield from _repeated(f"{key}.repository", repository)
         for name in repository:
             if name not in models:
-                yield f"{key}.repository: unknown model {shown(name)}; allowed: {listed(models)}"
+                yield f"{key}.repository: unknown model {shown(name)}; {allowed(name, models)}"
             elif node.processor not in models[name].profiles:
                 profiles = listed(sorted(models[name].profiles))
                 yield f"{key}.repository: {shown(name)} has no profile for {shown(node.processor)}; it has: {profiles}"
 
 
 def _links(content: Content) -> Iterator[str]:
-    nodes = {node.name for node in content.nodes}
-    allowed = listed(sorted(nodes))
+    nodes = sorted({node.name for node in content.nodes})
+    known = set(nodes)
     seen = set()
     for index, link in enumerate(content.links or ()):
         for end in ("source", "target"):
-            if getattr(link, end) not in nodes:
-                yield f"links.{index}.{end}: unknown node {shown(getattr(link, end))}; allowed: {allowed}"
+            name = getattr(link, end)
+            if name not in known:
+                yield f"links.{index}.{end}: unknown node {shown(name)}; {allowed(name, nodes)}"
         if link.source == link.target:
             yield f"links.{index}: {shown(link.source)} linked to itself; a link joins two nodes"
         ends = frozenset((link.source, link.target))
@@ -99,7 +101,7 @@ def _services(content: Content) -> Iterator[str]:
         key, stages = f"services.{service.name}", len(service.stages)
         for task in service.stages:
             if task not in content.tasks:
-                yield f"{key}.stages: unknown task {shown(task)}; allowed: {listed(content.tasks)}"
+                yield f"{key}.stages: unknown task {shown(task)}; {allowed(task, content.tasks)}"
         weights = service.accuracy_weights
         if weights is not None and len(weights) != stages:
             yield f"{key}.accuracy_weights: {len(weights)} of them; must be {stages}, one per stage"
@@ -133,12 +135,12 @@ def _requests(content: Content) -> Iterator[str]:
             continue
         if request.asks_for not in services:
             named = "task" if request.service is None else "service"
-            yield f"{key}.{named}: unknown {word} {shown(request.asks_for)}; allowed: {listed(services)}"
+            yield f"{key}.{named}: unknown {word} {shown(request.asks_for)}; {allowed(request.asks_for, services)}"
             continue
         (task,) = services[request.asks_for].stages
         unknown = [name for name in request.path if name not in nodes]
         if unknown:
-            yield f"{key}.path: unknown node {shown(unknown[0])}; allowed: {listed(nodes)}"
+            yield f"{key}.path: unknown node {shown(unknown[0])}; {allowed(unknown[0], nodes)}"
             continue
         yield from _repeated(f"{key}.path", request.path)
         for here, there in pairwise(request.path):
