@@ -44,7 +44,7 @@ def gain(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation:
 def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor, rows: int) -> Served:
     """What serving comes to."""
     double, nodes = tables.sizes.dtype, len(tables.node_start) - 1
-    gain, cost, latency, inaccuracy = (requests.new_empty(rows, dtype=double) for _ in range(4))
+    gain, cost, latency, inaccuracy, missed = (requests.new_zeros(rows, dtype=double) for _ in range(5))
     by_node = torch.zeros(rows, nodes, dtype=double, device=requests.device)
     for chunk in _chunks(rows):
         r, _, total = _covered(tables, *(_of(x, chunk) for x in (requests, capacities, allocation)))
@@ -55,7 +55,7 @@ def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation
         latency[chunk] = (served * tables.option_latency).sum((1, 2))
         inaccuracy[chunk] = (served * tables.option_inaccuracy).sum((1, 2))
         by_node[chunk] = by_node[chunk].index_add(1, tables.option_node.ravel(), served.flatten(1))
-    return Served(gain, cost, latency, inaccuracy, by_node)
+    return Served(gain, cost, latency, inaccuracy, missed, by_node)
 
 
 def memory(tables: DeviceTables, allocation: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:

@@ -87,7 +87,7 @@ def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation
     by_node = torch.zeros(rows, len(tables.node_start) - 1, dtype=torch.float64, device=requests.device)
     served = (cost, latency, inaccuracy, by_node)
     _slots(tables, requests, capacities, allocation, rows, 0.0, gain, served=served)
-    return Served(gain, cost, latency, inaccuracy, by_node)
+    return Served(gain, cost, latency, inaccuracy, torch.zeros_like(gain), by_node)
 
 
 def mirror_step(

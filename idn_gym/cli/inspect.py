@@ -72,10 +72,10 @@ def show(
         return
     network = Network.compile(loaded)
     if as_json:
-        tasks, names = loaded.tasks, network.node_names
+        asked = "task" if loaded.services is None else "service"
         types = [
-            {"task": tasks[network.type_task[rho]], "path": [names[v] for v in network.paths[rho] if v >= 0]}
-            for rho in range(network.R)
+            {asked: name, "path": [network.node_names[v] for v in path if v >= 0]}
+            for (name, _), path in zip(network.type_names, network.paths, strict=True)
         ]
         document = {"sizes": tables.sizes(network), "request_types": types, "scenario": loaded.to_dict()}
         print_json({"name": loaded.name, **document, "provenance": loaded.provenance})

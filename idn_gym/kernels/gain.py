@@ -75,8 +75,8 @@ def gain_and_subgradient(
 def serve(network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
     """Serve each row of requests with an allocation, integral or fractional; fast where it is sparse."""
     requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, None)
-    gain, cost, latency, inaccuracy = np.zeros((4, rows))
-    served = Served(gain, cost, latency, inaccuracy, np.zeros((rows, network.V)))
+    gain, cost, latency, inaccuracy, missed = np.zeros((5, rows))
+    served = Served(gain, cost, latency, inaccuracy, missed, np.zeros((rows, network.V)))
     service = ranked(network)
     tables, listing = service.tables, service.listing
 

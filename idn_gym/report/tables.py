@@ -101,14 +101,15 @@ def models(scenario: Scenario) -> Table[Any]:
 
 
 def request_types(network: Network, most: int = 12) -> Table[Any]:
-    """Request types: task, path, options and the span of their costs."""
+    """Request types: service, path, options and the span of their costs."""
 
     def path(rho: int) -> Cell:
         return names([network.node_names[v] for v in network.paths[rho] if v >= 0], " > ")
 
+    asked = "task" if network.scenario.services is None else "service"
     ways = [network.service.ways(rho) for rho in range(min(network.R, most))]
     columns = [
-        Column[int]("task", lambda rho: network.scenario.tasks[network.type_task[rho]], left=True),
+        Column[int](asked, lambda rho: network.type_names[rho][0], left=True),
         Column("path", path, left=True),
         Column("options", lambda rho: f"{ways[rho][0]:,}", rank=1),
         Column("best ms", lambda rho: f"{ways[rho][1]:.2f}", rank=2),

@@ -150,6 +150,11 @@ class Service(Sparse):
         default=None, description="latency above which a request counts as missed, ms; in no cost"
     )
 
+    @property
+    def counted_deadline(self) -> float | None:
+        """Ms beyond which a request counts as missed."""
+        return self.deadline_ms if self.report_deadline_ms is None else self.report_deadline_ms
+
 
 class Request(Section):
     """A request type: a service, or the one of a task's name, and the path from its entry node to a repository."""
@@ -244,7 +249,10 @@ class _Drawn(Section):
 
 
 class Zipf(_Drawn):
-    """Poisson counts; `rate` in requests/s over all types, popularity of the i-th task proportional to i^-exponent."""
+    """Poisson counts; `rate` in requests/s over all types.
+
+    Popularity of the i-th service is proportional to i^-exponent.
+    """
 
     kind: Literal["zipf"] = Field(description="counts are Poisson")
 
@@ -254,7 +262,7 @@ class Burst(_Drawn):
 
     A small shape is bursty. With probability `persistence` a multiplier stays what it was in the slot before, which
     leaves the law of every slot as it is and makes persistence^n the correlation of multipliers n slots apart. There
-    is one multiplier ``per: type``, or one ``per: task`` that all its entry nodes share.
+    is one multiplier ``per: type``, or one ``per: task``: per service, shared by all its entry nodes.
     """
 
     kind: Literal["burst"] = Field(description="counts are gamma-Poisson: bursty")
@@ -272,7 +280,7 @@ class Adversary(Section):
     """All requests of a slot, `rate` x slot_seconds of them, go to the type that a greedy victim is worst prepared for.
 
     The victim is the last-batch greedy rule with this `keep`. Types it is equally ill prepared for are drawn by
-    popularity over tasks, that of the i-th proportional to i^-exponent.
+    popularity over services, that of the i-th proportional to i^-exponent.
     """
 
     kind: Literal["adversary"] = Field(description="requests go where a greedy victim is worst prepared")
@@ -340,3 +348,8 @@ class Content(Sparse):
         default=None, description="what draws the requests; default: none, and a trace file is needed"
     )
     provenance: dict[Name, str] = Field(default={}, description="where figures come from: dotted key -> free text")
+
+    @property
+    def offered(self) -> tuple[Service, ...]:
+        """The services that requests may ask for: those listed, else one of each task, of its name."""
+        return self.services or tuple(Service(name=task, stages=(task,)) for task in self.tasks)
