@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
     @classmethod
     def of(cls, served: Served, requests: Any, by_tier: Any, *, slot: Any, loaded: Any, repaired: Any) -> Outcome:
         """The outcome of serving requests (B, R), where tiers served `by_tier` (B, tiers) of them."""
-        gain, cost, latency, inaccuracy, _ = served
+        gain, cost, latency, inaccuracy = served[:4]
         total = np.add.reduce(requests) if requests.ndim == 1 else requests.sum(-1, dtype=gain.dtype)
         each = per_request(total)
         shares = by_tier * (each[:, None] if each.ndim else each)

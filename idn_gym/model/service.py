@@ -22,6 +22,7 @@ class Served(NamedTuple):
     cost: Any  # (B,) ms
     latency: Any  # (B,) ms
     inaccuracy: Any  # (B,) percentage points
+    missed: Any  # (B,) requests served later than their service's deadline; 0 where there is none
     by_node: Any  # (B, V) requests served at each node
 
     def row(self, b: int) -> Served:
@@ -80,7 +81,7 @@ class Service(Protocol):
         """How many ways there are to serve a type, and ms of the cheapest and of repositories alone."""
 
     def loads(self, requests: FloatArray) -> FloatArray:
-        """(V*N,) S: requests that pass each group."""
+        """(groups,) S: requests that pass each group."""
 
     def gain(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> float:
         """Ms saved in a slot against repositories alone: concave in the allocation."""
