@@ -87,7 +87,7 @@ class Node:
     residual : see `idn_gym.model.allocation.round_dependent`.
     delay : slots after which it answers a type whose batch it found covered.
     unheard : what stands for an answer that never came: the ``last`` price heard of the type, or ``nothing``.
-    holding : (P,) ms per slot that holding each placement takes off the net gain; by default nothing.
+    holding : (P,) ms per slot that holding each placement takes off the net gain, or inf to keep it out; by default 0.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from idn_agents.infida.slack import charges
 from idn_gym.common.parameters import whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
@@ -57,15 +58,19 @@ def theory_rate(network: Network, slots: int) -> float:
 
 def _divergence(network: Network) -> float:
     """D = sum_v min{b^v, ||s^v||_1} log(||s^v||_1 / min{b^v, ||s^v||_1}), over what fits, a slack included."""
-    total = network.fitting_mb + network.spendable if network.priced else network.fitting_mb
+    total = network.fitting_mb
+    if network.priced:
+        paying = network.sizes * network.fits * (charges(network) < np.inf)
+        total = np.bincount(network.placement_node, paying, minlength=network.V) + network.spendable
     used = network.spendable > 0
     return float((network.spendable[used] * np.log(total[used] / network.spendable[used])).sum())
 
 
 def _sigma(network: Network) -> float:
-    """Largest |g_p| / s_p: g is in [0, L Delta_C], less what holding costs."""
+    """Largest |g_p| / s_p: g is in [0, L Delta_C], less what holding costs, of what may pay for it."""
     if network.priced:
-        steepest = np.maximum(network.capacities * _saved(network) - network.holding, network.holding)
+        costs = charges(network)
+        steepest = np.where(costs < np.inf, np.maximum(network.capacities * _saved(network) - costs, costs), 0.0)
         return float((steepest * network.fits / network.sizes).max(initial=0.0))
     return float((network.capacities * network.fits / network.sizes).max(initial=0.0)) * _saved(network)
 

@@ -16,7 +16,7 @@ from idn_agents.agent import generator, refuse_other
 from idn_agents.infida.bounds import theory_rate
 from idn_agents.infida.mirror_descent import LARGEST_SCALE, MirrorDescent
 from idn_agents.infida.mixture_kernel import mix, node_products
-from idn_agents.infida.slack import StateSpace
+from idn_agents.infida.slack import StateSpace, charges
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.rounding import ROUNDINGS, Coordination, residual_of, rounding_of
 from idn_gym import kernels
@@ -208,7 +208,7 @@ class StepSizes:
         slots: int = 1,
     ) -> None:
         self.mass: Any = mass
-        self.operations, self.space = operations, StateSpace(network, network.holding * slots, mass, array)
+        self.operations, self.space = operations, StateSpace(network, charges(network) * slots, mass, array)
         rates = [rate] if isinstance(rate, str | int | float) else list(rate)
         horizon = {"theory": network.scenario.horizon, "anytime": 1}
         etas = [theory_rate(network, horizon[of]) if of in horizon else of for of in rates]
