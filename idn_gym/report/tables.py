@@ -181,7 +181,8 @@ def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
         groups.setdefault(str([row["agent"], *(row.get(label) for label in labels)]), []).append(row)
 
     def label(key: str) -> Column[list[dict[str, Any]]]:
-        return Column(key, lambda same: str(same[0].get(key, "")))
+        text = any(isinstance(row.get(key), str) for row in rows)
+        return Column(key, lambda same: str(same[0].get(key, "")), left=text)
 
     def mean(key: str) -> Callable[[list[dict[str, Any]]], str]:
         def cell(same: list[dict[str, Any]]) -> str:
@@ -202,7 +203,7 @@ def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
     ]
     several = any(len(same) > 1 for same in groups.values())
     captions = ["± half the 95% interval of the mean over seeds"] if several else []
-    return Table(title, columns, groups.values(), captions)
+    return Table(title, columns, groups.values(), captions, heads=len(labels) + 1)
 
 
 def checks(document: dict[str, Any]) -> Table[Any]:
