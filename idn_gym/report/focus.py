@@ -8,12 +8,13 @@ import numpy as np
 
 from idn_gym.typing import BoolArray, FloatArray
 
-_SQUEEZED = 1.0 / 3.0  # of the axis: the others must not have less
+_SQUEEZED = 0.25  # of the axis: the others must not have less
+_GAP = 0.75  # of the range of the others: how far from them the nearest one that is off must be
 _NOISE = 1e-3  # of the axis: what differs by less is not worth to be looked at closely
 
 
 def near(values: Sequence[float] | FloatArray) -> BoolArray:
-    """(n,) which values to show on an axis; the rest is so far off that these would share less than a third of it.
+    """(n,) which values to show on an axis; the rest is so far off that these would share less than a quarter of it.
 
     At least half of the values, and two of them, are shown; values that are not finite are not.
     """
@@ -26,8 +27,10 @@ def near(values: Sequence[float] | FloatArray) -> BoolArray:
     order = order[np.argsort(np.abs(numbers[order] - np.median(numbers[order])), kind="stable")]
     kept = len(order)
     for count in range(len(order) - 1, len(order) - most_off - 1, -1):
-        narrow, wide = np.ptp(numbers[order[:count]]), np.ptp(numbers[order[:kept]])
-        if _NOISE * wide < narrow < _SQUEEZED * wide:
+        close = numbers[order[:count]]
+        narrow, wide = np.ptp(close), np.ptp(numbers[order[:kept]])
+        gap = max(close.min() - numbers[order[count]], numbers[order[count]] - close.max())
+        if _NOISE * wide < narrow < _SQUEEZED * wide and gap > _GAP * narrow:
             kept = count
     shown[order[kept:]] = False
     return shown
