@@ -167,7 +167,8 @@ def _best(own: _Places, others: Sequence[_Places], chosen: Sequence[int]) -> int
 
 def _overlap(one: FloatArray, other: FloatArray) -> BoolArray:
     """(n, m) which of boxes (n, 4) and (m, 4) have an area in common."""
-    return ((one[:, None, :2] < other[None, :, 2:]) & (other[None, :, :2] < one[:, None, 2:])).all(axis=2)
+    apart = np.maximum(one[:, None, :2] - other[None, :, 2:], other[None, :, :2] - one[:, None, 2:])
+    return np.asarray(apart.max(axis=2) < 0.0)
 
 
 def _held(boxes: FloatArray, lines: FloatArray) -> IntArray:
@@ -186,4 +187,5 @@ def _cross(one: FloatArray, other: FloatArray) -> BoolArray:
 
     across = side(one, other[:, 0]) * side(one, other[:, -1])
     back = side(other, one[:, 0]) * side(other, one[:, -1])
-    return np.less(np.maximum(across, back.T), 0.0)
+    crossing: BoolArray = np.maximum(across, back.T) < 0.0
+    return crossing
