@@ -70,14 +70,16 @@ def label_ends(axes: Axes, ends: Sequence[Name]) -> None:
         if end.marker:
             axes.plot([1.035], [y], marker=end.marker, markersize=5, **drawn)
         arrow = "\u2191 " if out > 1e-9 else "\u2193 " if out < -1e-9 else ""
-        axes.text(
-            1.05 if end.marker else 1.035,
-            y,
+        axes.annotate(
             arrow + literal(end.text),
-            transform=axes.transAxes,
+            (1.035, y),
+            (6.0 if end.marker else 0.0, 0.0),
+            xycoords="axes fraction",
+            textcoords="offset points",
             va="center",
             fontsize=_SIZE,
             color=readable(end.colour),
+            annotation_clip=False,
         )
 
 

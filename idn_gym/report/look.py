@@ -65,7 +65,7 @@ _KNOWN = {
     "repository-only": Look(MOSS, "+"),
     "ppo": Look(NAVY, "p"),
 }
-_MARKERS: tuple[Any, ...] = (">", "d", (4, 1, 0), "X", "h", (3, 1, 0), "s", "^", "v", "P", "*", "p", "D", "o", "<")
+_MARKERS: tuple[Any, ...] = (">", "d", (4, 1, 0), "X", "h", (6, 1, 0), "s", "^", "v", "P", "*", "p", "D", "o", "<")
 _LINES = (SOLID, _DASH_DOT, DOTTED, _DASH_DOTS)
 # colours of agents that are seldom in one picture with many others, for those that nobody here knows
 _FREE = tuple(Look(colour, marker) for marker, colour in product(_MARKERS[:6], (NAVY, PLUM, MOSS, RED, SKY)))
