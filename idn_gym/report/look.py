@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
 from typing import Any
@@ -99,8 +99,7 @@ def looks(agents: Iterable[str]) -> dict[str, Look]:
             first, more = _variants(base[name])
             taken = {*_KNOWN.values(), *base.values(), *found.values()}
             markers = {found[other].marker for other in found if split[other][0] == name}
-            fresh = [look for look in first if look.marker not in markers]
-            found[text] = _picked(parameters, fresh or first, [*first, *more], taken)
+            found[text] = _picked(parameters, first, more, taken, markers)
     return found
 
 
@@ -121,14 +120,20 @@ def _variants(own: Look) -> tuple[list[Look], list[Look]]:
     lines = (DASHED, _LONG) if own.line in (DASHED, _LONG) else _LINES
     shades = (shaded(own.colour, BLACK, 0.5), shaded(own.colour, WHITE, 0.45), own.colour)
     markers = [marker for marker in _MARKERS if marker != own.marker]
-    first = [Look(shade, marker, line) for marker in markers for shade, line in zip(shades, cycle(lines))]
+    picked = shades if own.colour != INK else shades[2:]  # a lighter ink is grey, which is another colour
+    first = [Look(shade, marker, line) for marker in markers for shade, line in zip(picked, cycle(lines))]
     return first, [Look(shade, marker, line) for line, marker, shade in product(lines, markers, shades)]
 
 
-def _picked(text: str, first: Sequence[Look], more: Sequence[Look], taken: set[Look]) -> Look:
-    """Of the first looks that at a place which the text gives, or the next one whose point is free; else one more."""
+def _picked(
+    text: str, first: Sequence[Look], more: Sequence[Look], taken: set[Look], markers: Collection[Any] = ()
+) -> Look:
+    """Of the first looks that at a place which the text gives, or the next one whose point is free; else one more.
+
+    One whose marker is none of `markers` comes before the others.
+    """
     place = int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:4], "big") % len(first)
     points = {look.point for look in taken}
-    order = [*first[place:], *first[:place]]
-    alone = (look for look in order if look.point not in points)
-    return next(alone, next((look for look in (*order, *more) if look not in taken), order[0]))
+    order = [*first[place:], *first[:place], *more]
+    free = [look for look in order if look.point not in points] or [look for look in order if look not in taken]
+    return next((look for look in free if look.marker not in markers), next(iter(free), order[0]))

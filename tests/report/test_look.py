@@ -109,6 +109,8 @@ def test_one_look_in_every_picture() -> None:
     assert {agent: crowd[agent] for agent in REGISTERED} == {agent: alone[agent] for agent in REGISTERED}
     for stranger in strangers:
         assert looks([*REGISTERED, stranger])[stranger] == alone[stranger]
+    for beside in ("infida:refresh=4", "infida:learning_rate=theory", "optimum:gap=0.1", "other.py:Never"):
+        assert looks(["infida:refresh=8", beside])["infida:refresh=8"] == alone["infida:refresh=8"]
     assert look("/home/me/mine.py:Always") == look("mine.py:Always") == look(r"C\mine.py:Always")
 
 
