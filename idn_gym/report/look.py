@@ -33,7 +33,7 @@ class Look:
     """A colour, a marker and a line, as matplotlib takes them."""
 
     colour: str
-    marker: Any
+    marker: str
     line: Any = SOLID
 
     @property
@@ -42,7 +42,7 @@ class Look:
         return readable(self.colour)
 
     @property
-    def point(self) -> tuple[str, Any]:
+    def point(self) -> tuple[str, str]:
         """What tells it apart where there are no lines."""
         return self.colour, self.marker
 
@@ -65,7 +65,7 @@ _KNOWN = {
     "repository-only": Look(MOSS, "+"),
     "ppo": Look(NAVY, "p"),
 }
-_MARKERS: tuple[Any, ...] = (">", "d", (4, 1, 0), "X", "h", (6, 1, 0), "s", "^", "v", "P", "*", "p", "D", "o", "<")
+_MARKERS = (">", "d", "X", "h", "s", "^", "v", "P", "*", "p", "D", "o", "<")
 _LINES = (SOLID, _DASH_DOT, DOTTED, _DASH_DOTS)
 # colours of agents that are seldom in one picture with many others, for those that nobody here knows
 _FREE = tuple(Look(colour, marker) for marker, colour in product(_MARKERS[:6], (NAVY, PLUM, MOSS, RED, SKY)))
@@ -126,7 +126,7 @@ def _variants(own: Look) -> tuple[list[Look], list[Look]]:
 
 
 def _picked(
-    text: str, first: Sequence[Look], more: Sequence[Look], taken: set[Look], markers: Collection[Any] = ()
+    text: str, first: Sequence[Look], more: Sequence[Look], taken: set[Look], markers: Collection[str] = ()
 ) -> Look:
     """Of the first looks that at a place which the text gives, or the next one whose point is free; else one more.
 
