@@ -137,7 +137,7 @@ def _line(axes: Axes, x: FloatArray, values: Sequence[Sequence[float]], agent: s
     intervals = [mean_interval(values[n]) for n in there]
     mean = np.array([interval.mean for interval in intervals])
     half = np.array([interval.high - interval.mean for interval in intervals])  # unbounded for a single seed
-    drawn = {"color": look.colour, "marker": look.marker, "markersize": 5, "label": literal(agent)}
+    drawn: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 5, "label": literal(agent)}
     if joined:
         axes.plot(x[there], mean, linestyle=look.line, linewidth=1.5, **drawn)
         known = np.isfinite(half)
