@@ -114,7 +114,7 @@ def _run_seeds(
         sweeps.Cell({"scenario": scenario, "seed": seed}, runs[seed], f"seed-{seed}", command_of_seed(command, seed))
         for seed in seeds
     ]
-    title = f"{scenario}, {slots} slots, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    title = f"{scenario}, {slots} slots"
     with kept_or_temporary(output, resume) as folder, SweepProgress() as progress:
         rows = sweeps.run(
             cells,
@@ -145,6 +145,7 @@ def _run_seeds(
     if as_json:
         print_json(document)
     else:
+        title = f"{title}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
         _show(tables.seeds(document, hindsight, title), "records, table.csv and plots", output)
 
 
