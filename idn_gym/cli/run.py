@@ -210,6 +210,10 @@ def _drawing() -> Callable[[Sequence[dict[str, Any]], Path], object] | None:
 
 
 def _plots() -> Any:
+    """What draws runs; a missing matplotlib is told before the agents play, not after."""
+    from idn_gym.common.figures import require_matplotlib
+
+    require_matplotlib()
     from idn_gym.report import run_plots
 
     return run_plots
