@@ -203,7 +203,7 @@ class _Picture:
         _text(axes, 16, top + 32, f"{_counted(len(nodes), 'node')}{shared}", 8, ha="left")
         _text(axes, 16, top + _TANK + 10, "memory in use", 7.5, ha="left", color=MUTED)
         _text(axes, 16, top + _TANK + 23, "requests served", 7.5, ha="left", color=MUTED)
-        left, whole = width - _RIGHT + 24, _RIGHT - 80
+        left, whole = width - _RIGHT + 24, _RIGHT - 88
         share = float(self._by_node[nodes].sum()) / total if total else 0.0
         _boxes(axes, [(left, top + 26, whole, 22), (left, top + 26, whole * share, 22)], ["#eeeeee", "#4d4d4d"])
         _text(axes, left + whole + 8, top + 37, f"{share:.1%}" if total else "-", 9, ha="left")

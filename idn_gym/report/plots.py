@@ -121,7 +121,7 @@ def regret_over_time(
     """
     values = {agent: np.asarray(regrets, dtype=np.float64) for agent, regrets in series.items()}
     label = f"regret so far against {comparator}, per request of the run (ms)"
-    _lines(values, label, target, hindsight, bound, None, title, look)
+    _lines(values, label, target, hindsight, bound, None, title, look, worse=1)
 
 
 def _lines(
@@ -134,9 +134,10 @@ def _lines(
     title: str,
     look: Mapping[str, Look] | None,
     settling: float = 0.0,
+    worse: int = -1,
     bands: Mapping[str, tuple[Any, Any, Any]] | None = None,
 ) -> None:
-    """A line per agent, named at its end with its last value."""
+    """A line per agent, named at its end with its last value; 1: the higher the worse, -1: the lower."""
     if not series:
         raise IdnError("series: empty; must hold at least one agent")
     look = look or looks(series)
@@ -167,9 +168,9 @@ def _lines(
     if shaded is not None:
         axes.axvspan(*shaded, color=FAINT, alpha=0.5, linewidth=0)
     axes.set_xlim(0, slots)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.margins(y=0.04)
-    shown = near([end.at for end in ends])
+    shown = near([worse * end.at for end in ends])
     if settling or not shown.all():
         settled = [values[int(settling * len(values)) :] for values in series.values() if np.isfinite(values[-1])]
         close = [values for values, kept in zip(settled, shown, strict=False) if kept]
