@@ -181,7 +181,8 @@ def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
         groups.setdefault(str([row["agent"], *(row.get(key) for key in varied)]), []).append(row)
 
     def label(key: str) -> Column[list[dict[str, Any]]]:
-        return Column(key, lambda same: str(same[0].get(key, "")))
+        text = any(isinstance(row.get(key), str) for row in rows)
+        return Column(key, lambda same: str(same[0].get(key, "")), left=text)
 
     def mean(key: str, form: str = ".2f") -> Callable[[list[dict[str, Any]]], str | None]:
         def cell(same: list[dict[str, Any]]) -> str | None:
@@ -204,7 +205,7 @@ def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
         Column("updates MB/slot", lambda same: f"{np.mean([row['model_update_mb'] for row in same]):,.0f}", rank=2),
     ]
     several = any(len(same) > 1 for same in groups.values())
-    return Table(title, columns, groups.values(), [_SPREAD] if several else [])
+    return Table(title, columns, groups.values(), [_SPREAD] if several else [], heads=len(varied) + 1)
 
 
 def seeds(document: dict[str, Any], hindsight: Collection[str], title: str) -> Table[Any]:
