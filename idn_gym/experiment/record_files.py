@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,13 +133,19 @@ def read_result(network: Network, folder: Path, agent: AgentSpec, slots: int | N
     IdnError
         Naming the file that is missing, damaged, or not as it was written.
     """
+    figures = read_figures(folder, agent, slots)
+    changes = read_changes(network, folder / "allocations.csv", len(figures.table.gain))
+    fractional = read_fractional(network, folder / "fractional.json")
+    if (fractional is None) != (figures.table.fractional_gain is None):
+        raise IdnError(f"{folder / 'fractional.json'}: goes with a column fractional_gain in slots.csv; one is missing")
+    return replace(figures, changes=changes, fractional=fractional)
+
+
+def read_figures(folder: Path, agent: AgentSpec, slots: int | None = None) -> Result:
+    """`read_result` less what was placed, which takes most of the time and memory: no `changes`, no `fractional`."""
     kept = read_row(folder, agent)
     table = read_slots(folder / "slots.csv", slots)
-    changes = read_changes(network, folder / "allocations.csv", len(table.gain))
-    fractional = read_fractional(network, folder / "fractional.json")
-    if (fractional is None) != (table.fractional_gain is None):
-        raise IdnError(f"{folder / 'fractional.json'}: goes with a column fractional_gain in slots.csv; one is missing")
-    return Result(agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, changes, fractional)
+    return Result(agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, [])
 
 
 def read_row(folder: Path, agent: AgentSpec) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -152,7 +152,7 @@ def to_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def labels(rows: Sequence[Row]) -> list[str]:
+def label_keys(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The keys of rows that tell settings apart: what is neither a run's own nor its seed."""
     return [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _OF_A_RUN]
 

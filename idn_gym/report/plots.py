@@ -11,7 +11,7 @@ from idn_gym.common.colours import FAINT, INK
 from idn_gym.common.figures import Target, literal, new_axes, new_figure, save, sequence, style
 from idn_gym.common.labels import Name, label_ends
 from idn_gym.errors import IdnError
-from idn_gym.experiment.intervals import mean_interval
+from idn_gym.experiment.intervals import student_interval
 from idn_gym.report.focus import limits, near
 from idn_gym.report.look import Look, looks
 from idn_gym.typing import FloatArray
@@ -79,7 +79,7 @@ def ntag_over_seeds(
         if len(values) > 1:
             settled = int(_SETTLING * values.shape[1])  # before, an average over few slots scatters
             where = np.unique(np.linspace(settled, values.shape[1] - 1, _BAND).astype(int))
-            intervals = [mean_interval(values[:, slot]) for slot in where]
+            intervals = [student_interval(values[:, slot]) for slot in where]
             bands[agent] = (where + 1, [i.low for i in intervals], [i.high for i in intervals])
     seeds = max(map(len, series.values()), default=0)
     label = "gain per request, averaged so far (ms)"

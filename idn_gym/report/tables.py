@@ -10,7 +10,7 @@ import numpy as np
 from idn_gym.experiment.bounds import bound_shares, dynamic_bound, static_bound
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.result import Result
-from idn_gym.experiment.sweep import labels
+from idn_gym.experiment.sweep import label_keys
 from idn_gym.model.network import Network
 from idn_gym.report.layout import Cell, Column, Table, agent, names, words
 from idn_gym.scenario import Scenario
@@ -176,7 +176,7 @@ def results(rows: Sequence[Result], title: str) -> Table[Any]:
 
 def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
     """The runs of a sweep, averaged over seeds: a row per agent and setting, with 95% intervals."""
-    varied = labels(rows)
+    varied = label_keys(rows)
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(str([row["agent"], *(row.get(key) for key in varied)]), []).append(row)
