@@ -10,6 +10,7 @@ from idn_gym.scenario.schema import Content, Model, Node
 
 _IN_SECONDS = 0.3  # ms: where every latency or delay is below it, they may have been given in s
 _MUCH = 100  # times that all models fit
+_OVERLOAD = 10.0  # times all capacity; less is a regime that people study
 _NANO = 1e-9  # relative, the rounding of a sum
 
 
