@@ -48,7 +48,7 @@ def optimum(
 
     if certificate is not None and not certificate.parent.is_dir():
         raise IdnError(f"{certificate}: no folder {certificate.parent} to write it to")
-    require_solver()
+    require_solver("optimum")
     with as_options("gap", "time_limit", "leaves", "seed"):
         refuse_options(gap, time_limit, leaves)
         parameters.seed(seed)
@@ -98,7 +98,7 @@ def saa(
     from idn_gym.model.network import Network
     from idn_gym.report.console import console
 
-    require_solver()
+    require_solver("saa")
     network = Network.compile(load_scenario(scenario, overrides or ()))
 
     def progress(done: int, replications: int, share: float) -> None:

@@ -23,7 +23,7 @@ def require(extra: str, what: str, module: str = "") -> None:
 
     Parameters
     ----------
-    what : needs it, as the message begins.
+    what : needs it, as the message begins; empty: who passes the error on says so.
     module : of the extra, that is needed; default: all of them.
     """
     for name in [module] if module else _MODULES[extra]:
@@ -34,7 +34,8 @@ def require(extra: str, what: str, module: str = "") -> None:
 def missing(extra: str, what: str, module: str, error: ImportError | None = None) -> IdnError:
     """The error about a module of an extra that cannot be imported; parameters as `require`."""
     why = f" ({error})" if error else ""
-    return IdnError(f"{what}: needs {_MODULES[extra][module]}; install it with: {_command(extra)}{why}")
+    who = f"{what}: " if what else ""
+    return IdnError(f"{who}needs {_MODULES[extra][module]}; install it with: {_command(extra)}{why}")
 
 
 def _command(extra: str) -> str:

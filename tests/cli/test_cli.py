@@ -638,6 +638,7 @@ class TestExtras:
             outcome = in_process(*command, "--slots", 2)
             assert (outcome.status, outcome.stdout) == (2, "")
             assert outcome.stderr.count("\n") == 1
+            assert outcome.stderr.count("optimum: needs") + outcome.stderr.count("saa: needs") == 1
             assert 'pip install -e ".[optimum]"' in outcome.stderr
 
 

@@ -167,7 +167,7 @@ def test_a_missing_file_and_one_beside_it(folder: Path) -> None:
 NAMES = {
     "run IDN/Tiny-v1 --agent random": "no id 'IDN/Tiny-v1': there is no such version; did you mean 'IDN/Tiny-v0'?",
     "show IDN/Tiny": "did you mean 'IDN/Tiny-v0'?",
-    "show IDN/TopologyI-Slidng-v0": "no id 'IDN/TopologyI-Slidng-v0'; did you mean 'IDN/TopologyI-Sliding-v0'? allowed:",
+    "show IDN/TopologyI-Slidng-v0": "no id 'IDN/TopologyI-Slidng-v0'; did you mean 'IDN/TopologyI-Sliding-v0'?",
     "show IDN/Scenario-v0": "in Python; here give that scenario",
     "show topology-1-slidng": "no scenario 'topology-1-slidng'; did you mean 'topology-1-sliding'?",
     "show tiny --set nodes.bs9.budget=3": "no 'bs9' among the nodes; did you mean 'bs0'? allowed: cloud, co, bs0, bs1",

@@ -32,7 +32,7 @@ class Learnt:
     def __init__(self, path: str | None = None) -> None:
         if path is not None and (not isinstance(path, str) or not path or "\0" in path):
             raise IdnError(f"path: {shown(path)}; must be the folder of a trained policy")
-        require("torch", "learnt policies")
+        require("torch", "")
         from idn_agents.learning import checkpoint
 
         self._path = checkpoint.SHIPPED if path is None else Path(path)

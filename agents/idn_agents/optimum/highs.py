@@ -15,13 +15,13 @@ _POLL_S = 0.1
 
 def import_highspy() -> Any:
     """The solver, or an `IdnError` that names the extra."""
-    require_solver()
+    require_solver("optimum")
     return importlib.import_module("highspy")
 
 
-def require_solver() -> None:
+def require_solver(what: str = "") -> None:
     """Raise an `IdnError` that names the extra, unless the solver is installed; before work that ends with it."""
-    require("optimum", "optimum")
+    require("optimum", what)
 
 
 def new_model(highspy: Any) -> Any:
