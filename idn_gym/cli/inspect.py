@@ -35,7 +35,7 @@ def list_(as_json: AsJson = False) -> None:
     from idn_gym.library.load import load_scenario
     from idn_gym.library.names import SCENARIO_OF_ID
     from idn_gym.model.network import Network
-    from idn_gym.report import tables
+    from idn_gym.report import layout, tables
     from idn_gym.report.console import console
 
     rows = [(env_id, name, Network.compile(load_scenario(name))) for env_id, name in SCENARIO_OF_ID.items()]
@@ -49,7 +49,8 @@ def list_(as_json: AsJson = False) -> None:
         return
     screen = console()
     screen.print(tables.scenarios(rows))
-    screen.print(f"agents: {', '.join(agents)}", soft_wrap=True)
+    screen.print()
+    screen.print(layout.Listing(["agents: ", *layout.names(agents)]))
 
 
 def show(
@@ -61,7 +62,7 @@ def show(
     """Sizes, nodes, models, request types and the provenance of every figure."""
     from idn_gym.library.load import load_scenario
     from idn_gym.model.network import Network
-    from idn_gym.report import tables
+    from idn_gym.report import layout, tables
     from idn_gym.report.console import console
     from idn_gym.scenario.file import to_yaml
 
@@ -71,23 +72,27 @@ def show(
         return
     network = Network.compile(loaded)
     if as_json:
-        tasks, names = loaded.tasks, network.node_names
+        asked = "task" if loaded.services is None else "service"
         types = [
-            {"task": tasks[network.type_task[rho]], "path": [names[v] for v in network.paths[rho] if v >= 0]}
-            for rho in range(network.R)
+            {asked: name, "path": [network.node_names[v] for v in path if v >= 0]}
+            for (name, _), path in zip(network.type_names, network.paths, strict=True)
         ]
         document = {"sizes": tables.sizes(network), "request_types": types, "scenario": loaded.to_dict()}
         print_json({"name": loaded.name, **document, "provenance": loaded.provenance})
         return
     screen = console()
-    sizes = ", ".join(f"{axis} = {length:,}" for axis, length in tables.sizes(network).items())
-    workload = loaded.workload.model_dump(exclude_none=True, exclude_defaults=True) if loaded.workload else "none"
-    screen.print(f"{loaded.name}: {sizes}, slots of {loaded.slot_seconds:g} s, horizon {loaded.horizon}")
-    screen.print(f"accuracy weight {loaded.accuracy_weight:g} ms per point, workload {workload}", soft_wrap=True)
-    for table in (tables.nodes(network), tables.models(loaded), tables.request_types(network)):
+    sizes = (f"{axis} = {length:,}" for axis, length in tables.sizes(network).items())
+    slots = (f"slots of {loaded.slot_seconds:g} s", f"horizon {loaded.horizon:,} slots")
+    screen.print(layout.Listing([f"{loaded.name}: ", *layout.names([*sizes, *slots])]))
+    screen.print(layout.Listing(tables.LEGEND), style="dim")
+    weight = f"accuracy weight {loaded.accuracy_weight:g} ms per percentage point"
+    workload = loaded.workload.model_dump(exclude_none=True, exclude_defaults=True) if loaded.workload else {}
+    about = [f"{key} {value}" for key, value in {"kind": "none", **workload}.items()]
+    screen.print(layout.Listing(layout.names([weight, "workload: " + about[0], *about[1:]])))
+    shown = [tables.nodes(network), tables.models(loaded), tables.request_types(network)]
+    for table in [*shown, tables.provenance(loaded)] if loaded.provenance else shown:
+        screen.print()
         screen.print(table)
-    if loaded.provenance:
-        screen.print(tables.provenance(loaded))
 
 
 def check(

@@ -27,7 +27,8 @@ Changes = list[tuple[int, IntArray]]  # (slot, allocation (P,) int8) wherever it
 _MAX_BYTES = 2**31
 _CHANGES = ("slot", "node", "model")
 _ALWAYS = tuple(field.name for field in fields(SlotTable) if field.default is MISSING)
-_COLUMNS = tuple(field.name for field in fields(SlotTable))
+_OPTIONAL = tuple(field.name for field in fields(SlotTable) if field.default is not MISSING)
+_TOGETHER = (("timed_requests", "missed"), ("price_per_hour", "net"))
 
 
 def slots_csv(table: SlotTable) -> str:
@@ -50,7 +51,8 @@ def read_slots(path: Path, slots: int | None = None) -> SlotTable:
         If columns or rows are missing or too many, or a value is no finite number.
     """
     header, rows = _table(path)
-    if header not in (["slot", *_ALWAYS], ["slot", *_COLUMNS]):
+    known = header == ["slot", *_ALWAYS, *(name for name in _OPTIONAL if name in header)]
+    if not known or any((one in header) != (other in header) for one, other in _TOGETHER):
         raise IdnError(f"{path}: columns {','.join(header)[:200]!r}; must be {','.join(('slot', *_ALWAYS))!r}")
     if not rows or len(rows) != (slots or len(rows)):
         raise IdnError(f"{path}: {len(rows)} slots; must be {slots or 'at least 1'}")

@@ -20,7 +20,7 @@ from idn_gym.scenario.faults import faults_of, refusal
 from idn_gym.scenario.file import read_values
 from idn_gym.scenario.json_schema import without_schema
 from idn_gym.scenario.kinds import SWEEP, expecting
-from idn_gym.scenario.schema import AsTuple, Count, Name, Section
+from idn_gym.scenario.schema import AsTuple, Count, Location, Name, Section
 
 MOST_RUNS = 10_000  # unless more are asked for: days of work, and records by the million
 _WORTH_SAYING = 1_000  # runs
@@ -33,8 +33,8 @@ class Grid(Section):
     scenarios: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
         description="packaged names, ids, or scenario files, relative to this file"
     )
-    agents: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
-        description="as after --agent: name or name:key=value,key=value"
+    agents: Annotated[tuple[Location, ...], AsTuple, Field(min_length=1)] = Field(
+        description="as after --agent: a name, FILE.py:Class or package.module:Class, :key=value,... behind it"
     )
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AsTuple, Field(min_length=1)] = Field(
         description="seeds of the request streams and of the agents"
@@ -81,7 +81,7 @@ def _read_grid(path: Path) -> Grid:
 
 
 def _cells(grid: Grid, path: Path) -> Iterator[Cell]:
-    agents = [AgentSpec.parse(text) for text in grid.agents]
+    agents = [AgentSpec.parse(text, path.parent) for text in grid.agents]
     overridden = list(dict.fromkeys(key for overrides in grid.overrides for key in overrides))
     for name, overrides in product(grid.scenarios, grid.overrides):
         beside = (Path(name).suffix or os.sep in name) and name not in SCENARIO_OF_ID

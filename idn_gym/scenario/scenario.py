@@ -27,13 +27,7 @@ class Scenario(Content):
 
     def to_dict(self) -> dict[str, Any]:
         """The scenario as plain JSON values, defaults included where they say something; `parse` reads it back."""
-        values = self.model_dump(mode="json", exclude_none=True)
-        for node in values["nodes"]:
-            if not node["entry"]:
-                del node["entry"]
-        if not values["provenance"]:
-            del values["provenance"]
-        return values
+        return self.model_dump(mode="json", exclude_none=True)
 
 
 def parse(data: Any, source: str) -> Scenario:

@@ -5,9 +5,17 @@ Rules that span several keys are in `rules`, a scenario that keeps them in `scen
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from idn_gym.common.text import UNPRINTABLE
@@ -31,21 +39,52 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Profile(Section):
-    """How a model runs on one kind of processor: size in MB, delay in ms, throughput in requests/s."""
+class Sparse(Section):
+    """A section that writes some keys only where they say something: a file without them stays as it is."""
+
+    unsaid: ClassVar[tuple[str, ...]] = ()  # keys left out while they have their default
+
+    @model_serializer(mode="wrap")
+    def _said(self, values_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = values_of(self)
+        for key in self.unsaid:
+            if key in values and getattr(self, key) == type(self).model_fields[key].default:
+                del values[key]
+        return values
+
+
+class Profile(Sparse):
+    """How a model runs on one kind of processor: size in MB, delay in ms, throughput in requests/s.
+
+    `price`: currency per hour of holding it.
+    """
+
+    unsaid = ("price",)
 
     size: Positive = Field(description="memory that the model takes there, MB")
     delay: NonNegative = Field(description="time to serve a request there, ms")
     throughput: NonNegative = Field(description="requests/s it can serve there; per slot, times slot_seconds")
+    price: NonNegative = Field(default=0.0, description="of holding it there, currency per hour")
 
 
-class Model(Section):
-    """A model (variant) of one task; accuracy in percentage points. It runs on the processors it has a profile for."""
+class Model(Sparse):
+    """A model (variant) of one task; accuracy in percentage points. It runs on the processors it has a profile for.
+
+    In a chain: `after`, the models of the stage before that may precede it (default: any); towards the next stage,
+    `output_mb` MB move to another node `trips` times the latency away.
+    """
+
+    unsaid = ("output_mb", "trips", "after")
 
     name: Name = Field(description="name, unique among models; task/variant by habit")
     task: Name = Field(description="the task it serves, one of tasks")
     accuracy: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
         description="accuracy in percentage points, 0 to 100: 40.2, not 0.402"
+    )
+    output_mb: NonNegative = Field(default=0.0, description="what it hands to the next stage of a chain, MB")
+    trips: NonNegative = Field(default=1.0, description="times a link's latency, from it to the next stage of a chain")
+    after: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = Field(
+        default=None, description="models of the stage before that may precede it in a chain; default: any"
     )
     profiles: Annotated[dict[Name, Profile], Field(min_length=1)] = Field(
         description="how it runs: processor -> profile; without a profile for a processor it cannot run there"
@@ -57,8 +96,10 @@ class Model(Section):
         return self.name.removeprefix(f"{self.task}/")
 
 
-class Node(Section):
+class Node(Sparse):
     """A compute node: budget in MB; `repository` lists the models it holds permanently, outside the budget."""
+
+    unsaid = ("entry",)
 
     name: Name = Field(description="name, unique among nodes")
     processor: Name = Field(description="its kind of processor, as profiles of models name it")
@@ -77,20 +118,57 @@ class Node(Section):
 
 
 class Link(Section):
-    """An undirected link; latency is the round trip in ms."""
+    """An undirected link; latency is the round trip in ms, bandwidth in MB/s (absent: transfers take no time)."""
 
     source: Name = Field(description="a node")
     target: Name = Field(description="another node; links have no direction")
     latency: NonNegative = Field(description="round trip, ms")
+    bandwidth: Positive | None = Field(default=None, description="MB/s; default: transfers take no time")
+
+
+class Service(Sparse):
+    """What a request asks for: one task, or several in turn."""
+
+    unsaid = ("input_mb", "weight", "priority")
+
+    name: Name = Field(description="name, unique among services")
+    stages: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1, max_length=8)] = Field(
+        description="tasks, in the order in which they are served"
+    )
+    input_mb: NonNegative = Field(default=0.0, description="what a request carries, MB")
+    weight: Positive = Field(default=1.0, description="what its costs and gains are multiplied by")
+    priority: Annotated[int, Field(ge=-(10**9), le=10**9)] = Field(
+        default=0, description="capacity goes to higher ones first"
+    )
+    accuracy_weights: Annotated[tuple[NonNegative, ...], AsTuple, Field(min_length=1, max_length=8)] | None = Field(
+        default=None, description="one per stage, times accuracy_weight; default: 1 each"
+    )
+    deadline_ms: NonNegative | None = Field(
+        default=None, description="latency above which an option costs violation_ms more, ms; of one stage"
+    )
+    report_deadline_ms: NonNegative | None = Field(
+        default=None, description="latency above which a request counts as missed, ms; in no cost"
+    )
+
+    @property
+    def counted_deadline(self) -> float | None:
+        """Ms beyond which a request counts as missed."""
+        return self.deadline_ms if self.report_deadline_ms is None else self.report_deadline_ms
 
 
 class Request(Section):
-    """A request type: a task and the path from its entry node to a repository."""
+    """A request type: a service, or the one of a task's name, and the path from its entry node to a repository."""
 
-    task: Name = Field(description="what is asked for, one of tasks")
+    task: Name | None = Field(default=None, description="what is asked for: the service of this name")
+    service: Name | None = Field(default=None, description="what is asked for, one of services")
     path: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
         description="nodes from the entry node to a repository of the task, each linked to the next"
     )
+
+    @property
+    def asks_for(self) -> str:
+        """Name of the service."""
+        return self.service or self.task or ""
 
 
 class Outages(Section):
@@ -171,7 +249,10 @@ class _Drawn(Section):
 
 
 class Zipf(_Drawn):
-    """Poisson counts; `rate` in requests/s over all types, popularity of the i-th task proportional to i^-exponent."""
+    """Poisson counts; `rate` in requests/s over all types.
+
+    Popularity of the i-th service is proportional to i^-exponent.
+    """
 
     kind: Literal["zipf"] = Field(description="counts are Poisson")
 
@@ -181,7 +262,7 @@ class Burst(_Drawn):
 
     A small shape is bursty. With probability `persistence` a multiplier stays what it was in the slot before, which
     leaves the law of every slot as it is and makes persistence^n the correlation of multipliers n slots apart. There
-    is one multiplier ``per: type``, or one ``per: task`` that all its entry nodes share.
+    is one multiplier ``per: type``, or one ``per: task``: per service, shared by all its entry nodes.
     """
 
     kind: Literal["burst"] = Field(description="counts are gamma-Poisson: bursty")
@@ -199,7 +280,7 @@ class Adversary(Section):
     """All requests of a slot, `rate` x slot_seconds of them, go to the type that a greedy victim is worst prepared for.
 
     The victim is the last-batch greedy rule with this `keep`. Types it is equally ill prepared for are drawn by
-    popularity over tasks, that of the i-th proportional to i^-exponent.
+    popularity over services, that of the i-th proportional to i^-exponent.
     """
 
     kind: Literal["adversary"] = Field(description="requests go where a greedy victim is worst prepared")
@@ -229,8 +310,10 @@ class Replay(Section):
 Workload = Annotated[Zipf | Burst | Adversary | Replay, Field(discriminator="kind")]
 
 
-class Content(Section):
+class Content(Sparse):
     """All that a scenario file holds, each key as its section says; whether it keeps the rules is another matter."""
+
+    unsaid = ("price_weight", "violation_ms", "provenance")
 
     format: Literal["idn-gym/scenario-1"] = Field(description="version of this format")
     name: Name = Field(description="what it is called in tables and records")
@@ -242,6 +325,10 @@ class Content(Section):
     accuracy_weight: NonNegative = Field(
         default=1.0, description="alpha, ms that a percentage point of inaccuracy costs"
     )
+    price_weight: NonNegative = Field(
+        default=0.0, description="ms of gain per unit of currency; 0: prices are reported, not optimised"
+    )
+    violation_ms: NonNegative = Field(default=0.0, description="ms that an option later than a deadline costs more")
     tasks: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
         description="tasks, the most popular first"
     )
@@ -250,11 +337,19 @@ class Content(Section):
     links: Annotated[tuple[Link, ...], AsTuple, Field(min_length=1)] | None = Field(
         default=None, description="links between nodes; default: none"
     )
+    services: Annotated[tuple[Service, ...], AsTuple, Field(min_length=1)] | None = Field(
+        default=None, description="what may be asked for, the most popular first; default: each task by itself"
+    )
     requests: Annotated[tuple[Request, ...], AsTuple, Field(min_length=1)] | None = Field(
         default=None,
-        description="request types; default: every task from every entry node, on the way to its nearest repository",
+        description="request types; default: every service from every entry node, on the way to its nearest repository",
     )
     workload: Workload | None = Field(
         default=None, description="what draws the requests; default: none, and a trace file is needed"
     )
     provenance: dict[Name, str] = Field(default={}, description="where figures come from: dotted key -> free text")
+
+    @property
+    def offered(self) -> tuple[Service, ...]:
+        """The services that requests may ask for: those listed, else one of each task, of its name."""
+        return self.services or tuple(Service(name=task, stages=(task,)) for task in self.tasks)

@@ -21,6 +21,8 @@ def likely_slips(content: Content) -> list[str]:
         *_models(content),
         *_budgets(content),
         *_entries(content),
+        *_prices(content),
+        *_deadlines(content),
         *_workload(content),
         *_provenance(content),
     ]
@@ -84,14 +86,36 @@ def _entries(content: Content) -> Iterator[str]:
         short = [n for n, request in enumerate(content.requests) if len(request.path) == 1]
         if short:
             yield f"requests.{short[0]}.path: of one node, its repository; there is no way to save{_more(short)}"
-        asked = {request.task for request in content.requests}
-        idle = [task for task in content.tasks if task not in asked]
+        asked = {request.asks_for for request in content.requests}
+        idle = [service.name for service in content.offered if service.name not in asked]
         if idle:
-            yield f"requests: none asks for task {shown(idle[0])}{_more(idle)}"
+            word = "task" if content.services is None else "service"
+            yield f"requests: none asks for {word} {shown(idle[0])}{_more(idle)}"
         visited = {name for request in content.requests for name in request.path}
         aside = [node for node in content.nodes if node.budget > 0.0 and node.name not in visited]
         if aside:
             yield f"nodes.{aside[0].name}: on no path of requests; what is placed there serves nobody{_more(aside)}"
+
+
+def _prices(content: Content) -> Iterator[str]:
+    """Repository models cost nothing, and what fits nowhere is never paid for."""
+    priced = [model for model in content.models if any(profile.price > 0.0 for profile in model.profiles.values())]
+    paying = [model for model in priced if any(_pays(node, model) for node in content.nodes)]
+    if priced and not paying:
+        yield f"models.{priced[0].name}: no node can hold it at a price, so prices change nothing{_more(priced)}"
+    elif content.price_weight > 0.0 and not priced:
+        yield f"price_weight: {content.price_weight:g}; no profile has a price"
+
+
+def _deadlines(content: Content) -> Iterator[str]:
+    due = [service for service in content.services or () if service.deadline_ms is not None]
+    if due and content.violation_ms == 0.0:
+        yield (
+            f"services.{due[0].name}.deadline_ms: {due[0].deadline_ms:g}; without violation_ms a deadline costs nothing"
+            f"{_more(due)}"
+        )
+    elif content.violation_ms > 0.0 and not due:
+        yield f"violation_ms: {content.violation_ms:g}; no service has a deadline_ms"
 
 
 def _workload(content: Content) -> Iterator[str]:
@@ -104,8 +128,9 @@ def _workload(content: Content) -> Iterator[str]:
         if rate > _OVERLOAD * capacity > 0.0:
             yield f"workload.rate: {rate:g} requests/s; what is placed, whatever it is, serves at most {capacity:g}"
     shift, every = getattr(workload, "shift", None), getattr(workload, "every", None)
-    if shift is not None and shift % len(content.tasks) == 0:
-        yield f"workload.shift: {shift}; with {len(content.tasks)} tasks popularity stays where it is"
+    count, word = len(content.offered), "tasks" if content.services is None else "services"
+    if shift is not None and shift % count == 0:
+        yield f"workload.shift: {shift}; with {count} {word} popularity stays where it is"
     if every is not None and every >= content.horizon:
         yield f"workload.every: {every} slots; popularity does not shift within a horizon of {content.horizon}"
 
@@ -121,6 +146,10 @@ def _provenance(content: Content) -> Iterator[str]:
 
 def _may_hold(node: Node, model: Model) -> bool:
     return _fits(node, model) or model.name in (node.repository or ())
+
+
+def _pays(node: Node, model: Model) -> bool:
+    return _fits(node, model) and model.name not in (node.repository or ()) and model.profiles[node.processor].price > 0
 
 
 def _fits(node: Node, model: Model) -> bool:

@@ -27,8 +27,8 @@ _MAX_BYTES = 2**30
 def read_trace(network: Network, requests: Path, capacities: Path | None = None) -> Trace:
     """Read a request file (slot, task, source, requests) and, where capacities vary, a capacity file.
 
-    Slots count from 0, T is the largest plus 1, missing rows are 0 requests, or nominal capacity. With a capacity file
-    capacities vary, whatever it says.
+    The column `task` holds the service's name. Slots count from 0, T is the largest plus 1, missing rows are 0
+    requests, or nominal capacity. With a capacity file capacities vary, whatever it says.
 
     Raises
     ------
@@ -184,9 +184,10 @@ def _filled(rest: FloatArray, slots: int, entries: dict[tuple[int, int], float])
 
 
 def _refuse_type(network: Network, where: str, task: str, source: str) -> None:
-    if task not in network.scenario.tasks:
-        raise IdnError(f"{where}: unknown task {task!r}; {allowed(task, network.scenario.tasks)}")
+    word = "task" if network.scenario.services is None else "service"
+    if task not in network.service_names:
+        raise IdnError(f"{where}: unknown {word} {task!r}; {allowed(task, network.service_names)}")
     if source not in network.node_names:
         meant = did_you_mean(source, network.node_names)
         raise IdnError(f"{where}: unknown source {source!r}; {meant}it must be an entry node of the scenario")
-    raise IdnError(f"{where}: no request type for task {task!r} from {source!r}; see idn-gym show for those there are")
+    raise IdnError(f"{where}: no request type for {word} {task!r} from {source!r}; idn-gym show lists those there are")

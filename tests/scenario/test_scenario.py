@@ -367,7 +367,7 @@ REQUIRED = {
     "models.cars/v1.0.profiles.gpu.": ("size", "delay", "throughput"),
     "nodes.bs.0.": ("processor",),
     "links.1.": ("source", "target", "latency"),
-    "requests.1.": ("task", "path"),
+    "requests.1.": ("path",),
     "workload.": ("kind", "rate", "shape"),
     "workload.capacity.": ("kind", "probability"),
 }
