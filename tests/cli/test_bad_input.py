@@ -85,7 +85,7 @@ RULES: dict[str, tuple[Change, str]] = {
     "accuracy_weight quoted": (("accuracy_weight", "1.0"), "accuracy_weight '1.0' number"),
     "accuracy_weight a bool": (("accuracy_weight", True), "accuracy_weight True number"),
     "accuracy_weight null": (("accuracy_weight", None), "accuracy_weight None number"),
-    "unknown key": (("budget", 1), "budget unknown key allowed format name tasks models nodes links requests workload"),
+    "unknown key": (("budget", 1), "budget unknown key allowed format name tasks models nodes links"),
     # tasks
     "tasks empty": (("tasks", []), "tasks [] at least 1"),
     "tasks left out": (("tasks", GONE), "tasks missing"),
@@ -164,7 +164,7 @@ RULES: dict[str, tuple[Change, str]] = {
     ),
     "latency negative": (("links.0.latency", -5), "links.0.latency -5 greater than or equal to 0"),
     "latency left out": (("links.0.latency", GONE), "links.0.latency missing"),
-    "link's unknown key": (("links.0.bandwidth", 1), "links.0.bandwidth unknown key allowed source target latency"),
+    "link's unknown key": (("links.0.jitter", 1), "links.0.jitter unknown key allowed source target latency"),
     # requests
     "requests empty": (("requests", []), "requests [] at least 1"),
     "request for an unknown task": (("requests.0.task", "bikes"), "requests.0.task 'bikes' allowed cars, people"),
