@@ -61,6 +61,9 @@ def faults_of(error: ValidationError, data: dict[str, Any], file: type[Section])
     Unknown keys come first: one that is misspelt is why another is missing, which is then not said.
     """
     items = error.errors(include_url=False)
+    within = {item["loc"][:n] for item in items for n in range(len(item["loc"]))}
+    # pydantic does not count items that are at fault, and then finds too few
+    items = [item for item in items if not (item["type"] == "too_short" and item["loc"] in within)]
     unknown = {item["loc"]: _keys(item["loc"], file) for item in items if item["type"] == "extra_forbidden"}
     missing = {item["loc"] for item in items if item["type"] == "missing"}
     meant = {(*place[:-1], nearest(place[-1], keys)) for place, keys in unknown.items()} & missing

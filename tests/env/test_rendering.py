@@ -136,7 +136,7 @@ class TestDraw:
     def test_without_matplotlib_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         network = compiled("tiny")
         monkeypatch.setitem(sys.modules, "matplotlib", None)
-        with pytest.raises(IdnError, match=r"pip install 'idn-gym\[plots\]'"):
+        with pytest.raises(IdnError, match=r'pip install -e "\.\[plots\]"'):
             draw(network, np.zeros(network.P), 0, np.zeros(network.V))
 
 

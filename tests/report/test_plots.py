@@ -153,5 +153,5 @@ def test_errors() -> None:
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(IdnError, match=r"pip install 'idn-gym\[plots\]'"):
+    with pytest.raises(IdnError, match=r'pip install -e "\.\[plots\]"'):
         plots.ntag_over_time({"a": [1.0]}, io.BytesIO())

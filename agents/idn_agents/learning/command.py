@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from idn_gym.cli.options import AsJson, Overrides, ScenarioName, print_json, typed_command
+from idn_gym.common.extras import require
 from idn_gym.common.parameters import as_options, shown
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
@@ -83,10 +84,9 @@ def _trainer(
 
     scenarios = [load_scenario(name, overrides) for name in names]
     about: dict[str, Any] = {"algo": algo, "seed": seed, "device": device}
-    try:
-        import torch
-    except ImportError as error:
-        raise IdnError(f"training needs PyTorch; pip install 'idn-gym[torch]' ({error})") from None
+    require("torch", "train")
+    import torch
+
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, ImportError, AttributeError, ValueError) as error:
@@ -100,10 +100,9 @@ def _trainer(
         about |= {"policy": network.config(), "options": asdict(options)}
         trainer: Any = Trainer(scenarios, network, options, seed, device)
     else:
-        try:
-            from idn_agents.learning.sb3_training import SB3, SB3Trainer
-        except ImportError as error:
-            raise IdnError(f"--algo {algo}: needs Stable-Baselines3; pip install 'idn-gym[rl]' ({error})") from None
+        require("rl", f"--algo {algo}", "stable_baselines3")
+        from idn_agents.learning.sb3_training import SB3, SB3Trainer
+
         sb3 = SB3(algo, **given, **({} if hidden is None else {"hidden": hidden}))
         about |= {"options": asdict(sb3)}
         trainer = SB3Trainer(scenarios[0], sb3, seed, device)

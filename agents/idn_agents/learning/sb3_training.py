@@ -27,6 +27,7 @@ from idn_agents.learning.policy import FlatPolicy, FlatView
 from idn_agents.learning.threads import one_thread
 from idn_gym import kernels
 from idn_gym.common import parameters
+from idn_gym.common.extras import missing
 from idn_gym.common.parameters import whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
@@ -231,5 +232,5 @@ def _algorithm(name: str) -> Any:
     try:
         from sb3_contrib import MaskablePPO
     except ImportError as error:
-        raise IdnError(f"maskable-ppo needs sb3-contrib; pip install 'idn-gym[rl]' ({error})") from None
+        raise missing("rl", "maskable-ppo", "sb3_contrib", error) from None
     return MaskablePPO
