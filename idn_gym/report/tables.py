@@ -178,23 +178,20 @@ def results(rows: Sequence[Result], title: str) -> Table[Any]:
     ]
     captions: list[Cell] = [_HINDSIGHT] if any(row.hindsight for row in rows) else []
     static, dynamic = static_bound(rows), dynamic_bound(rows)
+    gain = "gain" if all(row.summary.net is None for row in rows) else "net gain"
     if static:
         captions += [
-            f"gain of bound: total gain over {static:.6g} ms, which no static allocation exceeds (certified); online"
+            f"gain of bound: total {gain} over {static:.6g} ms, which no static allocation exceeds (certified); online"
             " agents may",
             "NTAG weighs slots alike, total gain requests: the two may order agents differently",
         ]
     else:
         captions.append("with --agent optimum: each one's share of a certified bound on static allocations")
     if dynamic:
-        captions.append(f"gain of dynamic: total gain over {dynamic:.6g} ms, for allocations that change by phase")
-    if any(row.summary.net is not None for row in rows):
+        captions.append(f"gain of dynamic: total {gain} over {dynamic:.6g} ms, for allocations that change by phase")
+    if gain == "net gain":
         captions.append("net: total gain less price_weight x price of what is placed")
-
-    def worth(row: Result) -> float:
-        return row.summary.gain if row.summary.net is None else row.summary.net
-
-    return Table(title, columns, sorted(rows, key=worth, reverse=True), captions)
+    return Table(title, columns, sorted(rows, key=lambda row: -row.summary.worth), captions)
 
 
 def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
