@@ -12,7 +12,7 @@ SHARES = {"of_bound": _STATIC, "of_dynamic_bound": _DYNAMIC}  # key of a row -> 
 
 
 def static_bound(results: Sequence[Result]) -> float | None:
-    """Certified net gain in ms that no static allocation exceeds on the stream of these runs, where an agent proved one."""
+    """Certified net gain in ms that no static allocation on the stream of these runs exceeds, if one was proved."""
     return least_static_bound(result.info for result in results)
 
 
@@ -27,7 +27,7 @@ def dynamic_bound(results: Sequence[Result]) -> float | None:
 
 
 def bound_shares(result: Result, results: Sequence[Result]) -> dict[str, float]:
-    """The part of each proven bound that a run gained, net of prices; keys `of_bound` and `of_dynamic_bound`, where there is one."""
+    """The part of each proven bound that a run gained, net: `of_bound` and `of_dynamic_bound`, where there is one."""
     return shares(result.summary.worth, [other.info for other in results])
 
 

@@ -29,13 +29,13 @@ def sla_sliding(topology: dict[str, Any]) -> dict[str, Any]:
         for task in topology["tasks"]
         for name, keys in _CLASSES.items()
     ]
-    workload = {**topology["workload"], "shift": topology["workload"]["shift"] * len(_CLASSES)}
+    thrice = {key: topology["workload"][key] * len(_CLASSES) for key in ("rate", "shift")}
     return {
         **topology,
         "name": "sla-sliding",
         "violation_ms": 100.0,
         "services": services,
-        "workload": workload,
+        "workload": {**topology["workload"], **thrice},
         "provenance": {
             **topology["provenance"],
             "services": (
@@ -48,6 +48,7 @@ def sla_sliding(topology: dict[str, Any]) -> dict[str, Any]:
             "services.*.report_deadline_ms": "chosen: 100 ms, for the record",
             "services.*.weight": "chosen: a request of a waiting user counts eight times one of the background",
             "violation_ms": "chosen: 100 ms, more than a late answer saves in latency",
+            "workload.rate": "chosen: that of Topology II for each class, so that classes contend for capacity",
             "workload.exponent": "chosen: Zipf 1.2 over services, three to a task",
             "workload.shift": "chosen: popularity shifts cyclically by 15 services, which are 5 tasks",
         },
@@ -110,7 +111,7 @@ def access_4g() -> dict[str, Any]:
     models = _resnets((task,), cores=(1, 2, 4, 8), batches=(1, 4))
     nodes: list[dict[str, Any]] = [{"name": cell, "processor": "none", "tier": 2, "entry": True} for cell in cells]
     nodes += [
-        {"name": "edge", "processor": "cpu", "budget": 16 * 2048.0, "tier": 1},
+        {"name": "edge", "processor": "cpu", "budget": 8 * 2048.0, "tier": 1},
         {"name": "cloud", "processor": "serverless", "tier": 0, "repository": [f"{task}/resnet152-elastic"]},
     ]
     return {
@@ -131,7 +132,7 @@ def access_4g() -> dict[str, Any]:
             {"source": "edge", "target": "cloud", "latency": 40.0},
         ],
         "services": [
-            {"name": name, "stages": [task], "input_mb": 0.2, "priority": len(qualities) - n, "deadline_ms": 310.0}
+            {"name": name, "stages": [task], "input_mb": 0.2, "priority": len(qualities) - n, "deadline_ms": 300.0}
             for n, name in enumerate(qualities)
         ],
         "requests": [
@@ -145,12 +146,12 @@ def access_4g() -> dict[str, Any]:
             "accuracy_weight": "chosen: 3 ms per percentage point",
             "price_weight": "chosen: half that of autoscale-burst, since being late costs more",
             "violation_ms": "chosen: 200 ms, several times what serving at the edge saves",
-            "nodes": "made up: cells without memory in front of an edge server of 16 cores",
+            "nodes": "made up: cells without memory in front of an edge server of 8 cores",
             "links.*.bandwidth": "made up: uploads of 0.2 MB take 250, 100 and 25 ms",
             "links.*.latency": "made up: 30 ms over the air; chosen: 40 ms to the cloud, as in Topology I",
             "services": (
-                "made up: one deadline of 310 ms for all, of which a poor upload leaves 30 ms, a fair one 180 and "
-                "a good one 255; chosen: who has least time left goes first"
+                "made up: one deadline of 300 ms for all, of which a poor upload leaves 20 ms, a fair one 170 and "
+                "a good one 245; chosen: who has least time left goes first"
             ),
             "workload": "made up: as many requests of each quality, in bursts that come apart",
         },
