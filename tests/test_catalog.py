@@ -6,13 +6,24 @@ from fnmatch import fnmatchcase
 from importlib import resources
 from typing import Any
 
+import numpy as np
 import pytest
 
-from idn_gym.catalog import PROCESSORS, VARIANTS, detection_models, detection_provenance
+from idn_gym.catalog import (
+    PROCESSORS,
+    VARIANTS,
+    Row,
+    configurations,
+    cpu_table,
+    detection_models,
+    detection_provenance,
+)
 from idn_gym.library.load import load_scenario
 from idn_gym.library.names import SCENARIO_OF_ID
 from idn_gym.library.packaged import HEADER, main, packaged_scenarios
+from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
+from idn_gym.workload.popularity import expected_requests
 
 # mAP@0.5, weights MB, resolution, and FPS on RTX 2080 Ti and AGX Xavier where published
 PUBLISHED = {
@@ -167,3 +178,43 @@ def test_backbones_take_requests_everywhere_but_at_the_cloud(scenarios: dict[str
         assert [link.latency for link in found if link.target == "cloud"] == [40.0, 40.0]
         workload: Any = scenario.workload
         assert workload.rate == nodes * 312.5
+
+
+# --- configurations ---------------------------------------------------------------------------------------------
+
+
+def test_configurations_are_the_rows_of_the_table() -> None:
+    table = [Row(1, 1, 30.0, 33.3), Row(4, 8, 80.0, 100.0)]
+    first, second = configurations("cars", "small", 61.5, table, "cpu", core_mb=2048.0, core_price=0.05)
+    assert first == {
+        "name": "cars/small-c1-b1",
+        "task": "cars",
+        "accuracy": 61.5,
+        "profiles": {"cpu": {"size": 2048.0, "delay": 30.0, "throughput": 33.3, "price": 0.05}},
+    }
+    assert second["name"] == "cars/small-c4-b8"
+    assert second["profiles"]["cpu"] == {"size": 8192.0, "delay": 80.0, "throughput": 100.0, "price": 0.2}
+
+
+def test_tables_of_cores_by_hand() -> None:
+    """2 GFLOPs: 24 ms on a core; on two 24 x 0.55 = 13.2 ms; and 10 ms a batch."""
+    assert cpu_table(2.0, (1, 2), (1, 4)) == [
+        Row(1, 1, 34.0, 29.41),
+        Row(1, 4, 106.0, 37.74),
+        Row(2, 1, 23.2, 43.1),
+        Row(2, 4, 62.8, 63.69),
+    ]
+
+
+def test_scenarios_of_services_pose_choices(scenarios: dict[str, Scenario]) -> None:
+    """In a slot as expected, more pays by itself than there is room for; and prices are too high for some."""
+    for name, priced in (("sla-sliding", False), ("autoscale-burst", True), ("access-4g", True)):
+        network = Network.compile(scenarios[name])
+        assert network.priced is priced
+        requests = expected_requests(network, np.arange(1))[0]
+        alone = np.array([network.service.gain(requests, network.capacities, x) for x in np.eye(network.P)])
+        pays = (alone > network.holding) & network.fits
+        needed = np.bincount(network.placement_node[pays], network.sizes[pays], minlength=network.V)
+        assert (needed[network.budgets > 0] > network.budgets[network.budgets > 0]).all(), name
+        if priced:
+            assert (alone <= network.holding).any(), f"{name}: prices change nothing"
