@@ -14,7 +14,7 @@ from idn_agents.agent import observed
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.shared import room_of
+from idn_gym.kernels.shared import first_group, room_of, share_of
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray, IntArray
@@ -33,8 +33,8 @@ class LoadAwareGreedy:
     ----------
     decay : weight of the past in the counters, in [0, 1); 0 looks at the last slot alone.
     counting : ``all`` as above, or ``others``: a node does not count what it served itself.
-    sharing : ``proportional``: what a model has capacity for is shared between types in proportion to the counters;
-        or ``none``: each type is credited with the whole of it.
+    sharing : ``proportional``: what a model has capacity for is shared between types in proportion to the counters,
+        those of higher classes first; or ``none``: each type is credited with the whole of it.
 
     `docs/load-aware-greedy.md` shows what each reading is worth.
     """
@@ -83,12 +83,12 @@ def _count(tables, requests, capacities, held, load, position, repository_positi
     for rho in range(len(requests)):
         if requests[rho] == 0.0:
             continue
-        last = tables.option_count[rho] - 1
+        last, groups = tables.option_count[rho] - 1, first_group(tables, rho)
         left = 1.0
         n = 0
         for k in range(last):
             p = options[rho, k]
-            w = min(left, min(1.0, capacities[p] * load[tables.placement_group[p]]) * held[p])
+            w = min(left, share_of(tables, capacities, load, p, groups) * held[p])
             if w > 0.0:
                 served[n], rank[n] = w * requests[rho], k
                 left -= w
@@ -115,12 +115,12 @@ def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, sa
     absorbed = np.zeros(len(tables.costs))
     cost = np.full(len(tables.costs), np.inf)  # of serving each type at the placement just taken
     value = np.empty(len(allocation))
-    passing = np.empty(len(allocation))
+    passing = np.empty((len(allocation), tables.classes))  # counted, of each class
     for v in range(len(shelf.budgets)):
         first, stop = shelf.node_start[v], shelf.node_start[v + 1]
         room = room_of(shelf.budgets[v])
         for p in range(first, stop):
-            value[p], passing[p] = _value(shelf, listing, capacities, shared, holding, counted, saved, p)
+            value[p] = _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing[p])
         while True:
             best = stop
             for p in range(first, stop):
@@ -134,7 +134,7 @@ def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, sa
             for entry in range(start[best], start[best + 1]):
                 rho, k = types[entry], ranks[entry]
                 cost[rho] = tables.costs[rho, k]
-                absorbed[rho] = _absorbed(capacities[best], shared, counted[rho, k], passing[best])
+                absorbed[rho] = _absorbed(tables, capacities[best], shared, counted[rho, k], passing[best], rho)
             for p in range(first, stop):
                 if allocation[p] or tables.placement_group[p] != tables.placement_group[best]:
                     continue
@@ -144,7 +144,7 @@ def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, sa
                         left = max(0.0, counted[rho, k] - absorbed[rho])
                         saved[rho, k] *= left / counted[rho, k]
                         counted[rho, k] = left
-                value[p], passing[p] = _value(shelf, listing, capacities, shared, holding, counted, saved, p)
+                value[p] = _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing[p])
             for entry in range(start[best], start[best + 1]):
                 cost[types[entry]], absorbed[types[entry]] = np.inf, 0.0
         for p in range(first, stop):  # what is there already stays where there is room, if keeping it costs nothing
@@ -154,21 +154,27 @@ def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, sa
 
 
 @compiled()
-def _value(shelf, listing, capacities, shared, holding, counted, saved, p):
-    """Ms saved per MB by placing p, net of holding it, and the requests of all types that it could serve better."""
+def _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing):
+    """Ms saved per MB by placing p, net of holding it; fills in the requests (classes,) that it could serve better."""
     start, types, ranks = listing
-    passing = 0.0
+    passing[:] = 0.0
     for entry in range(start[p], start[p + 1]):
-        passing += counted[types[entry], ranks[entry]]
+        passing[tables.type_class[types[entry]]] += counted[types[entry], ranks[entry]]
     ms = 0.0
     for entry in range(start[p], start[p + 1]):
         rho, k = types[entry], ranks[entry]
         if counted[rho, k] > 0.0:
-            ms += saved[rho, k] / counted[rho, k] * _absorbed(capacities[p], shared, counted[rho, k], passing)
-    return (ms - holding[p]) / shelf.sizes[p], passing
+            credit = _absorbed(tables, capacities[p], shared, counted[rho, k], passing, rho)
+            ms += saved[rho, k] / counted[rho, k] * credit
+    return (ms - holding[p]) / shelf.sizes[p]
 
 
 @compiled()
-def _absorbed(capacity, shared, of_type, of_all):
+def _absorbed(tables, capacity, shared, of_type, passing, rho):
     """Requests of a type that a model is credited with; see `LoadAwareGreedy` for the sharing of its capacity."""
-    return of_type * min(1.0, capacity / of_all) if shared and of_all > 0.0 else min(of_type, capacity)
+    own = tables.type_class[rho]
+    if not shared or passing[own] <= 0.0:
+        return min(of_type, capacity)
+    for c in range(own):
+        capacity -= passing[c]
+    return of_type * min(1.0, max(0.0, capacity) / passing[own])

@@ -27,8 +27,9 @@ def gain_and_subgradient(
         at_star = tables.costs.expand(len(r), -1, -1).gather(2, star[:, :, None])
         saved = (at_star - tables.costs).clamp(min=0.0) * r[:, :, None]
         summed = torch.zeros(len(r), share.shape[1] + 1, dtype=share.dtype, device=share.device)
-        summed.index_add_(1, tables.options.ravel(), saved.flatten(1))
-        gradient[chunk] = (summed[:, :-1] * share).to(gradient.dtype)
+        summed.index_add_(1, tables.option_shares.ravel(), saved.flatten(1))
+        by_class = (summed[:, :-1] * share).unflatten(1, (tables.classes, -1))
+        gradient[chunk] = by_class.sum(1).to(gradient.dtype)
     return gain, gradient
 
 
@@ -44,7 +45,7 @@ def gain(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation:
 def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor, rows: int) -> Served:
     """What serving comes to."""
     double, nodes = tables.sizes.dtype, len(tables.node_start) - 1
-    gain, cost, latency, inaccuracy = (requests.new_empty(rows, dtype=double) for _ in range(4))
+    gain, cost, latency, inaccuracy, missed = (requests.new_empty(rows, dtype=double) for _ in range(5))
     by_node = torch.zeros(rows, nodes, dtype=double, device=requests.device)
     for chunk in _chunks(rows):
         r, _, total = _covered(tables, *(_of(x, chunk) for x in (requests, capacities, allocation)))
@@ -54,8 +55,9 @@ def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation
         gain[chunk] = (r * (covered * _steps(tables)).sum(2)).sum(1)
         latency[chunk] = (served * tables.option_latency).sum((1, 2))
         inaccuracy[chunk] = (served * tables.option_inaccuracy).sum((1, 2))
+        missed[chunk] = (served * tables.option_late).sum((1, 2))
         by_node[chunk] = by_node[chunk].index_add(1, tables.option_node.ravel(), served.flatten(1))
-    return Served(gain, cost, latency, inaccuracy, by_node)
+    return Served(gain=gain, cost=cost, latency=latency, inaccuracy=inaccuracy, missed=missed, by_node=by_node)
 
 
 def memory(tables: ShelfTables, allocation: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
@@ -165,17 +167,21 @@ def round_dependent(
 
 
 def _covered(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor) -> tuple[Tensor, ...]:
-    """Requests (n, R), shares (n, P), and per option the share of a batch covered up to it (n, R, K)."""
+    """Requests (n, R), shares (n, C * P), and per option the share of a batch covered up to it (n, R, K)."""
     double = tables.sizes.dtype
     r, y = requests.to(double), allocation.to(double)
     rows = max(len(r), len(capacities), len(y))
     load = torch.zeros(len(r), tables.group_types.shape[1] + 1, dtype=double, device=r.device)
     for groups in tables.path_groups.T:
         load.index_add_(1, groups, r)
-    passing = load[:, tables.placement_group]
-    share = torch.where(passing > 0, capacities.to(double) / passing, 1.0).clamp(max=1.0).expand(rows, -1)
-    w = _padded(share * y, 1.0)  # a repository model serves whatever is left
-    return r.expand(rows, -1), share, w[:, tables.options].cumsum(2)
+    passing, left = load[:, tables.share_group], capacities.to(double)
+    if tables.classes > 1:
+        by_class = load[:, :-1].unflatten(1, (tables.classes, -1))
+        above = torch.cat([torch.zeros_like(by_class[:, :1]), by_class[:, :-1].cumsum(1)], 1).flatten(1)
+        left = (left.repeat(1, tables.classes) - above[:, tables.share_group]).clamp(min=0.0)
+    share = torch.where(passing > 0, left / passing, 1.0).clamp(max=1.0).expand(rows, -1)
+    w = _padded(share * y.repeat(1, tables.classes), 1.0)  # a repository model serves whatever is left
+    return r.expand(rows, -1), share, w[:, tables.option_shares].cumsum(2)
 
 
 def _steps(tables: DeviceTables) -> Tensor:

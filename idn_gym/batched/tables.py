@@ -51,16 +51,23 @@ class ShelfTables:
 
 @dataclass(frozen=True, eq=False)
 class DeviceTables(ShelfTables):
-    """What the backends read of a network. G = V * N groups."""
+    """What the backends read of a network. C classes, G = C * V * N groups.
 
-    placement_group: torch.Tensor  # (P,)
+    A share belongs to a class and a placement: those of class c are c * P to (c + 1) * P.
+    """
+
+    share_group: torch.Tensor  # (C * P,)
     path_groups: torch.Tensor  # (R, J), padded with G
     options: torch.Tensor  # (R, K), padded with P
+    option_shares: torch.Tensor  # (R, K), padded with C * P
+    type_class: torch.Tensor  # (R,)
+    classes: int  # C
     costs: torch.Tensor  # (R, K) ms
     last: torch.Tensor  # (R,) rank of the repository model
     option_node: torch.Tensor  # (R, K) padded with the repository's
     option_latency: torch.Tensor  # (R, K) ms, padded with the repository's
-    option_inaccuracy: torch.Tensor  # (R, K) percentage points, padded with the repository's
+    option_inaccuracy: torch.Tensor  # (R, K) percentage points as the type weighs them, padded with the repository's
+    option_late: torch.Tensor  # (R, K) bool: slower than the deadline of the type
     listing_type: torch.Tensor  # (L, P) types that list a placement, padded with R
     listing_cost: torch.Tensor  # (L, P) ms, of that option of the type
     group_types: torch.Tensor  # (D, G) types whose path visits a group, padded with R
@@ -74,18 +81,25 @@ class DeviceTables(ShelfTables):
         visits = np.argsort(service.path_groups, axis=None, kind="stable")
         group_start = np.searchsorted(service.path_groups.ravel()[visits], np.arange(service.groups + 1))
         group_types = _columns(group_start, visits // service.path_groups.shape[1], network.R)
+        classes, of_class = service.classes, service.groups // service.classes
+        share_group = service.placement_group + np.arange(classes)[:, None] * of_class
+        own_shares = service.options + service.type_class[:, None].astype(np.int64) * network.P
         whole, real = partial(_whole, device=device), partial(_real, device=device)
 
         return cls(
             **cls._shelf(network, device),
-            placement_group=whole(service.placement_group),
+            share_group=whole(share_group.ravel()),
             path_groups=whole(service.path_groups),
             options=whole(service.options),
+            option_shares=whole(np.where(service.options < network.P, own_shares, classes * network.P)),
+            type_class=whole(service.type_class),
+            classes=classes,
             costs=real(service.costs),
             last=whole(service.option_count - 1),
             option_node=whole(service.option_nodes),
             option_latency=real(service.option_latencies),
             option_inaccuracy=real(service.option_inaccuracies),
+            option_late=torch.as_tensor(service.option_latencies > service.deadlines[:, None], device=device),
             listing_type=whole(np.append(types, network.R)[listing]),
             listing_cost=real(costs_of[listing]),
             group_types=whole(group_types),

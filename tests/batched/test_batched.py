@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from instances import with_services
 
 from idn_gym import IdnError, Network, draw, kernels, load_scenario
 from idn_gym.model import allocation, gain
@@ -18,14 +19,16 @@ DTYPES = [torch.float64, torch.float32]
 ROWS = 5
 
 
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return Network.compile(load_scenario("topology-2-fixed"))
+@pytest.fixture(scope="module", params=["one class", "services"])
+def network(request: pytest.FixtureRequest) -> Network:
+    plain = Network.compile(load_scenario("topology-2-fixed"))
+    return plain if request.param == "one class" else with_services(plain, 0)
 
 
-@pytest.fixture(scope="module")
-def tiny() -> Network:
-    return Network.compile(load_scenario("tiny"))
+@pytest.fixture(scope="module", params=["one class", "services"])
+def tiny(request: pytest.FixtureRequest) -> Network:
+    plain = Network.compile(load_scenario("tiny"))
+    return plain if request.param == "one class" else with_services(plain, 0)
 
 
 def slots(network: Network, regime: str, dtype: Any, rows: int = ROWS) -> list[Any]:

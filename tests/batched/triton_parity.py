@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from instances import with_services
 
 from idn_gym import Network, batched, draw, load_scenario
 
@@ -12,7 +13,13 @@ ROWS = 3
 
 def main() -> None:
     """Raise on the first difference."""
-    network = Network.compile(load_scenario("tiny"))
+    tiny = Network.compile(load_scenario("tiny"))
+    for network in (tiny, with_services(tiny, 0)):
+        compare(network)
+
+
+def compare(network: Network) -> None:
+    """Raise on the first difference on a network."""
     generator = np.random.default_rng(0)
     shape = (ROWS, network.P)
     log_h, uniforms, loose = generator.normal(size=shape), generator.random(shape), generator.random(shape)

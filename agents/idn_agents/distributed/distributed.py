@@ -135,6 +135,7 @@ def node_routes(network: Network) -> list[list[Route]]:
     holder = np.append(network.placement_node, -1)
     fits = np.append(network.fits, True)
     for rho in range(network.R):
+        task, priority = int(network.type_task[rho]), int(service.type_class[rho])
         path = network.paths[rho][network.paths[rho] >= 0].tolist()
         options = service.options[rho, : service.option_count[rho]]
         at = np.where(options < network.P, holder[options], service.repository_node[rho])
@@ -142,5 +143,5 @@ def node_routes(network: Network) -> list[list[Route]]:
             ranks = np.flatnonzero((at == v) & fits[options])
             placed = int(network.node_start[v + 1] - network.node_start[v])
             own = np.minimum(options[ranks] - network.node_start[v], placed).astype(np.int64)
-            routes[v].append(Route(rho, int(network.type_task[rho]), down, up, own, service.costs[rho, ranks]))
+            routes[v].append(Route(rho, task, priority, down, up, own, service.costs[rho, ranks]))
     return routes
