@@ -28,7 +28,7 @@ def gain_and_subgradient(
         saved = (at_star - tables.costs).clamp(min=0.0) * r[:, :, None]
         summed = torch.zeros(len(r), share.shape[1] + 1, dtype=share.dtype, device=share.device)
         summed.index_add_(1, tables.option_shares.ravel(), saved.flatten(1))
-        by_class = (summed[:, :-1] * share).unflatten(1, (tables.classes, -1))
+        by_class = (summed[:, :-1] * share).reshape(len(r), tables.classes, -1)
         gradient[chunk] = by_class.sum(1).to(gradient.dtype)
     return gain, gradient
 
@@ -176,7 +176,7 @@ def _covered(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocat
         load.index_add_(1, groups, r)
     passing, left = load[:, tables.share_group], capacities.to(double)
     if tables.classes > 1:
-        by_class = load[:, :-1].unflatten(1, (tables.classes, -1))
+        by_class = load[:, :-1].reshape(len(load), tables.classes, -1)
         above = torch.cat([torch.zeros_like(by_class[:, :1]), by_class[:, :-1].cumsum(1)], 1).flatten(1)
         left = (left.repeat(1, tables.classes) - above[:, tables.share_group]).clamp(min=0.0)
     share = torch.where(passing > 0, left / passing, 1.0).clamp(max=1.0).expand(rows, -1)

@@ -283,7 +283,8 @@ class RankedService(Compiled):
         served = self.requests_served(requests, allocation, self.potential_capacities(requests, capacities))
         types = self._of_types(served)
         by_node = np.bincount(self.option_nodes.ravel(), served.ravel(), minlength=self.placements.V)
-        return Served(*(float(values.sum()) for values in types), by_node)
+        gain, cost, latency, inaccuracy, missed = (float(values.sum()) for values in types)
+        return Served(gain, cost, latency, inaccuracy, missed, by_node)
 
     def serve_types(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> ServedTypes:
         """See `Service`."""
