@@ -3,12 +3,14 @@
     python benchmarks/prices.py [--scenarios NAME ...] [--seeds 3] [--slots 300] [--output FILE.json]
         [--picture FILE.png]
     python benchmarks/prices.py --results FILE.json [--picture FILE.png]
+    python benchmarks/prices.py --effects [--seeds 3] [--slots 300]
 
 `--scenarios` takes packaged scenarios that have prices, whose own price weight is swept by `FACTORS`, and the two
 variants of Topology II that are made here: `priced`, where every placement costs one unit per GB and hour, and
-`classes`, the same at three times the requests, of three services in turn. Prints Markdown tables, and a line
+`classes`, the same at three times the requests, of three services for every task. Prints Markdown tables, and a line
 for each scenario and factor where `infida-coordinated` is not above INFIDA and the online greedies; the picture shows
-the fronts of the first scenario. With `--results` nothing is run: tables and picture come from what was stored.
+the fronts of the first scenario. With `--results` nothing is run: tables and picture come from what was stored. With
+`--effects`: what each service of `classes` gets from `infida-coordinated`, with all its keys and without each in turn.
 """
 
 from __future__ import annotations
@@ -21,12 +23,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from idn_gym.common.figures import PALETTE, new_figure, save
 from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
+from idn_gym.model.ranked import RankedService
 from idn_gym.scenario import Scenario, parse
 from idn_gym.workload.stream import draw
 
@@ -42,16 +47,17 @@ AGENTS = (
     "random",
 )
 RIVALS = ("infida", "last-batch-greedy", "load-aware-greedy")
-SERVICES: tuple[dict[str, Any], ...] = (
-    {"weight": 2.0, "priority": 2, "deadline_ms": 40.0},  # interactive
-    {"weight": 1.0, "priority": 1},  # standard
-    {"weight": 0.3, "priority": 0},  # background
-)
+DEADLINE_MS = 20.0
+SERVICES: dict[str, dict[str, Any]] = {
+    "interactive": {"weight": 2.0, "priority": 2, "deadline_ms": DEADLINE_MS},
+    "standard": {"weight": 1.0, "priority": 1},
+    "background": {"weight": 0.3, "priority": 0},
+}
 Row = dict[str, Any]
 
 
-def scenario_of(name: str) -> Scenario:
-    """A packaged scenario, or a variant of Topology II that is made here."""
+def scenario_of(name: str, without: str = "") -> Scenario:
+    """A packaged scenario, or a variant of Topology II that is made here, its services without a key."""
     if name not in ("priced", "classes"):
         return load_scenario(name)
     data = load_scenario("topology-2-sliding").to_dict()
@@ -63,7 +69,9 @@ def scenario_of(name: str) -> Scenario:
         data["workload"]["rate"] *= 3.0
         data["violation_ms"] = 50.0
         data["services"] = [
-            {"name": task, "stages": [task], **SERVICES[i % len(SERVICES)]} for i, task in enumerate(data["tasks"])
+            {"name": f"{task}-{kind}", "stages": [task], **{key: keys[key] for key in keys if key != without}}
+            for task in data["tasks"]
+            for kind, keys in SERVICES.items()
         ]
         data.pop("requests", None)
     return parse({**data, "name": name}, name)
@@ -81,13 +89,55 @@ def measured(name: str, slots: int, seeds: int) -> list[Row]:
                 result = play(network, trace, AgentSpec.parse(agent), seed)
                 row = {"scenario": name, "factor": factor, "seed": seed, "requests": float(trace.requests.sum())}
                 rows.append(row | result.row())
+                if result.table.fractional_gain is not None and result.fractional is not None:
+                    paid = slots * float(network.holding @ result.fractional)
+                    rows[-1]["state_net"] = float(result.table.fractional_gain.sum()) - paid
                 print(f"{name}, factor {factor:g}, seed {seed}: {agent}", file=sys.stderr)
     return rows
+
+
+def effects(slots: int, seeds: int) -> str:
+    """Markdown: latency in ms and inaccuracy in points of each service, and the share of late interactive requests."""
+    lines = [
+        "| | " + " | ".join([*SERVICES, f"interactive later than {DEADLINE_MS:g} ms, %"]) + " |",
+        "|---" * (2 + len(SERVICES)) + "|",
+    ]
+    for without in ("", "priority", "weight", "deadline_ms"):
+        network = Network.compile(scenario_of("classes", without))
+        each = np.array([_by_service(network, slots, seed) for seed in range(seeds)])
+        mean = each.mean(axis=0)
+        cells = [f"{latency:.1f} ms, {inaccuracy:.1f} pp" for latency, inaccuracy, _ in mean]
+        late = 100.0 * mean[list(SERVICES).index("interactive"), 2]
+        lines.append(f"| {f'without {without}' if without else 'all'} | {' | '.join(cells)} | {late:.1f} |")
+    return "\n".join(lines)
+
+
+def _by_service(network: Network, slots: int, seed: int) -> np.ndarray:
+    """(services, 3): latency, inaccuracy, and the share later than the deadline, per request."""
+    trace, service = draw(network, slots, seed), RankedService.of(network.service, "benchmarks/prices.py")
+    result = play(network, trace, AgentSpec("infida-coordinated"), seed)
+    changes = dict(result.changes)
+    held, kind = np.zeros(network.P), np.arange(network.R) % len(SERVICES)
+    sums, requests = np.zeros((len(SERVICES), 3)), np.zeros(len(SERVICES))
+    for t, batch in enumerate(trace.requests):
+        held = changes.get(t, held)
+        potential = service.potential_capacities(batch, trace.capacities_at(t))
+        served = service.requests_served(batch, held, potential)
+        latency, inaccuracy = service.option_latencies, service.option_inaccuracies
+        figures = np.stack([(served * of).sum(axis=1) for of in (latency, inaccuracy, latency > DEADLINE_MS)], axis=1)
+        np.add.at(sums, kind, figures)
+        np.add.at(requests, kind, batch)
+    return sums / requests[:, None]
 
 
 def net(row: Row) -> float:
     """Ms of net gain per request."""
     return float(row["net"] / row["requests"])
+
+
+def state_net(row: Row) -> float | None:
+    """As `net`, of the fractional states that allocations are drawn from, where there are any."""
+    return row["state_net"] / row["requests"] if "state_net" in row else None
 
 
 def table(rows: list[Row], title: str, value: Any, digits: int) -> str:
@@ -102,6 +152,8 @@ def table(rows: list[Row], title: str, value: Any, digits: int) -> str:
             ]
             spread = f" ± {statistics.stdev(of):.{digits}f}" if len(of) > 1 else ""
             cells.append(f"{statistics.mean(of):.{digits}f}{spread}" if of else "")
+        if not any(cells):
+            continue
         star = " *" if getattr(AgentSpec.parse(agent).make(), "hindsight", False) else ""
         lines.append(f"| `{agent.partition(':')[0]}`{star} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -161,7 +213,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--results", type=Path, help="stored results, in place of running")
+    parser.add_argument("--effects", action="store_true", help="what each key of the services does, in place of prices")
     options = parser.parse_args()
+    if options.effects:
+        print(effects(options.slots, options.seeds))
+        return
     if options.results:
         rows = json.loads(options.results.read_text())["rows"]
     else:
@@ -170,6 +226,7 @@ def main() -> None:
     for name in names:
         of = [row for row in rows if row["scenario"] == name]
         print(f"\n**{name}**\n\n{table(of, 'net gain, ms per request', net, 2)}\n")
+        print(table(of, "net gain of the fractional state, ms per request", state_net, 2) + "\n")
         print(table(of, "currency per hour", lambda row: row["price_per_hour"], 2))
         if any("missed" in row for row in of):
             print("\n" + table(of, "requests that missed their deadline, %", lambda row: 100.0 * row["missed"], 1))
