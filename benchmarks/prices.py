@@ -5,12 +5,12 @@
     python benchmarks/prices.py --results FILE.json [--picture FILE.png]
     python benchmarks/prices.py --effects [--seeds 3] [--slots 300]
 
-`--scenarios` takes packaged scenarios that have prices, whose own price weight is swept by `FACTORS`, and the two
-variants of Topology II that are made here: `priced`, where every placement costs one unit per GB and hour, and
-`classes`, the same at three times the requests, of three services for every task. Prints Markdown tables, and a line
-for each scenario and factor where `infida-coordinated` is not above INFIDA and the online greedies; the picture shows
-the fronts of the first scenario. With `--results` nothing is run: tables and picture come from what was stored. With
-`--effects`: what each service of `classes` gets from `infida-coordinated`, with all its keys and without each in turn.
+`--scenarios` takes packaged scenarios, whose own price weight is swept by `FACTORS` where they have prices, and
+`priced`: Topology II with sliding popularity, where every placement costs one unit of currency per GB and hour. Prints
+Markdown tables, and a line for each scenario and factor where `infida-coordinated` is not above INFIDA and the online
+greedies; the picture shows the fronts of the first scenario. With `--results` nothing is run: tables and picture come
+from what was stored. With `--effects`: what each service of `sla-sliding` gets from `infida-coordinated`, with all its
+keys and without each in turn.
 """
 
 from __future__ import annotations
@@ -47,41 +47,30 @@ AGENTS = (
     "random",
 )
 RIVALS = ("infida", "last-batch-greedy", "load-aware-greedy")
-DEADLINE_MS = 20.0
-SERVICES: dict[str, dict[str, Any]] = {
-    "interactive": {"weight": 2.0, "priority": 2, "deadline_ms": DEADLINE_MS},
-    "standard": {"weight": 1.0, "priority": 1},
-    "background": {"weight": 0.3, "priority": 0},
-}
+SERVICES = ("interactive", "standard", "background")  # of `sla-sliding`, for every task in this order
+KEYS = ("priority", "weight", "deadline_ms", "accuracy_weights")
 Row = dict[str, Any]
 
 
-def scenario_of(name: str, without: str = "") -> Scenario:
-    """A packaged scenario, or a variant of Topology II that is made here, its services without a key."""
-    if name not in ("priced", "classes"):
+def scenario_of(name: str) -> Scenario:
+    """A packaged scenario, or the variant of Topology II that is made here."""
+    if name != "priced":
         return load_scenario(name)
     data = load_scenario("topology-2-sliding").to_dict()
     for model in data["models"]:
         for profile in model["profiles"].values():
             profile["price"] = profile["size"] / 1000.0
-    data["price_weight"] = 6e5  # full nodes then cost 11 % of all that they gain
-    if name == "classes":
-        data["workload"]["rate"] *= 3.0
-        data["violation_ms"] = 50.0
-        data["services"] = [
-            {"name": f"{task}-{kind}", "stages": [task], **{key: keys[key] for key in keys if key != without}}
-            for task in data["tasks"]
-            for kind, keys in SERVICES.items()
-        ]
-        data.pop("requests", None)
-    return parse({**data, "name": name}, name)
+    # at this weight full nodes cost 11 % of all that they gain
+    return parse({**data, "name": name, "price_weight": 6e5}, name)
 
 
 def measured(name: str, slots: int, seeds: int) -> list[Row]:
     """One row per factor, seed and agent."""
     base, rows = scenario_of(name).to_dict(), []
-    for factor in FACTORS:
-        scenario = parse({**base, "price_weight": factor * base["price_weight"]}, name)
+    for factor in FACTORS if base.get("price_weight") else (1.0,):
+        scenario = parse(
+            {**base, "price_weight": factor * base["price_weight"]} if "price_weight" in base else base, name
+        )
         network = Network.compile(scenario)
         for seed in range(seeds):
             trace = draw(network, slots, seed)
@@ -97,42 +86,40 @@ def measured(name: str, slots: int, seeds: int) -> list[Row]:
 
 
 def effects(slots: int, seeds: int) -> str:
-    """Markdown: latency in ms and inaccuracy in points of each service, and the share of late interactive requests."""
-    lines = [
-        "| | " + " | ".join([*SERVICES, f"interactive later than {DEADLINE_MS:g} ms, %"]) + " |",
-        "|---" * (2 + len(SERVICES)) + "|",
-    ]
-    for without in ("", "priority", "weight", "deadline_ms"):
-        network = Network.compile(scenario_of("classes", without))
-        each = np.array([_by_service(network, slots, seed) for seed in range(seeds)])
-        mean = each.mean(axis=0)
+    """Markdown: latency in ms and inaccuracy in points of each service, and the share of interactive requests late."""
+    data = load_scenario("sla-sliding").to_dict()
+    deadline = data["services"][0]["deadline_ms"]
+    lines = [f"| | {' | '.join(SERVICES)} | interactive later than {deadline:g} ms, % |", "|---" * 5 + "|"]
+    for without in ("", *KEYS):
+        kept = [{key: value for key, value in service.items() if key != without} for service in data["services"]]
+        network = Network.compile(parse({**data, "services": kept}, "sla-sliding"))
+        mean = np.mean([_by_service(network, slots, seed, deadline) for seed in range(seeds)], axis=0)
         cells = [f"{latency:.1f} ms, {inaccuracy:.1f} pp" for latency, inaccuracy, _ in mean]
-        late = 100.0 * mean[list(SERVICES).index("interactive"), 2]
-        lines.append(f"| {f'without {without}' if without else 'all'} | {' | '.join(cells)} | {late:.1f} |")
+        lines.append(
+            f"| {f'without {without}' if without else 'all'} | {' | '.join(cells)} | {100.0 * mean[0, 2]:.1f} |"
+        )
     return "\n".join(lines)
 
 
-def _by_service(network: Network, slots: int, seed: int) -> np.ndarray:
+def _by_service(network: Network, slots: int, seed: int, deadline: float) -> np.ndarray:
     """(services, 3): latency, inaccuracy, and the share later than the deadline, per request."""
     trace, service = draw(network, slots, seed), RankedService.of(network.service, "benchmarks/prices.py")
-    result = play(network, trace, AgentSpec("infida-coordinated"), seed)
-    changes = dict(result.changes)
+    changes = dict(play(network, trace, AgentSpec("infida-coordinated"), seed).changes)
+    latency, plain = service.option_latencies, service.option_inaccuracies / service.accuracy_weights[:, None]
     held, kind = np.zeros(network.P), np.arange(network.R) % len(SERVICES)
     sums, requests = np.zeros((len(SERVICES), 3)), np.zeros(len(SERVICES))
     for t, batch in enumerate(trace.requests):
         held = changes.get(t, held)
-        potential = service.potential_capacities(batch, trace.capacities_at(t))
-        served = service.requests_served(batch, held, potential)
-        latency, inaccuracy = service.option_latencies, service.option_inaccuracies
-        figures = np.stack([(served * of).sum(axis=1) for of in (latency, inaccuracy, latency > DEADLINE_MS)], axis=1)
-        np.add.at(sums, kind, figures)
+        served = service.requests_served(batch, held, service.potential_capacities(batch, trace.capacities_at(t)))
+        figures = [(served * of).sum(axis=1) for of in (latency, plain, latency > deadline)]
+        np.add.at(sums, kind, np.stack(figures, axis=1))
         np.add.at(requests, kind, batch)
     return sums / requests[:, None]
 
 
 def net(row: Row) -> float:
-    """Ms of net gain per request."""
-    return float(row["net"] / row["requests"])
+    """Ms of net gain per request, which is the gain where nothing has a price."""
+    return float(row.get("net", row["gain"]) / row["requests"])
 
 
 def state_net(row: Row) -> float | None:
@@ -142,11 +129,12 @@ def state_net(row: Row) -> float | None:
 
 def table(rows: list[Row], title: str, value: Any, digits: int) -> str:
     """Markdown: agents by factor; mean plus or minus the standard deviation between seeds."""
-    lines = ["| " + " | ".join([title, *(f"x {factor:g}" for factor in FACTORS)]) + " |"]
-    lines.append("|---" * (1 + len(FACTORS)) + "|")
+    factors = _factors(rows)
+    lines = ["| " + " | ".join([title, *(f"x {factor:g}" for factor in factors)]) + " |"]
+    lines.append("|---" * (1 + len(factors)) + "|")
     for agent in AGENTS:
         cells = []
-        for factor in FACTORS:
+        for factor in factors:
             of = [
                 value(row) for row in rows if row["factor"] == factor and _same(row, agent) and value(row) is not None
             ]
@@ -162,7 +150,7 @@ def table(rows: list[Row], title: str, value: Any, digits: int) -> str:
 def exceptions(rows: list[Row], name: str) -> list[str]:
     """Where `infida-coordinated` is not above a rival, on average over seeds."""
     found = []
-    for factor in FACTORS:
+    for factor in _factors(rows):
         of = {agent: [net(row) for row in rows if row["factor"] == factor and _same(row, agent)] for agent in AGENTS}
         own = statistics.mean(of["infida-coordinated"])
         found += [
@@ -179,7 +167,7 @@ def picture(rows: list[Row], path: Path) -> None:
     axes = figure.add_subplot()
     for colour, agent in zip(PALETTE, AGENTS, strict=False):
         points = []
-        for factor in FACTORS:
+        for factor in _factors(rows):
             of = [row for row in rows if row["factor"] == factor and _same(row, agent)]
             means = [statistics.mean(row[key] / per for row, per in pairs) for key, pairs in _quantities(of)]
             points.append(means)
@@ -200,6 +188,10 @@ def _quantities(rows: list[Row]) -> list[tuple[str, list[tuple[Row, float]]]]:
     ]
 
 
+def _factors(rows: list[Row]) -> list[float]:
+    return list(dict.fromkeys(row["factor"] for row in rows))
+
+
 def _same(row: Row, agent: str) -> bool:
     return bool(row["agent"] == str(AgentSpec.parse(agent)))
 
@@ -207,7 +199,7 @@ def _same(row: Row, agent: str) -> bool:
 def main() -> None:
     """Run, print the tables, write JSON and the picture if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scenarios", nargs="+", default=["priced", "classes"])
+    parser.add_argument("--scenarios", nargs="+", default=["priced", "sla-sliding", "autoscale-burst", "access-4g"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--slots", type=int, default=300)
     parser.add_argument("--output", type=Path)
@@ -227,7 +219,8 @@ def main() -> None:
         of = [row for row in rows if row["scenario"] == name]
         print(f"\n**{name}**\n\n{table(of, 'net gain, ms per request', net, 2)}\n")
         print(table(of, "net gain of the fractional state, ms per request", state_net, 2) + "\n")
-        print(table(of, "currency per hour", lambda row: row["price_per_hour"], 2))
+        if any("price_per_hour" in row for row in of):
+            print(table(of, "currency per hour", lambda row: row["price_per_hour"], 2))
         if any("missed" in row for row in of):
             print("\n" + table(of, "requests that missed their deadline, %", lambda row: 100.0 * row["missed"], 1))
         print("\n".join(["", *exceptions(of, name)]))
