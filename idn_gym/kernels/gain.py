@@ -1,8 +1,8 @@
 """Fast serving, gain and subgradient in factored form with early exit.
 
-With a the share of a type's class and w = a y, a type's batch is covered at the first option where the running sum of w reaches 1,
-however many requests there are; so no (R, K) array is formed and nothing behind the covering option is read. Sums are
-in float64 whatever the arrays hold.
+With a the share of a type's class and w = a y, a type's batch is covered at the first option where the running sum of w
+reaches 1, however many requests there are; so no (R, K) array is formed and nothing behind the covering option is read.
+Sums are in float64 whatever the arrays hold.
 """
 
 from __future__ import annotations

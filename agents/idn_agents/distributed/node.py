@@ -154,7 +154,9 @@ class Node:
         tasks = int(max(self._task.max(initial=0), self._tasks.max(initial=0))) + 1
         above = np.zeros(tasks)  # requests of higher classes
         for share, own in zip(batch.shares, np.arange(self._classes)[:, None] == self._class, strict=True):
-            load = np.bincount(self._task[own], batch.requests[own], minlength=tasks)  # adds up in the order of the types
+            load = np.bincount(
+                self._task[own], batch.requests[own], minlength=tasks
+            )  # adds up in the order of the types
             reciprocal = np.divide(1.0, load, out=np.full(tasks, _NO_LOAD), where=load > 0)
             left = np.maximum(0.0, batch.capacities - above[self._tasks])
             share[:-1] = np.minimum(1.0, left * reciprocal[self._tasks])
