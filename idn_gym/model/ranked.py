@@ -16,7 +16,7 @@ import numpy as np
 from idn_gym.common.arrays import refuse_inconsistent, shaped
 from idn_gym.errors import IdnError
 from idn_gym.model.placements import Compiled, Placements, unsigned
-from idn_gym.model.service import Served, Service, Terms
+from idn_gym.model.service import Served, ServedTypes, Service, Terms
 from idn_gym.typing import FloatArray, IntArray
 
 TOLERANCE = 1e-9  # relative, of the covering test; bounds and certificates use 0
@@ -280,16 +280,15 @@ class RankedService(Compiled):
 
     def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
         """See `Service`."""
-        potential = self.potential_capacities(requests, capacities)
-        served = self.requests_served(requests, allocation, potential)
-        return Served(
-            gain=self.gain_of(requests, allocation, potential),
-            cost=float((self.costs * served).sum()),
-            latency=float((self.option_latencies * served).sum()),
-            inaccuracy=float((self.option_inaccuracies * served).sum()),
-            missed=float(served[self.option_latencies > self.deadlines[:, None]].sum()),
-            by_node=np.bincount(self.option_nodes.ravel(), served.ravel(), minlength=self.placements.V),
-        )
+        served = self.requests_served(requests, allocation, self.potential_capacities(requests, capacities))
+        totals = {name: float(values.sum()) for name, values in self._of_types(served)._asdict().items()}
+        by_node = np.bincount(self.option_nodes.ravel(), served.ravel(), minlength=self.placements.V)
+        return Served(**totals, by_node=by_node)
+
+    def serve_types(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> ServedTypes:
+        """See `Service`."""
+        served = self.requests_served(requests, allocation, self.potential_capacities(requests, capacities))
+        return self._of_types(served)
 
     def type_cuts(
         self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
@@ -318,6 +317,16 @@ class RankedService(Compiled):
                 added[p] = 1.0
                 gains[n] += self.gain(r, capacity, added) - here
         return gains
+
+    def _of_types(self, served: FloatArray) -> ServedTypes:
+        """What the requests come to that the options (R, K) serve."""
+        return ServedTypes(
+            gain=((self.costs[:, -1:] - self.costs) * served).sum(axis=1),
+            cost=(self.costs * served).sum(axis=1),
+            latency=(self.option_latencies * served).sum(axis=1),
+            inaccuracy=(self.option_inaccuracies * served).sum(axis=1),
+            missed=(served * (self.option_latencies > self.deadlines[:, None])).sum(axis=1),
+        )
 
     def _of_options(self, placed: FloatArray, at_repository: FloatArray, way: FloatArray | int = 0) -> FloatArray:
         """(R, K) way (R, K) + values (P,) of the options; padded with those at the repository (R,), way included."""

@@ -30,6 +30,16 @@ class Served(NamedTuple):
         return Served(*[values[b] for values in self])
 
 
+class ServedTypes(NamedTuple):
+    """The same of one slot by request type, each (R,)."""
+
+    gain: FloatArray
+    cost: FloatArray
+    latency: FloatArray
+    inaccuracy: FloatArray
+    missed: FloatArray
+
+
 @dataclass(frozen=True, eq=False)
 class Terms:
     """The placements that each request type depends on, type by type: n pairs of a type and a placement."""
@@ -66,6 +76,10 @@ class Service(Protocol):
         """Whether the gain is submodular in integral allocations: what greedy filling and its guarantees rely on."""
 
     @property
+    def classes(self) -> int:
+        """Number of classes of priority: capacity goes to the higher ones first."""
+
+    @property
     def terms(self) -> Terms:
         """Which placements each type depends on."""
 
@@ -93,6 +107,9 @@ class Service(Protocol):
 
     def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
         """What serving a slot comes to."""
+
+    def serve_types(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> ServedTypes:
+        """What serving a slot comes to, type by type."""
 
     def type_cuts(
         self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray

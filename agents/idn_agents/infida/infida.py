@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -216,6 +217,12 @@ class StepSizes:
         self._scale_free = bool(free.any())
         self._sum = array(np.zeros((1, network.V)))
         self._count = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"operations": self.operations.__name__}  # modules do not pickle
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, operations=import_module(state["operations"]))
 
     def ascent(self, gradient: Any) -> Any:
         """(B, P) g / s."""

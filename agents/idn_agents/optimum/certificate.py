@@ -1,9 +1,10 @@
-"""A bound on the gain of every static allocation that is recomputed without a solver, with an allowance for rounding.
+"""A bound on the net gain of all static allocations, recomputed without a solver, with an allowance for rounding.
 
 A cut point gives, per request type, a linear function above the type's gain. Any weights that are nonnegative and sum
 to at least 1 per type make of several such functions one more, const + slope.y, and its maximum over the feasible
-allocations, an integral knapsack per node, bounds the gain whatever the points and weights are. Leaves of a tree that
-branches on placements have weights of their own: the largest of their bounds holds for all allocations.
+allocations, an integral knapsack per node, bounds the gain whatever the points and weights are; the price of a
+placement is taken off its slope. Leaves of a tree that branches on placements have weights of their own: the largest of
+their bounds holds for all allocations.
 """
 
 from __future__ import annotations
@@ -62,9 +63,10 @@ class Certificate:
 
 
 def certified_bound(network: Network, trace: Trace, certificate: Certificate) -> float:
-    """Upper bound in ms on the gain over the trace of every feasible integral allocation; it holds for any certificate.
+    """Upper bound in ms on the net gain over the trace of every feasible integral allocation.
 
-    The gain meant is that of the compiled network's float64 figures and the trace's, in exact arithmetic.
+    It holds for any certificate. The net gain meant, the gain less `Network.holding` of what is placed in every slot,
+    is that of the compiled network's float64 figures and the trace's, in exact arithmetic.
 
     Raises
     ------
@@ -77,6 +79,10 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     no negative term and no difference is taken but of two given costs, so with u = 2^-53 the relative error of the
     result is within gamma_N = N u / (1 - N u) for N operations on the way from an input to the result (Higham,
     Accuracy and Stability of Numerical Algorithms, 2nd ed., lemmas 3.1 and 3.3). `operations` counts them generously.
+    Where there are prices, a slope is rounded up and the price of the placement down before they are subtracted, which
+    errs by u relative to the difference; what is above 0 and what is below are summed apart, and these sums rounded up
+    and down. Where there are classes, what a class finds of a capacity is a difference of sums: capacities are raised
+    by more than the sum's error, since no gain falls with a capacity.
     The knapsack compares rounded sums, and rounded sums of the same terms keep their order when a term is added, so
     what it drops is never better than what it keeps; sizes have twice the slack that feasibility has, relative 2e-9,
     which is above their own gamma, and above the rounding of what a leaf's placements leave of a node's room. A type's
@@ -86,9 +92,12 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     refuse_uncovered(np.array([leaf.fixed for leaf in certificate.leaves]).reshape(len(certificate.leaves), network.P))
     if not (trace.requests.any() and network.fits.any()):
         return 0.0
+    widest = max(len(leaf.weights) for leaf in certificate.leaves)
+    error = rounding(operations(network, trace, widest))
+    capacities = _moved(network, trace, 1.0 + error)
     terms, load = network.service.terms, kernels.loads(network, trace.requests)
     fits = network.fits.astype(np.float64)
-    ceiling, _ = kernels.type_gains(network, trace.requests, trace.capacities, fits, load)
+    ceiling, _ = kernels.type_gains(network, trace.requests, capacities, fits, load)
     weights = [np.clip(np.nan_to_num(leaf.weights), 0.0, 1.0) for leaf in certificate.leaves]
     constants = [float(_rest(weight) @ ceiling) for weight in weights]
     slopes = np.zeros((len(weights), network.P))
@@ -99,7 +108,7 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     for point, using in zip(certificate.points, users, strict=True):
         if not using:
             continue
-        constant, slope = kernels.type_cuts(network, trace.requests, trace.capacities, point, load)
+        constant, slope = kernels.type_cuts(network, trace.requests, capacities, point, load)
         summed: dict[bytes, tuple[FloatArray, float]] = {}  # many leaves of a tree share their weights
         for n, row in using:
             key = row.tobytes()
@@ -108,13 +117,19 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
             slopes[n] += summed[key][0]
             constants[n] += summed[key][1]
     nodes = knapsacks(network)
-    known: dict[bytes, float] = {}
-    bounds = [
-        linear_maximum(nodes, constant, slope, leaf.fixed, known)
-        for leaf, constant, slope in zip(certificate.leaves, constants, slopes, strict=True)
-    ]
-    widest = max(len(weight) for weight in weights)
-    return float(np.max(bounds)) * (1.0 + rounding(operations(network, trace, widest))) + _UNDERFLOW
+    if network.priced:
+        slopes = slopes * (1.0 + error) - held_price(network, trace) * (1.0 - error)
+    known: dict[bytes, tuple[float, float]] = {}
+    bounds = []
+    for leaf, at_zero, net in zip(certificate.leaves, constants, slopes, strict=True):
+        won, lost = linear_maximum(nodes, at_zero, net, leaf.fixed, known)
+        bounds.append(won * (1.0 + error) - lost * (1.0 - error))
+    return float(np.max(bounds)) + _UNDERFLOW
+
+
+def held_price(network: Network, trace: Trace) -> FloatArray:
+    """(P,) ms of net gain that holding each placement over the trace takes."""
+    return trace.slots * network.holding
 
 
 def refuse_uncovered(fixed: IntArray) -> None:
@@ -150,7 +165,8 @@ def refuse_uncovered(fixed: IntArray) -> None:
 def certified_gain(network: Network, trace: Trace, allocation: IntArray) -> float:
     """Lower bound in ms on the gain over the trace of an allocation (P,), a rounding error below what it is.
 
-    From the readable reference, whose sums have no negative term either.
+    The gain, whatever has a price; see `certified_net`. From the readable reference, whose sums have no negative term
+    either.
 
     Raises
     ------
@@ -159,8 +175,27 @@ def certified_gain(network: Network, trace: Trace, allocation: IntArray) -> floa
     """
     feasible.check(network, allocation, integral=True)
     held = allocation.astype(np.float64)
-    gains = [gain.allocation_gain(network, r, trace.capacities_at(t), held) for t, r in enumerate(trace.requests)]
-    return max(0.0, float(sum(gains)) * (1.0 - rounding(operations(network, trace, 0))) - _UNDERFLOW)
+    error = rounding(operations(network, trace, 0))
+    capacities = _moved(network, trace, 1.0 - error)
+    gains = [
+        gain.allocation_gain(network, r, capacities[t if len(capacities) > 1 else 0], held)
+        for t, r in enumerate(trace.requests)
+    ]
+    return max(0.0, float(sum(gains)) * (1.0 - error) - _UNDERFLOW)
+
+
+def certified_net(network: Network, trace: Trace, allocation: IntArray) -> float:
+    """Lower bound in ms on the net gain over the trace of an allocation (P,), a rounding error below what it is.
+
+    Raises
+    ------
+    IdnError
+        If the allocation is not integral and feasible.
+    """
+    error = rounding(operations(network, trace, 0))
+    gained = certified_gain(network, trace, allocation)
+    paid = float(held_price(network, trace)[allocation > 0].sum()) * (1.0 + error)
+    return gained - paid * (1.0 + _UNIT) if paid else gained
 
 
 def relative_gap(gain: float, bound: float) -> float:
@@ -189,9 +224,11 @@ def linear_maximum(
     constant: float,
     slope: FloatArray,
     fixed: IntArray,
-    known: dict[bytes, float] | None = None,
-) -> float:
-    """Maximum of constant + slope.y, slope >= 0, over the feasible allocations y of a leaf; -inf if it has none.
+    known: dict[bytes, tuple[float, float]] | None = None,
+) -> tuple[float, float]:
+    """Maximum of constant + slope.y over the feasible allocations y of a leaf, as in `Knapsack.maximum`.
+
+    That is, the terms above 0 and those below, of which the maximum is the difference; -inf if the leaf has none.
 
     Parameters
     ----------
@@ -199,14 +236,20 @@ def linear_maximum(
     """
     known = {} if known is None else known
 
-    def at(node: Knapsack) -> float:
+    def at(node: Knapsack) -> tuple[float, float]:
         values, here = slope[node.placements], fixed[node.placements]
         key = node.node.to_bytes(8) + sha256(values.tobytes() + here.tobytes()).digest()
         if key not in known:
             known[key] = node.maximum(values, here)
         return known[key]
 
-    return constant + sum(map(at, nodes))
+    found = [at(node) for node in nodes]
+    return constant + sum(won for won, _ in found), sum(lost for _, lost in found)
+
+
+def _moved(network: Network, trace: Trace, factor: float) -> FloatArray:
+    """Capacities of the trace; times a factor where shares come of differences, which rounding may then not turn."""
+    return trace.capacities * factor if network.service.classes > 1 else trace.capacities
 
 
 def _rest(weights: FloatArray) -> FloatArray:

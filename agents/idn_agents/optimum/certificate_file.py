@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
-from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, Leaf, certified_bound, certified_gain
+from idn_agents.optimum.certificate import (
+    MOST_LEAVES,
+    OPEN,
+    Certificate,
+    Leaf,
+    certified_bound,
+    certified_gain,
+    certified_net,
+)
 from idn_gym.common.files import parse_json, read_text, write_text
 from idn_gym.common.parameters import LARGEST_SEED, shown
 from idn_gym.errors import IdnError
@@ -18,7 +26,8 @@ from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.model.allocation_file import named, named_values, parse_allocation
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario, parse
-from idn_gym.scenario.faults import faults_of, sentence
+from idn_gym.scenario.faults import faults_of, refusal
+from idn_gym.scenario.kinds import CERTIFICATE, expecting
 from idn_gym.scenario.schema import Count, Replay, Section
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import MOST_VALUES, Trace
@@ -56,7 +65,8 @@ class CertificateFile(Section):
 
     format: Literal["idn-gym/certificate-2"]
     gain: _Gain  # ms over the stream: claimed of the allocation, at least
-    certified_bound: _Gain  # ms over the stream: claimed of every static allocation, at most
+    net: float | None = None  # the same of its net gain, where anything has a price
+    certified_bound: _Gain  # ms over the stream: claimed of every static allocation, at most; of the net gain, if any
     slots: Count
     seed: _Seed  # of the stream, unless it is a trace
     trace: str | None = None  # name of the request file, where one was given
@@ -65,6 +75,11 @@ class CertificateFile(Section):
     points: list[dict[str, dict[str, _Fraction]]]  # node -> model -> fraction
     leaves: Annotated[list[LeafSection], Field(min_length=1)]
     scenario: dict[str, Any]  # as in a scenario file, resolved
+
+    @property
+    def reached(self) -> float:
+        """Ms that the bound is about, as claimed: the net gain, where there is one."""
+        return self.gain if self.net is None else self.net
 
     def spec(self, scenario: Scenario | None, trace: Path | None, capacities: Path | None) -> RunSpec:
         """What the claims are about; a scenario or trace that is given stands in for the file's own.
@@ -97,6 +112,7 @@ class Verdict:
     """What a certificate proves, beside what it claims."""
 
     gain: float  # ms, that the allocation gains at least; 0 if it is not feasible
+    net: float | None  # ms, that it gains net at least; None where nothing has a price, or it is not feasible
     certified_bound: float | None  # ms, that no static allocation exceeds; None if nothing is proven
     faults: tuple[str, ...]  # claims that are not proven, each with its numbers
 
@@ -111,9 +127,14 @@ def write_certificate(
     requests, varying = spec.trace, spec.capacities
     if isinstance(replayed, Replay):
         requests, varying = Path(replayed.requests), Path(replayed.capacities) if replayed.capacities else None
+    gain, net = certified_gain(network, trace, allocation) * (1.0 - _MARGIN), None
+    if network.priced:
+        net = certified_net(network, trace, allocation)
+        net -= _MARGIN * (2.0 * gain - net)  # of what it is the difference of
     content = CertificateFile(
         format=FORMAT,
-        gain=certified_gain(network, trace, allocation) * (1.0 - _MARGIN),
+        gain=gain,
+        net=net,
         certified_bound=certified_bound(network, trace, certificate) * (1.0 + _MARGIN),
         slots=trace.slots,
         seed=spec.seed,
@@ -136,6 +157,11 @@ def read_certificate(path: Path) -> CertificateFile:
     IdnError
         With the first key that is missing, unknown or not what it must be.
     """
+    with expecting(path, CERTIFICATE):
+        return _read(path)
+
+
+def _read(path: Path) -> CertificateFile:
     values = parse_json(read_text(path, _MAX_BYTES), str(path))
     if not isinstance(values, dict):
         raise IdnError(f"{path}: {shown(values)}; a certificate is a mapping of keys")
@@ -145,7 +171,7 @@ def read_certificate(path: Path) -> CertificateFile:
     try:
         return CertificateFile.model_validate(values)
     except ValidationError as error:
-        raise IdnError(f"{path}: {sentence(faults_of(error, values, CertificateFile))}") from None
+        raise refusal(path, faults_of(error, values, CertificateFile)) from None
 
 
 def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
@@ -164,6 +190,9 @@ def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
     certificate = Certificate(np.array(points).reshape(len(points), network.P), leaves)
     faults = []
     bound: float | None
+    net: float | None = None
+    if network.priced != (file.net is not None):
+        faults.append("net: missing, and placements have prices" if network.priced else "net: nothing has a price")
     try:
         bound = certified_bound(network, trace, certificate)
     except IdnError as error:
@@ -181,7 +210,11 @@ def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
     else:
         if not file.gain <= gain:
             faults.append(f"gain: claims {file.gain!r} ms; the allocation gains {gain!r} ms")
-    return Verdict(gain, bound, tuple(faults))
+        if network.priced:
+            net = certified_net(network, trace, allocation)
+            if file.net is not None and not file.net <= net:
+                faults.append(f"net: claims {file.net!r} ms; the allocation gains {net!r} ms net")
+    return Verdict(gain, net, bound, tuple(faults))
 
 
 def refuse_long(network: Network, slots: int) -> None:

@@ -101,7 +101,7 @@ class CertificateTree:
                 break
             rows = self._master.separate(point)
             value = self._master.relaxed_value
-            if value - self._master.gain_at(point, constant, slope) > self._accuracy * value:
+            if value - self._master.net_at(point, constant, slope) > self._accuracy * value:
                 rows += self._master.cut(point, constant, slope, self._accuracy)
             if rows == 0:
                 break

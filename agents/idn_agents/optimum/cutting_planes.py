@@ -1,8 +1,9 @@
 """The master problem: linear functions above the gain of each request type, maximised over the feasible allocations.
 
-The gain is a sum over request types of concave functions F. With one variable theta per type, the master is
+The gain is a sum over request types of concave functions F. With one variable theta per type, and the price h of what
+is placed, the master is
 
-    max sum theta   s.t.   theta <= F(y_j) + g_j.(y - y_j) for each type and cut point y_j,
+    max sum theta - h.y   s.t.   theta <= F(y_j) + g_j.(y - y_j) for each type and cut point y_j,
                            y in the hull of each node's integral allocations,
 
 whose size does not depend on the number of slots: these only enter F and its supergradient g. Either y is relaxed,
@@ -42,9 +43,9 @@ _TOLERANCE = 1e-9  # of rows and integers in branch and bound, so that sizes whi
 class Proof(NamedTuple):
     """A bound on the gain of a leaf's allocations, and the function that it is the maximum of."""
 
-    bound: float  # ms; -inf if the leaf has no feasible allocation
+    bound: float  # ms, net; -inf if the leaf has no feasible allocation
     constant: float  # ms
-    slope: FloatArray  # (P,) ms
+    slope: FloatArray  # (P,) ms, less the price
     leaf: Leaf  # its cuts are those of the master
 
 
@@ -54,11 +55,13 @@ class Master:
     Parameters
     ----------
     ceiling : (R,) ms, what each type saves with everything placed that fits; not 0 throughout.
+    price : (P,) ms that each placement takes off the net gain.
     """
 
-    def __init__(self, network: Network, columns: Columns, ceiling: FloatArray) -> None:
+    def __init__(self, network: Network, columns: Columns, ceiling: FloatArray, price: FloatArray) -> None:
         self._highspy = import_highspy()
         ceiling = shaped("ceiling", ceiling, (network.R,))
+        self._price = shaped("price", price, (network.P,))
         self._network, self._terms = network, network.service.terms
         self._nodes = knapsacks(network)
         self._columns = columns
@@ -156,9 +159,9 @@ class Master:
         divided = single[share[single] > least]
         return int(divided[(share * slope)[divided].argmax()]) if len(divided) else None
 
-    def gain_at(self, point: FloatArray, constant: FloatArray, slope: FloatArray) -> float:
-        """Gain in ms of an allocation (P,), from what `kernels.type_cuts` says there."""
-        return float((constant + self._terms.by_type(slope, point)).sum())
+    def net_at(self, point: FloatArray, constant: FloatArray, slope: FloatArray) -> float:
+        """Net gain in ms of an allocation (P,), from what `kernels.type_cuts` says there."""
+        return float((constant + self._terms.by_type(slope, point)).sum()) - float(self._price @ point)
 
     def certify(self, fixed: IntArray) -> Proof:
         """What the dual values of the last relaxed solution prove of a leaf's allocations."""
@@ -170,16 +173,15 @@ class Master:
         weights /= np.maximum(weights.sum(axis=0), 1.0)
         by_row = weights[points, types] * self._ceiling[types]
         constant = float(by_row @ upper[cuts] + (1.0 - weights.sum(axis=0) + SUMMING) @ self._ceiling)
-        slope = self._columns.at_placements(-(matrix[cuts].T @ by_row)[: len(self._columns.first)])
+        slope = self._columns.at_placements(-(matrix[cuts].T @ by_row)[: len(self._columns.first)]) - self._price
         used = np.flatnonzero(weights.any(axis=1))
         by_type = np.zeros((len(used), self._network.R))
         by_type[:, self._types] = weights[used]
-        bound = linear_maximum(self._nodes, constant, slope, fixed)
-        return Proof(bound, constant, slope, Leaf(fixed, used, by_type))
+        return Proof(self._maximum(constant, slope, fixed), constant, slope, Leaf(fixed, used, by_type))
 
     def carried_over(self, proof: Proof, fixed: IntArray) -> Proof:
         """What the weights of a proof prove of another leaf's allocations."""
-        bound = linear_maximum(self._nodes, proof.constant, proof.slope, fixed)
+        bound = self._maximum(proof.constant, proof.slope, fixed)
         return proof._replace(bound=bound, leaf=replace(proof.leaf, fixed=fixed))
 
     def certificate(self, proofs: Sequence[Proof]) -> Certificate:
@@ -243,6 +245,10 @@ class Master:
         bound: float = model.getInfo().mip_dual_bound / self._scale
         return bound if bound >= 0.0 else np.inf
 
+    def _maximum(self, constant: float, slope: FloatArray, fixed: IntArray) -> float:
+        won, lost = linear_maximum(self._nodes, constant, slope, fixed)
+        return won - lost
+
     def _list_entries(self) -> tuple[IntArray, IntArray, IntArray]:
         """Where slopes per term meet the columns, as (number of the type, term, column); one entry for replicas."""
         number = np.full(self._network.R, -1)
@@ -262,7 +268,8 @@ class Master:
         columns, types = len(self._columns.first), len(self._types)
         model.addVars(columns + types, np.zeros(columns + types), np.append(self._columns.counts, np.ones(types)))
         index = np.arange(columns + types, dtype=np.int32)
-        model.changeColsCost(columns + types, index, np.append(np.zeros(columns), self._ceiling * self._scale))
+        costs = np.append(-self._price[self._columns.first], self._ceiling) * self._scale
+        model.changeColsCost(columns + types, index, costs)
         if integral:
             kinds = np.full(columns, self._highspy.HighsVarType.kInteger)
             model.changeColsIntegrality(columns, index[:columns], kinds)

@@ -50,27 +50,33 @@ class Knapsack:
         """MB, a rounding error above what feasibility allows, so that no feasible allocation is missed."""
         return self.budget * (1.0 + 2.0 * BUDGET_SLACK)
 
-    def maximum(self, values: FloatArray, fixed: IntArray) -> float:
-        """Upper bound on the sum of `values` (n,) >= 0 over any feasible choice; exact unless very many sums differ.
+    def maximum(self, values: FloatArray, fixed: IntArray) -> tuple[float, float]:
+        """Upper bound on the sum of `values` (n,) over any feasible choice; exact unless very many sums differ.
 
         Parameters
         ----------
-        fixed : (n,) 1 where a placement is in every choice, 0 where it is in none; -inf if there is no such choice.
+        fixed : (n,) 1 where a placement is in every choice, 0 where it is in none.
+
+        Returns
+        -------
+        What the values chosen add, and what those add up to that are below 0, as a number >= 0: only what is fixed is
+        chosen at a loss. The sum is their difference; it is -inf if there is no such choice.
         """
         held = fixed == 1
         room = self.room - float(self.sizes[self.size_class[held]].sum())
         if room < 0.0:
-            return -np.inf
-        of_held, free = float(values[held].sum()), (fixed < 0) & ~(values <= 0.0)
+            return -np.inf, 0.0
+        lost = float(np.maximum(-values[held], 0.0).sum())
+        of_held, free = float(np.maximum(values[held], 0.0).sum()), (fixed < 0) & ~(values <= 0.0)
         if not self.binding:
-            return of_held + float(values[free].sum())
+            return of_held + float(values[free].sum()), lost
         sizes, sums = [], []
         for c, size in enumerate(self.sizes):
             best = np.sort(values[(self.size_class == c) & free])[::-1][: int(min(self.counts[c], room / size))]
             if len(best):
                 sizes.append(size * np.arange(len(best) + 1))
                 sums.append(np.concatenate(([0.0], np.cumsum(best))))
-        return of_held + choose(sizes, sums, room, optimistic=True)[0]
+        return of_held + choose(sizes, sums, room, optimistic=True)[0], lost
 
     def most(self, weights: FloatArray) -> tuple[float, IntArray]:
         """The largest `weights` (C,) times feasible counts, and those counts (C,)."""

@@ -36,19 +36,23 @@ class LocalSearch:
     ----------
     load : `kernels.loads` of the trace.
     rank : (P,) among identical replicas, of which the first that is free stands for all.
+    price : (P,) ms that each placement takes off the net gain.
     least : ms; a move that gains no more is taken for rounding.
     """
 
-    def __init__(self, network: Network, trace: Trace, load: FloatArray, rank: IntArray, least: float) -> None:
+    def __init__(
+        self, network: Network, trace: Trace, load: FloatArray, rank: IntArray, price: FloatArray, least: float
+    ) -> None:
         refuse_other(network, trace)
         shaped("rank", rank, (network.P,))
+        self._price = shaped("price", price, (network.P,)) if price.any() else None
         self._network, self._trace, self._load, self._rank, self._least = network, trace, load, rank, least
         self._room = network.budgets * (1.0 + 0.5 * BUDGET_SLACK)
         fitting = np.flatnonzero(network.fits)
         fitting = fitting[np.argsort(network.placement_group[fitting], kind="stable")]
         groups, start = np.unique(network.placement_group[fitting], return_index=True)
         self._here: dict[int, dict[int, IntArray]] = {}  # placements of each task at each node
-        for group, placements in zip(groups.tolist(), np.split(fitting, start[1:]), strict=True):
+        for group, placements in zip(groups.tolist(), np.split(fitting, start)[1:], strict=True):
             v, task = divmod(group, network.N)
             self._here.setdefault(v, {})[task] = placements
         self._near = np.eye(network.V, dtype=np.bool_)  # nodes on a common path
@@ -57,7 +61,7 @@ class LocalSearch:
             self._near[np.ix_(nodes, nodes)] = True
 
     def improve(self, allocation: IntArray, deadline: float) -> IntArray:
-        """A feasible allocation (P,) int8 that gains no less than a feasible one; when time is up, what there is."""
+        """A feasible allocation (P,) int8 that gains no less, net, than a feasible one; in time, or what there is."""
         state = shaped("allocation", allocation, (self._network.P,)).copy()
         moves: dict[tuple[int, int], _Moves] = {}
         stale = np.ones((self._network.V, self._network.N), dtype=np.bool_)  # moves to be looked for again
@@ -113,7 +117,11 @@ class LocalSearch:
             sets += [(), *((p,) for p in here)]
             size.append(np.append(0.0, sizes[here]))
             gain.append(np.append(0.0, alone) - lost)
-        return _Moves(sets, np.concatenate(size), np.concatenate(gain))
+        gains = np.concatenate(gain)
+        if self._price is not None:
+            prices = np.array([self._price[list(chosen)].sum() for chosen in sets])
+            gains -= prices - prices[0]
+        return _Moves(sets, np.concatenate(size), gains)
 
     def _gains(self, state: FloatArray, candidates: IntArray) -> FloatArray:
         trace = self._trace

@@ -8,6 +8,7 @@ needs no solver.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from idn_agents.agent import refuse_other
-from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, certified_bound, relative_gap
+from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, certified_bound, held_price, relative_gap
 from idn_agents.optimum.certificate_tree import CertificateTree
 from idn_agents.optimum.columns import Columns
 from idn_agents.optimum.cutting_planes import SUMMING, Master, Proof
@@ -24,6 +25,7 @@ from idn_agents.optimum.highs import import_highspy
 from idn_agents.optimum.local_search import LocalSearch
 from idn_gym import kernels
 from idn_gym.common.parameters import real, whole
+from idn_gym.kernels.compiled import clock
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
 from idn_gym.typing import FloatArray, IntArray
@@ -39,14 +41,22 @@ _TRIALS = 8  # roundings of the relaxed optimum, each with a local search
 _STALE_TRIALS = 3  # after so many without a better one there are no more
 _ROUGH = 1e-3  # share of a type's ceiling that the master may overestimate it by at a rounded allocation
 
-Progress = Callable[[float, float, str], None]  # gain and bound in ms, phase in words
+Progress = Callable[[float, float, str], None]  # net gain and bound in ms, phase in words
+_log = logging.getLogger("idn_gym.optimum")
+
+
+def log_step(gain: float, bound: float, phase: str) -> None:
+    """A `Progress` that logs each step as a line."""
+    left = relative_gap(gain, bound)
+    _log.info("%s: gap %.3f%%, gain %.6g ms, bound %.6g ms", phase, 100.0 * left, gain, bound)
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """A feasible allocation, and what is proven about all others."""
+    """A feasible allocation, and what is proven about all others: of the net gain, where there are prices."""
 
     gain: float  # ms over the trace, of the allocation
+    net: float | None  # ms, its gain less the price of what it holds; None where nothing has a price
     bound: float  # ms, no feasible allocation gains more: from the certificate, or from branch and bound
     certified_bound: float  # ms, from the certificate alone
     fractional_gain: float  # ms, of the best fractional allocation found: placements in [0, 1], within the budgets
@@ -57,9 +67,15 @@ class Solution:
     allocation: IntArray  # (P,) int8
     certificate: Certificate  # what recomputes certified_bound
 
+    @property
+    def reached(self) -> float:
+        """Ms that the bounds are about: the net gain, where there are prices."""
+        return self.gain if self.net is None else self.net
+
     def info(self) -> dict[str, Any]:
-        """All but the allocation and the certificate, as JSON values."""
-        return {name: value for name, value in vars(self).items() if name not in ("allocation", "certificate")}
+        """All but the allocation and the certificate, as JSON values; `net` where there are prices."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("allocation", "certificate")}
+        return {name: value for name, value in kept.items() if value is not None}
 
 
 def solve(
@@ -129,14 +145,15 @@ class _Search:
         self._leaves = leaves
         self._network, self._trace, self._gap, self._deadline = network, trace, gap, deadline
         self._progress = progress
-        self._begun = time.monotonic()
+        self._begun = clock()
         self._reported = (-1.0, np.inf, "")
         self._phase = "relax"
         self._load = kernels.loads(network, trace.requests)
         fits = network.fits.astype(np.float64)
         self._ceiling = kernels.type_gains(network, trace.requests, trace.capacities, fits, self._load)[0]
+        self._price = held_price(network, trace)
         self._allocation = np.zeros(network.P, dtype=np.int8)
-        self._gain = 0.0
+        self._gain = 0.0  # net of the price, as all gains and bounds here
         self._bound = self._certified_bound = float(self._ceiling.sum()) * (1.0 + SUMMING)
         self._fractional = (0.0, self._bound)  # gain and bound
         self._proofs: list[Proof] = []
@@ -156,8 +173,9 @@ class _Search:
         if self._bound == 0.0:
             return
         columns = Columns.of(self._network, self._trace)
-        self._master = Master(self._network, columns, self._ceiling)
-        self._search = LocalSearch(self._network, self._trace, self._load, columns.rank, ROUNDING * self._bound)
+        self._master = Master(self._network, columns, self._ceiling, self._price)
+        least = ROUNDING * self._bound
+        self._search = LocalSearch(self._network, self._trace, self._load, columns.rank, self._price, least)
         relaxed = self._relax()
         if not self.closed:
             self._round(relaxed)
@@ -173,10 +191,12 @@ class _Search:
         certified = certified_bound(self._network, self._trace, certificate)
         self._lower(certified)
         self._report()
-        seconds = time.monotonic() - self._begun
+        seconds = clock() - self._begun
         fractional, fractional_bound = self._fractional
-        proven = (self._gain, self._bound, certified, max(fractional, self._gain), fractional_bound, self.gap)
-        return Solution(*proven, status, seconds, self._allocation, certificate)
+        net = self._gain if self._network.priced else None
+        gain = self._served(self._allocation) if self._network.priced else self._gain
+        proven = (self._bound, certified, max(fractional, self._gain), fractional_bound, self.gap)
+        return Solution(gain, net, *proven, status, seconds, self._allocation, certificate)
 
     def _relax(self) -> FloatArray:
         """Cut at relaxed optima until the master is about right there; returns the last one (P,).
@@ -186,8 +206,8 @@ class _Search:
         accuracy = max(0.1 * self._gap, 1e-6)
         point = np.zeros(self._network.P)
         constant, slope = self._cuts(point)
-        density = self._network.service.terms.by_placement(slope) / self._network.sizes
-        self._consider(kernels.pack(self._network, density[None])[0])
+        density = (self._network.service.terms.by_placement(slope) - self._price) / self._network.sizes
+        self._consider(kernels.pack(self._network, np.where(density < 0.0, -np.inf, density)[None])[0])
         self._report()
         self._master.cut(point, constant, slope, ROUNDING)
         integral = False
@@ -199,7 +219,7 @@ class _Search:
             point = relaxed
             self._certify()
             constant, slope = self._cuts(point)
-            gain, value = self._master.gain_at(point, constant, slope), self._master.relaxed_value
+            gain, value = self._master.net_at(point, constant, slope), self._master.relaxed_value
             converged = value - gain <= accuracy * value
             if not integral:
                 best, bound = self._fractional
@@ -279,12 +299,18 @@ class _Search:
         used = self._network.memory_in_use(allocation)
         if (used > room(self._network.budgets)).any():
             return False
-        gain = float(kernels.serve(self._network, self._trace.requests, self._trace.capacities, allocation).gain.sum())
+        gain = self._served(allocation)
+        if self._network.priced:
+            gain -= float(self._price[allocation > 0].sum())
         if gain <= self._gain * (1.0 + ROUNDING):
             return False
         self._allocation, self._gain = allocation, gain
         self._lower(self._bound)
         return True
+
+    def _served(self, allocation: IntArray) -> float:
+        """Ms that an integral allocation gains, whatever it costs."""
+        return float(kernels.serve(self._network, self._trace.requests, self._trace.capacities, allocation).gain.sum())
 
     def _consider_packed(self, point: FloatArray) -> None:
         self._consider(kernels.pack(self._network, np.where(point > 0.0, point, -np.inf)[None])[0])

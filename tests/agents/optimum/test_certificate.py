@@ -347,6 +347,7 @@ def test_knapsacks_are_exact_or_above() -> None:
     for network, _, _, _ in instances()[::5]:
         for knapsack in knapsacks(network):
             values = generator.integers(1, 4, len(knapsack.placements)) * (1.0 + 2e-16 * generator.integers(0, 3))
+            values -= generator.choice([0, 3], len(values))  # some are not worth what they cost
             fixed = generator.choice([OPEN, OPEN, 0, 1], len(values))
             sizes = [Fraction(float(network.sizes[p])) for p in knapsack.placements]
             room = Fraction(knapsack.budget) * (1 + Fraction(1, 10**9))
@@ -356,16 +357,18 @@ def test_knapsacks_are_exact_or_above() -> None:
                 if sum((s for s, b in zip(sizes, bits, strict=True) if b), Fraction(0)) <= room
                 and all(f in (OPEN, b) for f, b in zip(fixed, bits, strict=True))
             ]
-            found = knapsack.maximum(values, fixed)
+            won, lost = knapsack.maximum(values, fixed)
             if not choices:
-                assert found == -np.inf
+                assert (won, lost) == (-np.inf, 0.0)
                 continue
+            assert lost == -values[(fixed == 1) & (values < 0.0)].sum()
             best = max(
                 sum((Fraction(float(v)) for v, b in zip(values, bits, strict=True) if b), Fraction(0))
                 for bits in choices
             )
-            assert Fraction(found) * (1 + Fraction(rounding(len(sizes)))) >= best
-            assert found == pytest.approx(float(best), rel=1e-12)
+            error = Fraction(rounding(len(sizes)))
+            assert Fraction(won) * (1 + error) - Fraction(lost) * (1 - error) >= best
+            assert won - lost == pytest.approx(float(best), rel=1e-12, abs=1e-12)
 
 
 # --- the command
