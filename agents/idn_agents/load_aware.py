@@ -23,6 +23,8 @@ from idn_gym.typing import FloatArray, IntArray
 class LoadAwareGreedy:
     """Each node counts the requests that a model could have served better, and fills its budget by what that saves.
 
+    Savings are net of what holding the model costs; one that does not pay for it is not placed.
+
     All nodes act at once, on counters of the last slot. For a placement p at node v and a type that lists it, the
     counter is the number of requests that passed v, were served at v or farther, and cost more than p would have;
     requests that v itself served count at the repository's cost, since what served them is up for choice.
@@ -52,17 +54,20 @@ class LoadAwareGreedy:
         at_repository = network.paths == self._service.repository_node[:, None]
         self._positions = self._service.option_positions, at_repository.argmax(axis=1)
         self._counted = np.zeros((2, network.R, self._service.K))  # requests, and ms they would have saved
+        self._slots: float | None = None  # in the counters, weighted as they are; None before the first
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         """(P,) int8, filled anew by what the last batch, served as it was, would have saved."""
         network = self._network
         requests, capacities, held = observed(network, observation, "requests", "capacities", "allocation")
         self._counted *= self._decay
+        self._slots = 0.0 if self._slots is None else self._decay * self._slots + 1.0
         load = kernels.loads(network, requests)[0]
         tables, listing = self._service.tables, self._service.listing
         _count(tables, requests, capacities, held, load, *self._positions, self._own, *self._counted)
         allocation = np.zeros(network.P, dtype=np.int8)
-        _fill(network.tables, tables, listing, capacities, held, self._shared, *self._counted.copy(), allocation)
+        holding, counted = network.holding * self._slots, self._counted.copy()
+        _fill(network.tables, tables, listing, capacities, held, self._shared, holding, *counted, allocation)
         return allocation
 
     def info(self) -> dict[str, Any]:
@@ -104,7 +109,7 @@ def _count(tables, requests, capacities, held, load, position, repository_positi
 
 
 @compiled()
-def _fill(shelf, tables, listing, capacities, held, shared, counted, saved, allocation):
+def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, saved, allocation):
     """At each node take the placement that saves most per MB, subtract what it absorbs, until nothing helps or fits."""
     start, types, ranks = listing
     absorbed = np.zeros(len(tables.costs))
@@ -115,7 +120,7 @@ def _fill(shelf, tables, listing, capacities, held, shared, counted, saved, allo
         first, stop = shelf.node_start[v], shelf.node_start[v + 1]
         room = room_of(shelf.budgets[v])
         for p in range(first, stop):
-            value[p] = _value(shelf, tables, listing, capacities, shared, counted, saved, p, passing[p])
+            value[p] = _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing[p])
         while True:
             best = stop
             for p in range(first, stop):
@@ -139,18 +144,18 @@ def _fill(shelf, tables, listing, capacities, held, shared, counted, saved, allo
                         left = max(0.0, counted[rho, k] - absorbed[rho])
                         saved[rho, k] *= left / counted[rho, k]
                         counted[rho, k] = left
-                value[p] = _value(shelf, tables, listing, capacities, shared, counted, saved, p, passing[p])
+                value[p] = _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing[p])
             for entry in range(start[best], start[best + 1]):
                 cost[types[entry]], absorbed[types[entry]] = np.inf, 0.0
-        for p in range(first, stop):  # what is there already stays where there is room, since keeping it costs nothing
-            if held[p] > 0.0 and allocation[p] == 0 and shelf.sizes[p] <= room:
+        for p in range(first, stop):  # what is there already stays where there is room, if keeping it costs nothing
+            if held[p] > 0.0 and holding[p] == 0.0 and allocation[p] == 0 and shelf.sizes[p] <= room:
                 allocation[p] = 1
                 room -= shelf.sizes[p]
 
 
 @compiled()
-def _value(shelf, tables, listing, capacities, shared, counted, saved, p, passing):
-    """Ms saved per MB by placing p; fills in the requests (classes,) of all types that it could serve better."""
+def _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing):
+    """Ms saved per MB by placing p, net of holding it; fills in the requests (classes,) that it could serve better."""
     start, types, ranks = listing
     passing[:] = 0.0
     for entry in range(start[p], start[p + 1]):
@@ -161,7 +166,7 @@ def _value(shelf, tables, listing, capacities, shared, counted, saved, p, passin
         if counted[rho, k] > 0.0:
             credit = _absorbed(tables, capacities[p], shared, counted[rho, k], passing, rho)
             ms += saved[rho, k] / counted[rho, k] * credit
-    return ms / shelf.sizes[p]
+    return (ms - holding[p]) / shelf.sizes[p]
 
 
 @compiled()

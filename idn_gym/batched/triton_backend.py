@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from idn_gym.batched import triton_kernels
-from idn_gym.batched.tables import DeviceTables
+from idn_gym.batched import portable, triton_kernels
+from idn_gym.batched.tables import DeviceTables, ShelfTables
+from idn_gym.model.placements import room
 from idn_gym.model.service import Served
 
 Tensor = torch.Tensor
@@ -95,7 +96,7 @@ def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation
 
 
 def mirror_step(
-    tables: DeviceTables,
+    tables: ShelfTables,
     log_y: Tensor,
     ascent: Tensor,
     rate: Tensor,
@@ -126,15 +127,25 @@ def round_dependent(
     tables: DeviceTables, allocation: Tensor, uniforms: Tensor, residual: str, budgets: Tensor
 ) -> Tensor:
     """(B, P) int8."""
+    rounded = _pairs_moved(tables, allocation, uniforms, coin=residual != "drop")
+    if residual == "drop":
+        _fill(tables, allocation, rounded, budgets, per_mb=True)
+    elif residual == "fit":
+        in_use = portable.memory(tables, rounded, rounded)[0]
+        fits = (in_use <= room(budgets))[:, tables.placement_node]
+        rounded = torch.where(fits, rounded, _pairs_moved(tables, allocation, uniforms, coin=False))
+    return rounded
+
+
+def _pairs_moved(tables: DeviceTables, allocation: Tensor, uniforms: Tensor, coin: bool) -> Tensor:
+    """(B, P) int8: the last fractional entry of a node by its coin, or 0."""
     rows, placements = allocation.shape
     rounded = torch.empty(allocation.shape, dtype=torch.int8, device=allocation.device)
     waiting = torch.empty(placements, rows, dtype=torch.int32, device=allocation.device)
     triton_kernels.move_pairs[-(-rows // _LANES), len(tables.node_start) - 1](
         allocation, uniforms, rounded, waiting, tables.node_start, tables.sizes, rows, placements,
-        COIN=residual != "drop", LANES=_LANES, num_warps=1,
+        COIN=coin, LANES=_LANES, num_warps=1,
     )  # fmt: skip
-    if residual == "drop":
-        _fill(tables, allocation, rounded, budgets, per_mb=True)
     return rounded
 
 
@@ -178,7 +189,7 @@ def _fill(tables: DeviceTables, priority: Tensor, packed: Tensor, budgets: Tenso
     )  # fmt: skip
 
 
-def _per_node(tables: DeviceTables, values: Tensor) -> tuple[tuple[int, int], int]:
+def _per_node(tables: ShelfTables, values: Tensor) -> tuple[tuple[int, int], int]:
     """Grid of rows x nodes, and the power of two that holds any node's placements."""
     return (len(values), len(tables.node_start) - 1), max(16, 1 << (tables.by_node.shape[1] - 1).bit_length())
 

@@ -281,9 +281,10 @@ class RankedService(Compiled):
     def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
         """See `Service`."""
         served = self.requests_served(requests, allocation, self.potential_capacities(requests, capacities))
-        totals = {name: float(values.sum()) for name, values in self._of_types(served)._asdict().items()}
+        types = self._of_types(served)
         by_node = np.bincount(self.option_nodes.ravel(), served.ravel(), minlength=self.placements.V)
-        return Served(**totals, by_node=by_node)
+        gain, cost, latency, inaccuracy, missed = (float(values.sum()) for values in types)
+        return Served(gain, cost, latency, inaccuracy, missed, by_node)
 
     def serve_types(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> ServedTypes:
         """See `Service`."""

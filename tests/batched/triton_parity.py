@@ -49,7 +49,7 @@ def compare(network: Network) -> None:
         )
         torch.testing.assert_close(out.exp(), log_y.exp(), rtol=10 * exact, atol=0.0)
         torch.testing.assert_close(state, log_y.exp(), rtol=10 * exact, atol=0.0)
-        for residual in ("drop", "coin"):
+        for residual in ("drop", "coin", "fit"):
             rounded = batched.round_dependent(network, log_y.exp(), u, residual, backend="triton")
             assert torch.equal(
                 rounded, batched.round_dependent(network, log_y.exp(), u, residual, backend="reference")

@@ -721,7 +721,10 @@ def test_overrides_apply_in_order_and_as_a_mapping() -> None:
     [
         ("workload.rate", "override 'workload.rate': must be KEY=VALUE, for example workload.rate=300"),
         ("=3", "override '=3': must be KEY=VALUE"),
-        ("nodes.moon.budget=3", "override 'nodes.moon.budget': no 'moon' among the nodes; allowed: bs.0, switch, cloud"),
+        (
+            "nodes.moon.budget=3",
+            "override 'nodes.moon.budget': no 'moon' among the nodes; allowed: bs.0, switch, cloud",
+        ),
         ("nodes.3.budget=3", "override 'nodes.3.budget': no '3' among the nodes; allowed: bs.0,"),
         ("nodes.-1.budget=3", "override 'nodes.-1.budget': no '-1' among the nodes; allowed: bs.0,"),
         ("slot_seconds.x=3", "override 'slot_seconds.x': slot_seconds is 60.0, which has no 'x' to set"),

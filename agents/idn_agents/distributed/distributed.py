@@ -15,6 +15,8 @@ from idn_agents.distributed.node import Node, Route, Uniforms
 from idn_agents.infida.bounds import theory_rate
 from idn_agents.infida.infida import state_mass
 from idn_agents.infida.mirror_descent import MirrorDescent
+from idn_agents.infida.slack import charges
+from idn_agents.rounding.rounding import residual_of
 from idn_gym.common.parameters import one_of, real, whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
@@ -64,12 +66,13 @@ class DistributedInfida(MirrorDescent):
         super().reset(network, seed)
         routes = node_routes(network)
         self._nodes = []
-        mass = state_mass(network, self.residual)
+        mass, costs = state_mass(network, self.residual), charges(network)
         for v in range(network.V):
             shelf, first = network.shelf(v), int(network.node_start[v])
             uniforms = Uniforms(seed, first, shelf.P, network.P - first - shelf.P)
             tasks = network.model_task[network.placement_model[first : first + shelf.P]]
-            parameters = (self.scale, self.residual, self.delay, self.unheard)
+            holding = costs[first : first + shelf.P].copy()
+            parameters = (self.scale, residual_of(network, self.residual), self.delay, self.unheard, holding)
             self._nodes.append(Node(shelf, mass[v : v + 1].copy(), tasks, routes[v], uniforms, *parameters))
         draws = generator(seed, 2)
         receivers = [node.receive for node in self._nodes]

@@ -14,6 +14,8 @@ import numpy as np
 
 from idn_agents.agent import generator
 from idn_agents.distributed.messages import Count, Least, Message, Offers, Outgoing, Price
+from idn_agents.infida.infida import start
+from idn_agents.infida.slack import StateSpace
 from idn_gym import kernels
 from idn_gym.common.arrays import shaped
 from idn_gym.model.placements import Placements
@@ -86,6 +88,7 @@ class Node:
     residual : see `idn_gym.model.allocation.round_dependent`.
     delay : slots after which it answers a type whose batch it found covered.
     unheard : what stands for an answer that never came: the ``last`` price heard of the type, or ``nothing``.
+    holding : (P,) ms per slot that holding each placement takes off the net gain, or inf to keep it out; by default 0.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Node:
         residual: Any = "drop",
         delay: int = 0,
         unheard: str = "last",
+        holding: FloatArray | None = None,
     ) -> None:
         self._shelf, self._mass, self._tasks = shelf, mass, tasks.astype(np.int64)
         self._routes, self._uniforms, self._scale = routes, uniforms, scale
@@ -117,8 +121,9 @@ class Node:
         self._share = self._class[self._type], self._options  # where the share of each option stands
         self._costs = np.concatenate([np.zeros(0), *(route.costs for route in routes)])
 
-        self._log_state = kernels.project(self._shelf, np.zeros((1, shelf.P)), mass)
-        self._state = np.exp(self._log_state)
+        self._space = StateSpace(shelf, np.zeros(shelf.P) if holding is None else holding, mass)
+        self._log_state = start(self._space.placements, mass)
+        self._state = self._space.held(np.exp(self._log_state))
         self._steps, self._sum = 0, 0.0  # taken, and of the largest ascent in each
         self._batches: dict[int, _Batch] = {}
 
@@ -194,10 +199,10 @@ class Node:
             saved *= batch.shares[self._share]
         gradient = np.bincount(self._options, saved, minlength=shelf.P + 1)
         gradient = (gradient if self._classes > 1 else batch.shares[0] * gradient)[None, :-1]
-        ascent = gradient / shelf.sizes
+        ascent = self._space.ascent(gradient)
         rate = np.full((1, 1), self._scale_free(ascent) if eta is None else eta)
-        self._log_state = kernels.mirror_step(shelf, self._log_state, ascent, rate, self._mass)
-        self._state = np.exp(self._log_state)
+        self._log_state = kernels.mirror_step(self._space.placements, self._log_state, ascent, rate, self._mass)
+        self._state = self._space.held(np.exp(self._log_state))
 
     def round(self) -> IntArray:
         """(P,) int8 what it will hold, drawn from its state."""
@@ -226,7 +231,8 @@ class Node:
 
     def _scale_free(self, ascent: FloatArray) -> float:
         self._steps += 1
-        self._sum += float(kernels.node_maximum(self._shelf, ascent)[0, 0])
+        space = self._space
+        self._sum += float(kernels.node_maximum(space.placements, space.steepness(ascent))[0, 0])
         return self._scale * self._steps / self._sum if self._sum > 0 else 0.0
 
     def _tell_least(self, i: int) -> Outgoing:

@@ -43,13 +43,13 @@ def coordinate(
     order = indices("nodes", nodes, network.V, "nodes")
     point = filled("point", point, (network.P,), FLOATS[:1])
     held = shaped("held", held, network.P, dtype=np.int8)
-    total = charge * len(requests)
-    service = ranked(network)
-    _coordinate(network.tables, service.tables, service.visitors, requests, capacities, load, order, point, held, total)
+    charges = charge * len(requests), network.holding * len(requests)
+    shelf, service = network.tables, ranked(network)
+    _coordinate(shelf, service.tables, service.visitors, requests, capacities, load, order, point, held, *charges)
 
 
 @_jit
-def _coordinate(shelf, tables, visitors, requests, capacities, load, nodes, y, held, charge):
+def _coordinate(shelf, tables, visitors, requests, capacities, load, nodes, y, held, charge, holding):
     first, types = visitors
     of_class = tables.groups // tables.classes
     tasks = of_class // len(shelf.budgets)
@@ -78,8 +78,8 @@ def _coordinate(shelf, tables, visitors, requests, capacities, load, nodes, y, h
             for p in range(start, stop):
                 if y[p] > 0.0 or shelf.sizes[p] > room:
                     continue
-                net = gain[p] / shelf.sizes[p] - (0.0 if held[p] else charge)
-                if (net > 0.0 or held[p]) and (best < 0 or net > highest):
+                net = (gain[p] - holding[p]) / shelf.sizes[p] - (0.0 if held[p] else charge)
+                if (net > 0.0 or (held[p] and holding[p] == 0.0)) and (best < 0 or net > highest):
                     best = p
                     highest = net
             if best < 0:
