@@ -63,7 +63,7 @@ def gain_of_classes(tables, pairs, requests, capacities, allocation, covered, fi
     for b in range(first, stop):
         r, capacity, y = row_of(requests, b), row_of(capacities, b), row_of(allocation, b)
         add_load(tables, r, load)
-        run, end, p, reciprocal, ahead = np.uint64(0), 0, np.uint64(0), 0.0, 0.0
+        run, end, p, reciprocal, ahead = np.uint64(0), np.int64(0), np.uint64(0), 0.0, 0.0
         for n in range(count):
             if n == end:
                 group, p, end = pairs.group[run], np.uint64(pairs.placement[run]), np.int64(pairs.stop[run])

@@ -18,7 +18,7 @@ room_of = _jit(room)  # MB, of a budget: the one test of room, compiled
 
 def load_width(service: Any) -> int:
     """Columns of `loads`, of a ranked service or its tables: reciprocals by group, the padding, and what is ahead."""
-    return service.groups + 1 + (service.groups if service.classes > 1 else 0)  # type: ignore[no-any-return]
+    return service.groups + 1 + (service.groups if service.classes > 1 else 0)
 
 
 _width = _jit(load_width)

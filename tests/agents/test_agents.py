@@ -217,8 +217,10 @@ def test_static_greedy_refuses_a_gain_that_is_not_submodular(tiny: Network) -> N
         StaticGreedy().accepts(other)
 
 
+@pytest.mark.parametrize("services", [None, 0, 1])
 @pytest.mark.parametrize("keep", [0.0, 0.5])
-def test_last_batch_greedy_fills_from_the_cloud_down(tiny: Network, keep: float) -> None:
+def test_last_batch_greedy_fills_from_the_cloud_down(tiny: Network, keep: float, services: int | None) -> None:
+    tiny = tiny if services is None else with_services(tiny, services)
     rng = np.random.default_rng(0)
     agent = LastBatchGreedy(keep=keep)
     agent.reset(tiny, 0)
