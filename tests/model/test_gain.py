@@ -691,6 +691,16 @@ def test_a_class_has_what_those_above_leave_by_hand(tiny: Network) -> None:
     assert found.tolist() == pytest.approx([21 * 12], abs=error)
 
 
+def test_loads_of_other_classes_are_refused(tiny: Network) -> None:
+    """What shares capacity by class needs to know more, and would read past the end."""
+    requests, several = np.ones((1, tiny.R)), with_services(tiny, 0)
+    nothing, first = np.zeros(tiny.P), np.zeros(1, dtype=np.int64)
+    for network, other in ((tiny, several), (several, tiny)):
+        load = kernels.loads(other, requests)
+        with pytest.raises(IdnError, match=r"^load: shape .*; must be that of loads of the 1 slots of requests$"):
+            kernels.marginal_gains(network, requests, tiny.capacities, nothing, load, first)
+
+
 # --- batches ----------------------------------------------------------------------------------------------------
 
 
