@@ -157,20 +157,6 @@ class RankedService(Compiled):
         return start.astype(np.int64), types[order].astype(np.int32), ranks[order].astype(np.int32)
 
     @cached_property
-    def pairs(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Pairs of a class and a placement that some type of it lists: whose share it is.
-
-        As (pair of each option (R, K), placement (n,), group (n,)); padded with n.
-        """
-        key = self.type_class[:, None].astype(np.int64) * (self.P + 1) + self.options
-        found, pair = np.unique(key[self.options < self.P], return_inverse=True)
-        pairs = np.full(self.options.shape, len(found), dtype=np.int32)
-        pairs[self.options < self.P] = pair
-        of_class, placement = np.divmod(found, self.P + 1)
-        group = self.placement_group[placement] + of_class * (self.groups // self.classes)
-        return unsigned(pairs), unsigned(placement.astype(np.int32)), unsigned(group.astype(np.int32))
-
-    @cached_property
     def visitors(self) -> tuple[IntArray, IntArray]:
         """Request types by the groups on their paths, as (start (groups + 1,), type (n,))."""
         passes = self.paths >= 0
