@@ -29,6 +29,7 @@ class Kinds(StrEnum):
     SCENARIO = "scenario"
     SWEEP = "sweep"
 
+
 _UNITS = {"rate": "requests/s", "shift": "tasks", "every": "slots"}  # of a workload's keys
 
 
