@@ -30,13 +30,25 @@ class Scratch(NamedTuple):
     price: FloatArray  # (members,) what a share more of each would save
 
 
-def scratch(states: int, edges: int, members: int) -> Scratch:
-    """Room for chains of so many states, edges and members at most."""
-    whole = np.zeros
+@_jit
+def scratch(chains):
+    """Room for the largest of the chains."""
+    states, edges, members = 1, 1, 1
+    for c in range(len(chains.types)):
+        first, stop = chains.edge_start[c], chains.edge_start[c + 1]
+        states = max(states, chains.state_start[c + 1] - chains.state_start[c])
+        edges = max(edges, stop - first)
+        members = max(members, chains.member_start[stop] - chains.member_start[first])
     return Scratch(
-        np.empty(members), np.empty(members), np.empty(edges), whole(edges, dtype=np.int64),
-        np.empty(states), whole(states, dtype=np.int64), np.empty(states), np.empty(members),
-    )  # fmt: skip
+        np.empty(members),
+        np.empty(members),
+        np.empty(edges),
+        np.zeros(edges, dtype=np.int64),
+        np.empty(states),
+        np.zeros(states, dtype=np.int64),
+        np.empty(states),
+        np.empty(members),
+    )
 
 
 @_jit
@@ -146,7 +158,7 @@ def route(tables, chain, w, tolerance, whole, s):
 
     Parameters
     ----------
-    w : (P+1,) shares times what is placed; the last is that of repository models, infinite.
+    w : (terms + 1,) shares of the chain's placements times what is placed; the last, of repository models, infinite.
     tolerance : share left at which the batch counts as covered, for the potentials.
     whole : whether what is left for repositories is sent too, for its flow.
     s : scratch; `flow`, `carried` and `potential` hold the result. The potentials are distances, capped at that of
@@ -161,7 +173,7 @@ def route(tables, chain, w, tolerance, whole, s):
     end = tables.state_start[chain + 1] - tables.state_start[chain] - 1
     repository = tables.repository_cost[chain]
     for k in range(tables.member_start[first[0] + edges] - first[1]):
-        s.cap[k] = w[tables.member_placement[k + first[1]]]
+        s.cap[k] = w[tables.member_term[k + first[1]]]
         s.flow[k] = 0.0
     for e in range(edges):
         s.carried[e] = 0.0

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
-from idn_gym.model.placements import Compiled, unsigned
+from idn_gym.model.placements import Compiled
 from idn_gym.typing import FloatArray, IntArray
 
 GRID = 2.0**-44  # of the largest route of a type: costs are multiples, so that their sums are exact
@@ -42,6 +42,8 @@ class ChainTables(NamedTuple):
     member_inaccuracy: FloatArray
     member_node: IntArray
     member_term: IntArray
+    term_start: IntArray
+    term_placement: IntArray
     repository_cost: FloatArray
     type_class: IntArray
     deadlines: FloatArray
@@ -70,7 +72,7 @@ class Chains(Compiled):
     member_latency: FloatArray  # (n,) ms, its delay
     member_inaccuracy: FloatArray  # (n,) percentage points, times the stage's accuracy weight
     member_node: IntArray  # (n,)
-    member_term: IntArray  # (n,) which of the chain's distinct placements it is, counted over chains; -1: repository
+    member_term: IntArray  # (n,) which of the chain's distinct placements it is; their number: a repository model
     term_start: IntArray  # (C+1,)
     term_placement: IntArray  # (terms,) distinct placements of each chain, ascending
     repository_cost: FloatArray  # (C,) ms, weighted, of the cheapest route through repository models alone
@@ -82,7 +84,7 @@ class Chains(Compiled):
     @property
     def tables(self) -> ChainTables:
         """What the kernels read."""
-        return ChainTables(*[unsigned(getattr(self, name)) for name in ChainTables._fields])
+        return ChainTables(*[getattr(self, name) for name in ChainTables._fields])
 
 
 class Member(NamedTuple):
@@ -155,8 +157,8 @@ class ChainBuilder:
         term_of: list[int] = []
         for chain in found:
             own = sorted({m.placement for edge in chain.edges for m in edge.members if m.placement < self.placements})
-            number = {p: term_start[-1] + n for n, p in enumerate(own)}
-            term_of += [number.get(m.placement, -1) for edge in chain.edges for m in edge.members]
+            number = {p: n for n, p in enumerate(own)}
+            term_of += [number.get(m.placement, len(own)) for edge in chain.edges for m in edge.members]
             terms += own
             term_start.append(len(terms))
 
