@@ -177,7 +177,8 @@ SHOWN = {
 
 def draw_picture(document: dict[str, Any], path: Path) -> None:
     """Left: what is earned against what is loaded. Right: regret on a stream made for coordination."""
-    from idn_gym.common.figures import INK, PALETTE, new_figure, save, style
+    from idn_gym.common.colours import INK
+    from idn_gym.common.figures import PALETTE, new_figure, save, style
 
     figure = new_figure(1200, 520, 160, "constrained")
     left, right = figure.subplots(1, 2)

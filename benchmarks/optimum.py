@@ -75,7 +75,7 @@ def monolithic(network: Network, trace: Trace, gap: float, time_limit: float) ->
     real = network.service.options < network.P
     slots, types, ranks = np.nonzero((trace.requests > 0)[:, :, None] & real)
     placement = network.service.options[types, ranks]
-    shares = np.array([network.service.shares(r, trace.capacities_at(t)) for t, r in enumerate(trace.requests)])
+    shares = np.array([network.service.shares(r, trace.capacities_at(t))[0] for t, r in enumerate(trace.requests)])
     n, columns = len(slots), network.P + len(slots)
     each = np.arange(n)
     serves = sparse.csr_matrix(

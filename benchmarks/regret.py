@@ -44,7 +44,7 @@ def best_fixed_gain(network: Network, trace: Trace) -> float:
     With a the shares of a slot, the gain is linear in its requests: slots of equal shares are one batch. Variables:
     the state y, and how many requests z each option serves; z <= l y, and a type's z add up to its requests at most.
     """
-    shares = np.array([network.service.shares(requests, network.capacities) for requests in trace.requests])
+    shares = np.array([network.service.shares(requests, network.capacities)[0] for requests in trace.requests])
     distinct, group = np.unique(shares, axis=0, return_inverse=True)
     batches = np.zeros((len(distinct), network.R))
     np.add.at(batches, group.ravel(), trace.requests)
@@ -144,7 +144,8 @@ def _print_case(
 
 
 def _draw(path: Path, horizons: np.ndarray, measured: dict[str, tuple[dict[str, np.ndarray], np.ndarray]]) -> None:
-    from idn_gym.common.figures import INK, PALETTE, new_figure, save, style
+    from idn_gym.common.colours import INK
+    from idn_gym.common.figures import PALETTE, new_figure, save, style
 
     figure = new_figure(1200, 620, 160, "constrained")
     panels = figure.subplots(1, len(measured), sharey=True)

@@ -11,7 +11,8 @@ from idn_agents.greedy import LastBatchGreedy
 from PIL import Image
 
 import idn_gym  # noqa: F401 - registers the ids
-from idn_gym.common.figures import FAINT, INK, new_figure, save
+from idn_gym.common.colours import FAINT, INK
+from idn_gym.common.figures import new_figure, save
 
 HERE = Path(__file__).parent
 PACKAGES = {"idn_gym": HERE.parent / "idn_gym", "idn_agents": HERE.parent / "agents" / "idn_agents"}

@@ -1,8 +1,7 @@
-"""Agents and commands that other packages bring, found through entry points alone."""
+"""Agents, workloads and commands that others bring: found through entry points, or in a file or module of one's own."""
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Collection, Iterable
 from importlib.metadata import EntryPoint, entry_points
@@ -10,9 +9,13 @@ from typing import Any
 
 from idn_gym.common.text import shown
 from idn_gym.errors import IdnError
+from idn_gym.sources import Source, constructed, fault, refuse_without_methods
 
 AGENTS = "idn_gym.agents"
+WORKLOADS = "idn_gym.workloads"
+CAPACITIES = "idn_gym.capacities"
 COMMANDS = "idn_gym.commands"
+METHODS = ("reset", "act", "info")  # of an agent
 _LONGEST = 200  # bytes of a name; file systems take 255
 
 
@@ -46,11 +49,8 @@ def load(group: str, name: str) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: a module of somebody else's may raise anything
-        says = " ".join(str(error).split())
-        fault = says if isinstance(error, IdnError) else f"{type(error).__name__}{': ' * bool(says)}{says}"
-        raise IdnError(
-            f"{name}: cannot be loaded from {found[0].value} of package {_package(found[0])}: {fault}"
-        ) from error
+        where = f"{found[0].value} of package {_package(found[0])}"
+        raise IdnError(f"{name}: cannot be loaded from {where}: {fault(error)}") from error
 
 
 def commands(taken: Collection[str], add: Callable[[str, Any], None], refused: Callable[[str], None]) -> None:
@@ -77,38 +77,60 @@ def commands(taken: Collection[str], add: Callable[[str, Any], None], refused: C
             refused(str(error))
 
 
-def versions(agents: Iterable[str]) -> dict[str, str]:
-    """Package -> version, of those that registered these agents."""
-    found = {entry.name: entry.dist for entry in entry_points(group=AGENTS)}
-    packages = [found[name] for name in agents if name in found]
-    return {package.name: package.version for package in packages if package is not None}
+def versions(used: Iterable[str]) -> dict[str, str]:
+    """What agents, workloads and capacities of these names are made by: package -> version, file -> digest."""
+    found = {entry.name: entry.dist for group in (AGENTS, WORKLOADS, CAPACITIES) for entry in entry_points(group=group)}
+    used = list(used)
+    packages = [found[name] for name in used if name in found]
+    own = [source for name in used if (source := Source.of(name))]
+    return {package.name: package.version for package in packages if package is not None} | {
+        source.module: source.digest() for source in own
+    }
 
 
-def make_agent(name: str, parameters: dict[str, Any]) -> Any:
-    """A registered agent, constructed with these keywords.
+def make(group: str, name: str, parameters: dict[str, Any], methods: tuple[str, ...] = ()) -> Any:
+    """What is registered under that name, or is in the file or module that it names, made with these keywords.
+
+    Parameters
+    ----------
+    methods : that it must have.
 
     Raises
     ------
     IdnError
-        If there is no such agent, or it takes no such keyword or not that value, or needs one that is not given.
+        If there is no such thing, it takes no such keyword or not that value, needs one that is not given, or fails.
     """
-    factory = load(AGENTS, name)
-    try:
-        signature = inspect.signature(factory)
-    except (TypeError, ValueError):
-        raise IdnError(f"agent {name}: {type(factory).__name__} is nothing that can be called") from None
-    allowed = [key for key in signature.parameters if key not in ("args", "kwargs")]
-    for key in parameters:
-        if key not in allowed:
-            raise IdnError(f"agent {name}: unknown parameter {key!r}; allowed: {', '.join(allowed) or 'none'}")
-    try:
-        signature.bind(**parameters)
-    except TypeError as error:
-        raise IdnError(f"agent {name}: {error}; parameters: {', '.join(allowed)}") from None
-    try:
-        return factory(**parameters)
-    except IdnError as error:
-        raise IdnError(f"agent {name}: {error}") from None
+    who, source = f"{_kind(group)} {name}", Source.of(name)
+    if source is None:
+        factory = load(group, name)
+    else:
+        try:
+            factory = source.load()
+        except IdnError as error:
+            raise IdnError(f"{who}: {error}") from error
+    made = constructed(who, factory, parameters)
+    refuse_without_methods(who, made, methods)
+    return made
+
+
+def make_agent(name: str, parameters: dict[str, Any]) -> Any:
+    """An agent, registered or of one's own, constructed with these keywords; see `make`.
+
+    Raises
+    ------
+    IdnError
+        As `make`; or if it says that it acts in hindsight and has no method ``fit``.
+    """
+    agent = make(AGENTS, name, parameters)
+    refuse_no_agent(f"agent {name}", agent)
+    return agent
+
+
+def refuse_no_agent(who: str, agent: Any) -> None:
+    """Raise an `IdnError` unless an agent has the methods of one."""
+    if isinstance(agent, type):
+        raise IdnError(f"{who}: is a class; give an agent, {agent.__name__}()")
+    refuse_without_methods(who, agent, METHODS + ("fit",) * bool(getattr(agent, "hindsight", False)))
 
 
 def _registered(group: str, name: str) -> list[EntryPoint]:
@@ -116,7 +138,7 @@ def _registered(group: str, name: str) -> list[EntryPoint]:
 
 
 def _kind(group: str) -> str:
-    return group.rpartition(".")[2].removesuffix("s")
+    return {"capacities": "capacity"}.get(kind := group.rpartition(".")[2], kind.removesuffix("s"))
 
 
 def _package(entry: EntryPoint) -> str:

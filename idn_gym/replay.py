@@ -28,6 +28,7 @@ import numpy as np
 from idn_gym.common.files import read_text
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
+from idn_gym.scenario.kinds import PUBLIC, expecting
 from idn_gym.scenario.schema import Burst, Zipf
 from idn_gym.typing import FloatArray
 from idn_gym.workload.popularity import popularity
@@ -81,7 +82,8 @@ def replay(network: Network, file: Path, seed: int, rate: float | None = None) -
     if not isinstance(workload, Zipf | Burst):
         name = network.scenario.name
         raise IdnError(f"scenario {name}: counts are spread by the popularity of a workload of kind zipf or burst")
-    counts = read_counts(file, network.scenario.slot_seconds, network.R)
+    with expecting(file, PUBLIC):
+        counts = read_counts(file, network.scenario.slot_seconds, network.R)
     if rate is not None:
         if not 0.0 <= rate < math.inf:
             raise IdnError(f"rate: {rate}; must be a finite number >= 0, requests/s")

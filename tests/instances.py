@@ -7,7 +7,7 @@ names. It shares no code with the library beyond the parsed scenario.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import networkx as nx
@@ -128,6 +128,33 @@ def random_values(seed: int, ties: bool = False) -> dict[str, Any]:
 def random_network(seed: int, ties: bool = False) -> Network:
     """The network of `random_values`."""
     return Network.compile(parse(random_values(seed, ties), f"seed {seed}"))
+
+
+def with_services(network: Network, seed: int, classes: int = 3) -> Network:
+    """A network whose request types are of several classes, weigh their costs and inaccuracies, and have deadlines.
+
+    Here in the compiled service, where what reads it is held against its formulas; files have keys for all of this.
+    """
+    service, generator = network.service, np.random.default_rng(seed)
+    of_type = generator.integers(0, classes, service.R)
+    inside = service.path_groups < service.groups
+    groups = np.where(inside, service.path_groups + of_type[:, None] * service.groups, classes * service.groups)
+    weights, accuracy_weights = generator.uniform(0.5, 2.0, (2, service.R))
+    typical = float(np.median(service.option_latencies))
+    deadlines = generator.choice([np.inf, 0.5 * typical, typical, 1.5 * typical], service.R)
+    changed = replace(
+        service,
+        classes=classes,
+        groups=classes * service.groups,
+        type_class=of_type.astype(np.int32),
+        path_groups=groups.astype(np.int32),
+        costs=service.costs * weights[:, None],
+        weights=weights,
+        accuracy_weights=accuracy_weights,
+        repository_inaccuracy=service.repository_inaccuracy * accuracy_weights,
+        deadlines=deadlines,
+    )
+    return replace(network, service=changed)
 
 
 @st.composite

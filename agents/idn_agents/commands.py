@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,10 +11,21 @@ from typing import Annotated, Any
 
 import typer
 
-from idn_gym.cli.options import AsJson, CapacityFile, Overrides, ScenarioName, Seed, Slots, TraceFile, print_json
+from idn_gym.cli.options import (
+    AsJson,
+    CapacityFile,
+    Overrides,
+    ScenarioName,
+    Seed,
+    Slots,
+    TraceFile,
+    Verbose,
+    print_json,
+)
 from idn_gym.cli.terminal import complain
 from idn_gym.common import parameters
 from idn_gym.common.parameters import as_options
+from idn_gym.common.startup import INTERRUPTED
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
 
@@ -33,16 +43,17 @@ def optimum(
         int | None, typer.Option(help="of the certificate's tree, at most; fewer by default on large networks")
     ] = None,
     overrides: Overrides = None,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Best static allocation in hindsight, with a proven bound."""
-    from idn_agents.optimum.certificate import relative_gap
     from idn_agents.optimum.certificate_file import refuse_long, write_certificate
-    from idn_agents.optimum.search import refuse_options, solve
+    from idn_agents.optimum.search import log_step, refuse_options, solve
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import named
     from idn_gym.report.console import console
+    from idn_gym.report.progress import SearchProgress
     from idn_gym.scenario.schema import Replay
 
     if certificate is not None and not certificate.parent.is_dir():
@@ -56,26 +67,26 @@ def optimum(
     if certificate is not None and trace is None and not isinstance(spec.scenario.workload, Replay):
         refuse_long(network, stream.slots)
 
-    def progress(gain: float, bound: float, phase: str) -> None:
-        left = relative_gap(gain, bound)
-        print(f"{phase}: gain {gain:.6g} ms, bound {bound:.6g} ms, gap {left:.3%}", file=sys.stderr)
-
-    solution = solve(network, stream, gap=gap, time_limit=time_limit, progress=progress, leaves=leaves)
+    with SearchProgress(verbose):
+        solution = solve(network, stream, gap=gap, time_limit=time_limit, progress=log_step, leaves=leaves)
     if certificate is not None:
         write_certificate(certificate, spec, network, stream, solution.allocation, solution.certificate)
     allocation = named(network, solution.allocation)
     if as_json:
         print_json({**solution.info(), "allocation": allocation})
-        return
-    out = console()
-    out.print(f"{network.scenario.name}, {stream.slots} slots: {solution.status} in {solution.seconds:.1f} s")
-    out.print(f"gain            {solution.gain:.9g} ms")
-    if solution.net is not None:
-        out.print(f"net gain        {solution.net:.9g} ms, which the bounds are about")
-    out.print(f"bound           {solution.bound:.9g} ms (gap {solution.gap:.4%})")
-    out.print(f"certified bound {solution.certified_bound:.9g} ms, recomputable without a solver")
-    out.print(f"fractional      {solution.fractional_gain:.9g} ms, at most {solution.fractional_bound:.9g} ms")
-    _print_allocation(out, allocation)
+    else:
+        out = console()
+        out.print(f"{network.scenario.name}, {stream.slots} slots: {solution.status} in {solution.seconds:.1f} s")
+        out.print(f"gain            {solution.gain:.9g} ms")
+        if solution.net is not None:
+            out.print(f"net gain        {solution.net:.9g} ms, which the bounds are about")
+        out.print(f"bound           {solution.bound:.9g} ms (gap {solution.gap:.4%})")
+        out.print(f"certified bound {solution.certified_bound:.9g} ms, recomputable without a solver")
+        out.print(f"fractional      {solution.fractional_gain:.9g} ms, at most {solution.fractional_bound:.9g} ms")
+        _print_allocation(out, allocation)
+    if solution.status == "interrupted":
+        complain("interrupted; this is the best that was found until then, and its bounds hold")
+        raise typer.Exit(INTERRUPTED)
 
 
 def saa(
@@ -88,6 +99,7 @@ def saa(
     time_limit: Annotated[float | None, typer.Option(help="seconds for all searches together")] = None,
     confidence: Annotated[float, typer.Option(help="of each interval, 0.5 to 0.999999")] = 0.95,
     overrides: Overrides = None,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Best static allocation over a distribution of streams, and an interval on how far from optimal it is."""
@@ -96,14 +108,13 @@ def saa(
     from idn_gym.model.allocation_file import named
     from idn_gym.model.network import Network
     from idn_gym.report.console import console
+    from idn_gym.report.progress import SearchProgress
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
 
-    def progress(done: int, replications: int, share: float) -> None:
-        print(f"replication {done} of {replications}: gap {share:.3%}", file=sys.stderr)
-
     slots = network.scenario.horizon if slots is None else slots
-    with as_options("slots", "streams", "replications", "seed", "gap", "time_limit", "confidence"):
+    options = ("slots", "streams", "replications", "seed", "gap", "time_limit", "confidence")
+    with as_options(*options), SearchProgress(verbose) as progress:
         found = estimate(
             network,
             slots,
@@ -113,7 +124,7 @@ def saa(
             gap=gap,
             time_limit=time_limit,
             confidence=confidence,
-            progress=progress,
+            progress=lambda done, of, share: progress(f"replication {done} of {of}: gap {share:.3%}"),
         )
     allocation = named(network, found.allocation)
     if as_json:
@@ -199,5 +210,7 @@ def verify(
 
 
 def _print_allocation(out: Any, allocation: Mapping[str, Sequence[str]]) -> None:
+    from idn_gym.report.layout import Listing, names
+
     for node, models in allocation.items():
-        out.print(f"{node}: {', '.join(models)}", soft_wrap=True)
+        out.print(Listing([f"{node}: ", *names(models)]))

@@ -1,4 +1,6 @@
-"""Greedy heuristics by marginal gain per MB: in hindsight over a whole trace, and online on the last batch.
+"""Greedy heuristics by marginal net gain per MB: in hindsight over a whole trace, and online on the last batch.
+
+What does not pay for holding it is not placed, whatever room there is.
 
 Source: docs/model.md#greedy-baselines.
 """
@@ -21,7 +23,7 @@ from idn_gym.workload.trace import Trace
 
 
 class StaticGreedy:
-    """In hindsight: add the placement of largest marginal gain per MB over the trace, until nothing helps or fits."""
+    """In hindsight: add the placement of largest marginal net gain per MB over the trace, until none pays or fits."""
 
     hindsight = True
 
@@ -48,16 +50,18 @@ class StaticGreedy:
 def static_greedy(network: Network, trace: Trace) -> IntArray:
     """(P,) int8: the greedy static allocation for a trace.
 
-    The gain is submodular, so a marginal gain only falls as the allocation grows: a candidate is evaluated again
-    only when it comes to the top.
+    The gain is submodular and what holding costs is a sum, so a marginal net gain only falls as the allocation grows:
+    a candidate is evaluated again only when it comes to the top.
     """
     refuse_other(network, trace)
     load = kernels.loads(network, trace.requests)
     allocation = np.zeros(network.P)
     left = room(network.budgets)
+    holding = network.holding * trace.slots
 
     def gains(placements: Any) -> FloatArray:
-        return kernels.marginal_gains(network, trace.requests, trace.capacities, allocation, load, placements)
+        added = kernels.marginal_gains(network, trace.requests, trace.capacities, allocation, load, placements)
+        return added - holding[placements]
 
     candidates = np.flatnonzero(network.fits)
     heap = [
@@ -82,11 +86,11 @@ def static_greedy(network: Network, trace: Trace) -> IntArray:
 
 
 class LastBatchGreedy:
-    """From the cloud down, node by node, fill by marginal gain per MB on the last batch.
+    """From the cloud down, node by node, fill by marginal net gain per MB on the last batch.
 
     Parameters
     ----------
-    keep : bonus on the gain of what a node already holds: 0.5 asks a newcomer to be half as good again.
+    keep : bonus on the net gain of what a node already holds: 0.5 asks a newcomer to be half as good again.
     average : weight of the past in a moving average of the requests, in [0, 1); 0 looks at the last batch alone.
     """
 

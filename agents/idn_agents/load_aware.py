@@ -14,7 +14,7 @@ from idn_agents.agent import observed
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.shared import room_of
+from idn_gym.kernels.shared import first_group, room_of, share_of
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray, IntArray
@@ -22,6 +22,8 @@ from idn_gym.typing import FloatArray, IntArray
 
 class LoadAwareGreedy:
     """Each node counts the requests that a model could have served better, and fills its budget by what that saves.
+
+    Savings are net of what holding the model costs; one that does not pay for it is not placed.
 
     All nodes act at once, on counters of the last slot. For a placement p at node v and a type that lists it, the
     counter is the number of requests that passed v, were served at v or farther, and cost more than p would have;
@@ -31,8 +33,8 @@ class LoadAwareGreedy:
     ----------
     decay : weight of the past in the counters, in [0, 1); 0 looks at the last slot alone.
     counting : ``all`` as above, or ``others``: a node does not count what it served itself.
-    sharing : ``proportional``: what a model has capacity for is shared between types in proportion to the counters;
-        or ``none``: each type is credited with the whole of it.
+    sharing : ``proportional``: what a model has capacity for is shared between types in proportion to the counters,
+        those of higher classes first; or ``none``: each type is credited with the whole of it.
 
     `docs/load-aware-greedy.md` shows what each reading is worth.
     """
@@ -52,17 +54,20 @@ class LoadAwareGreedy:
         at_repository = network.paths == self._service.repository_node[:, None]
         self._positions = self._service.option_positions, at_repository.argmax(axis=1)
         self._counted = np.zeros((2, network.R, self._service.K))  # requests, and ms they would have saved
+        self._slots: float | None = None  # in the counters, weighted as they are; None before the first
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         """(P,) int8, filled anew by what the last batch, served as it was, would have saved."""
         network = self._network
         requests, capacities, held = observed(network, observation, "requests", "capacities", "allocation")
         self._counted *= self._decay
+        self._slots = 0.0 if self._slots is None else self._decay * self._slots + 1.0
         load = kernels.loads(network, requests)[0]
         tables, listing = self._service.tables, self._service.listing
         _count(tables, requests, capacities, held, load, *self._positions, self._own, *self._counted)
         allocation = np.zeros(network.P, dtype=np.int8)
-        _fill(network.tables, tables, listing, capacities, held, self._shared, *self._counted.copy(), allocation)
+        holding, counted = network.holding * self._slots, self._counted.copy()
+        _fill(network.tables, tables, listing, capacities, held, self._shared, holding, *counted, allocation)
         return allocation
 
     def info(self) -> dict[str, Any]:
@@ -78,12 +83,12 @@ def _count(tables, requests, capacities, held, load, position, repository_positi
     for rho in range(len(requests)):
         if requests[rho] == 0.0:
             continue
-        last = tables.option_count[rho] - 1
+        last, groups = tables.option_count[rho] - 1, first_group(tables, rho)
         left = 1.0
         n = 0
         for k in range(last):
             p = options[rho, k]
-            w = min(left, min(1.0, capacities[p] * load[tables.placement_group[p]]) * held[p])
+            w = min(left, share_of(tables, capacities, load, p, groups) * held[p])
             if w > 0.0:
                 served[n], rank[n] = w * requests[rho], k
                 left -= w
@@ -104,18 +109,18 @@ def _count(tables, requests, capacities, held, load, position, repository_positi
 
 
 @compiled()
-def _fill(shelf, tables, listing, capacities, held, shared, counted, saved, allocation):
+def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, saved, allocation):
     """At each node take the placement that saves most per MB, subtract what it absorbs, until nothing helps or fits."""
     start, types, ranks = listing
     absorbed = np.zeros(len(tables.costs))
     cost = np.full(len(tables.costs), np.inf)  # of serving each type at the placement just taken
     value = np.empty(len(allocation))
-    passing = np.empty(len(allocation))
+    passing = np.empty((len(allocation), tables.classes))  # counted, of each class
     for v in range(len(shelf.budgets)):
         first, stop = shelf.node_start[v], shelf.node_start[v + 1]
         room = room_of(shelf.budgets[v])
         for p in range(first, stop):
-            value[p], passing[p] = _value(shelf, listing, capacities, shared, counted, saved, p)
+            value[p] = _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing[p])
         while True:
             best = stop
             for p in range(first, stop):
@@ -129,7 +134,7 @@ def _fill(shelf, tables, listing, capacities, held, shared, counted, saved, allo
             for entry in range(start[best], start[best + 1]):
                 rho, k = types[entry], ranks[entry]
                 cost[rho] = tables.costs[rho, k]
-                absorbed[rho] = _absorbed(capacities[best], shared, counted[rho, k], passing[best])
+                absorbed[rho] = _absorbed(tables, capacities[best], shared, counted[rho, k], passing[best], rho)
             for p in range(first, stop):
                 if allocation[p] or tables.placement_group[p] != tables.placement_group[best]:
                     continue
@@ -139,31 +144,37 @@ def _fill(shelf, tables, listing, capacities, held, shared, counted, saved, allo
                         left = max(0.0, counted[rho, k] - absorbed[rho])
                         saved[rho, k] *= left / counted[rho, k]
                         counted[rho, k] = left
-                value[p], passing[p] = _value(shelf, listing, capacities, shared, counted, saved, p)
+                value[p] = _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing[p])
             for entry in range(start[best], start[best + 1]):
                 cost[types[entry]], absorbed[types[entry]] = np.inf, 0.0
-        for p in range(first, stop):  # what is there already stays where there is room, since keeping it costs nothing
-            if held[p] > 0.0 and allocation[p] == 0 and shelf.sizes[p] <= room:
+        for p in range(first, stop):  # what is there already stays where there is room, if keeping it costs nothing
+            if held[p] > 0.0 and holding[p] == 0.0 and allocation[p] == 0 and shelf.sizes[p] <= room:
                 allocation[p] = 1
                 room -= shelf.sizes[p]
 
 
 @compiled()
-def _value(shelf, listing, capacities, shared, counted, saved, p):
-    """Ms saved per MB by placing p, and the requests of all types that it could serve better."""
+def _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing):
+    """Ms saved per MB by placing p, net of holding it; fills in the requests (classes,) that it could serve better."""
     start, types, ranks = listing
-    passing = 0.0
+    passing[:] = 0.0
     for entry in range(start[p], start[p + 1]):
-        passing += counted[types[entry], ranks[entry]]
+        passing[tables.type_class[types[entry]]] += counted[types[entry], ranks[entry]]
     ms = 0.0
     for entry in range(start[p], start[p + 1]):
         rho, k = types[entry], ranks[entry]
         if counted[rho, k] > 0.0:
-            ms += saved[rho, k] / counted[rho, k] * _absorbed(capacities[p], shared, counted[rho, k], passing)
-    return ms / shelf.sizes[p], passing
+            credit = _absorbed(tables, capacities[p], shared, counted[rho, k], passing, rho)
+            ms += saved[rho, k] / counted[rho, k] * credit
+    return (ms - holding[p]) / shelf.sizes[p]
 
 
 @compiled()
-def _absorbed(capacity, shared, of_type, of_all):
+def _absorbed(tables, capacity, shared, of_type, passing, rho):
     """Requests of a type that a model is credited with; see `LoadAwareGreedy` for the sharing of its capacity."""
-    return of_type * min(1.0, capacity / of_all) if shared and of_all > 0.0 else min(of_type, capacity)
+    own = tables.type_class[rho]
+    if not shared or passing[own] <= 0.0:
+        return min(of_type, capacity)
+    for c in range(own):
+        capacity -= passing[c]
+    return of_type * min(1.0, max(0.0, capacity) / passing[own])

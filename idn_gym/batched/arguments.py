@@ -10,7 +10,7 @@ import torch
 from idn_gym.common.arrays import numbers
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.model.placements import BUDGET_SLACK, refuse_over_budget, room
+from idn_gym.model.placements import BUDGET_SLACK, Placements, refuse_over_budget, room
 
 BACKENDS = ("numba", "torch", "triton", "reference")
 
@@ -58,10 +58,12 @@ def floating(name: str, values: torch.Tensor) -> torch.Tensor:
     return values
 
 
-def per_node(name: str, values: torch.Tensor | np.ndarray | None, network: Network, like: torch.Tensor) -> torch.Tensor:
-    """(B or 1, V) float64 on the device of `like`; None stands for the network's budgets."""
+def per_node(
+    name: str, values: torch.Tensor | np.ndarray | None, placements: Placements, like: torch.Tensor
+) -> torch.Tensor:
+    """(B or 1, V) float64 on the device of `like`; None stands for the placements' budgets."""
     if values is None:
-        values = network.budgets
+        values = placements.budgets
     double = torch.float32 if like.device.type == "mps" else torch.float64
     if isinstance(values, torch.Tensor) and values.device != like.device:
         raise IdnError(f"{name}: on {values.device}; must be on {like.device}, as the others")
@@ -69,8 +71,10 @@ def per_node(name: str, values: torch.Tensor | np.ndarray | None, network: Netwo
         values = torch.from_numpy(np.array(numbers(name, values), dtype=np.float64))
     nodes = values.to(like.device, double, non_blocking=True)
     nodes = nodes[None] if nodes.ndim == 1 else nodes
-    if nodes.ndim != 2 or nodes.shape[1] != network.V or nodes.shape[0] not in (1, like.shape[0]):
-        raise IdnError(f"{name}: shape {tuple(values.shape)}; must be ({network.V},) or ({like.shape[0]}, {network.V})")
+    if nodes.ndim != 2 or nodes.shape[1] != placements.V or nodes.shape[0] not in (1, like.shape[0]):
+        raise IdnError(
+            f"{name}: shape {tuple(values.shape)}; must be ({placements.V},) or ({like.shape[0]}, {placements.V})"
+        )
     return nodes.contiguous()
 
 

@@ -17,10 +17,11 @@ from idn_gym.batched.arguments import (
     triton_backend,
     wants_check,
 )
-from idn_gym.batched.tables import tables_of
+from idn_gym.batched.tables import shelf_tables_of, tables_of
 from idn_gym.errors import IdnError
 from idn_gym.model.allocation import Residual, refuse_residual
 from idn_gym.model.network import Network
+from idn_gym.model.placements import Placements
 
 Tensor = torch.Tensor
 
@@ -43,7 +44,7 @@ def project(
 
 
 def mirror_step(
-    network: Network,
+    placements: Placements,
     log_y: Tensor,
     ascent: Tensor,
     rate: Tensor | np.ndarray,
@@ -65,10 +66,11 @@ def mirror_step(
     out, state : contiguous (B, P) to fill with log y' and y'.
     name : of the first argument, in errors.
     """
-    log_y = tensor(name, floating(name, log_y), log_y, network.P, lead=True)
-    ascent = tensor("ascent", ascent, log_y, network.P, len(log_y), lead=True)
+    log_y = tensor(name, floating(name, log_y), log_y, placements.P, lead=True)
+    ascent = tensor("ascent", ascent, log_y, placements.P, len(log_y), lead=True)
     per_row = [
-        per_node(key, values, network, log_y) for key, values in (("rate", rate), ("mass", mass), ("budgets", budgets))
+        per_node(key, values, placements, log_y)
+        for key, values in (("rate", rate), ("mass", mass), ("budgets", budgets))
     ]
     for key, filled in (("out", out), ("state", state)):
         if filled is not None:
@@ -83,7 +85,7 @@ def mirror_step(
         case "numba":
             out = torch.empty_like(log_y) if out is None else out
             kernels.mirror_step(
-                network,
+                placements,
                 log_y.numpy(),
                 ascent.numpy(),
                 per_row[0].numpy(),
@@ -94,31 +96,31 @@ def mirror_step(
             )
             return out
         case "triton":
-            return triton_backend().mirror_step(tables_of(network, log_y), log_y, ascent, *per_row, out, state)
+            return triton_backend().mirror_step(shelf_tables_of(placements, log_y), log_y, ascent, *per_row, out, state)
         case "torch":
-            found = portable.mirror_step(tables_of(network, log_y), log_y, ascent, *per_row)
+            found = portable.mirror_step(shelf_tables_of(placements, log_y), log_y, ascent, *per_row)
         case _:
-            found = reference.mirror_step(network, log_y, ascent, *per_row)
+            found = reference.mirror_step(placements, log_y, ascent, *per_row)
     if state is not None:
         torch.exp(found, out=state)
     return found if out is None else out.copy_(found)
 
 
 def node_maximum(
-    network: Network,
+    placements: Placements,
     values: Tensor,
     *,
     budgets: Tensor | np.ndarray | None = None,
     backend: str | None = None,
 ) -> Tensor:
     """(B, V) float64: the largest value (B, P) among what fits at each node, at least 0."""
-    values = tensor("values", floating("values", values), values, network.P, lead=True)
-    nodes = per_node("budgets", budgets, network, values)
+    values = tensor("values", floating("values", values), values, placements.P, lead=True)
+    nodes = per_node("budgets", budgets, placements, values)
     if chosen(backend, values.device) in ("numba", "reference"):
-        return torch.from_numpy(kernels.node_maximum(network, values.cpu().numpy(), nodes.cpu().numpy())).to(
+        return torch.from_numpy(kernels.node_maximum(placements, values.cpu().numpy(), nodes.cpu().numpy())).to(
             values.device
         )
-    return portable.node_maximum(tables_of(network, values), values, nodes)
+    return portable.node_maximum(shelf_tables_of(placements, values), values, nodes)
 
 
 def pack(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from idn_gym.batched.tables import DeviceTables
+from idn_gym.batched.tables import DeviceTables, ShelfTables
 from idn_gym.model.placements import room
 from idn_gym.model.service import Served
 
@@ -27,8 +27,9 @@ def gain_and_subgradient(
         at_star = tables.costs.expand(len(r), -1, -1).gather(2, star[:, :, None])
         saved = (at_star - tables.costs).clamp(min=0.0) * r[:, :, None]
         summed = torch.zeros(len(r), share.shape[1] + 1, dtype=share.dtype, device=share.device)
-        summed.index_add_(1, tables.options.ravel(), saved.flatten(1))
-        gradient[chunk] = (summed[:, :-1] * share).to(gradient.dtype)
+        summed.index_add_(1, tables.option_shares.ravel(), saved.flatten(1))
+        by_class = (summed[:, :-1] * share).reshape(len(r), tables.classes, -1)
+        gradient[chunk] = by_class.sum(1).to(gradient.dtype)
     return gain, gradient
 
 
@@ -44,7 +45,7 @@ def gain(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation:
 def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor, rows: int) -> Served:
     """What serving comes to."""
     double, nodes = tables.sizes.dtype, len(tables.node_start) - 1
-    gain, cost, latency, inaccuracy = (requests.new_empty(rows, dtype=double) for _ in range(4))
+    gain, cost, latency, inaccuracy, missed = (requests.new_empty(rows, dtype=double) for _ in range(5))
     by_node = torch.zeros(rows, nodes, dtype=double, device=requests.device)
     for chunk in _chunks(rows):
         r, _, total = _covered(tables, *(_of(x, chunk) for x in (requests, capacities, allocation)))
@@ -54,11 +55,12 @@ def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation
         gain[chunk] = (r * (covered * _steps(tables)).sum(2)).sum(1)
         latency[chunk] = (served * tables.option_latency).sum((1, 2))
         inaccuracy[chunk] = (served * tables.option_inaccuracy).sum((1, 2))
+        missed[chunk] = (served * tables.option_late).sum((1, 2))
         by_node[chunk] = by_node[chunk].index_add(1, tables.option_node.ravel(), served.flatten(1))
-    return Served(gain, cost, latency, inaccuracy, by_node)
+    return Served(gain=gain, cost=cost, latency=latency, inaccuracy=inaccuracy, missed=missed, by_node=by_node)
 
 
-def memory(tables: DeviceTables, allocation: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+def memory(tables: ShelfTables, allocation: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
     """(B, V) MB in use and (B,) MB newly loaded."""
     held = allocation * tables.sizes
     in_use = torch.zeros(len(held), len(tables.node_start) - 1, dtype=held.dtype, device=held.device)
@@ -66,7 +68,7 @@ def memory(tables: DeviceTables, allocation: Tensor, before: Tensor) -> tuple[Te
     return in_use, (held * (before == 0)).sum(1)
 
 
-def node_maximum(tables: DeviceTables, values: Tensor, budgets: Tensor) -> Tensor:
+def node_maximum(tables: ShelfTables, values: Tensor, budgets: Tensor) -> Tensor:
     """(B, V) largest value among what fits, at least 0."""
     fits = tables.sizes <= _room(tables, budgets)
     padded = _padded(torch.where(fits, values, 0.0), 0.0)[:, tables.by_node]
@@ -74,7 +76,7 @@ def node_maximum(tables: DeviceTables, values: Tensor, budgets: Tensor) -> Tenso
 
 
 def mirror_step(
-    tables: DeviceTables, log_y: Tensor, ascent: Tensor, rate: Tensor, mass: Tensor, budgets: Tensor
+    tables: ShelfTables, log_y: Tensor, ascent: Tensor, rate: Tensor, mass: Tensor, budgets: Tensor
 ) -> Tensor:
     """(B, P) log of the projection of y exp(rate x ascent); by sorting, as `allocation.project`."""
     fits = tables.sizes <= _room(tables, budgets)
@@ -101,7 +103,7 @@ def mirror_step(
     return _from_nodes(tables, torch.empty_like(log_state).scatter_(2, order, log_state)).to(log_y.dtype)
 
 
-def pack(tables: DeviceTables, priority: Tensor, budgets: Tensor) -> Tensor:
+def pack(tables: ShelfTables, priority: Tensor, budgets: Tensor) -> Tensor:
     """(B, P) int8: at each node, in descending order of priority, what still fits."""
     by_node = _padded(priority, -torch.inf)[:, tables.by_node]
     sizes = _padded(tables.sizes[None], 0.0)[:, tables.by_node].expand_as(by_node)
@@ -117,7 +119,7 @@ def pack(tables: DeviceTables, priority: Tensor, budgets: Tensor) -> Tensor:
 
 
 def round_dependent(
-    tables: DeviceTables, allocation: Tensor, uniforms: Tensor, residual: str, budgets: Tensor
+    tables: ShelfTables, allocation: Tensor, uniforms: Tensor, residual: str, budgets: Tensor
 ) -> Tensor:
     """(B, P) int8; the same moves in the same order as `allocation.round_dependent`."""
     double = tables.sizes.dtype
@@ -155,24 +157,31 @@ def round_dependent(
         carried = torch.where(pairs & fills & empties, -1, carried)
     if residual != "drop":
         target = carried.clamp(min=0)
-        rounded.scatter_(2, target, rounded.gather(2, target) | ((carried >= 0) & (coin_of_last * size < held)))
+        wins = (carried >= 0) & (coin_of_last * size < held)
+        if residual == "fit":
+            wins &= size <= room(budgets)[:, :, None] - (full_mb * rounded).sum(2, keepdim=True)
+        rounded.scatter_(2, target, rounded.gather(2, target) | wins)
         return _from_nodes(tables, rounded.to(torch.int8))
     kept = _from_nodes(tables, rounded)
     return pack(tables, torch.where(kept, torch.inf, allocation.to(double) / tables.sizes), budgets)
 
 
 def _covered(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor) -> tuple[Tensor, ...]:
-    """Requests (n, R), shares (n, P), and per option the share of a batch covered up to it (n, R, K)."""
+    """Requests (n, R), shares (n, C * P), and per option the share of a batch covered up to it (n, R, K)."""
     double = tables.sizes.dtype
     r, y = requests.to(double), allocation.to(double)
     rows = max(len(r), len(capacities), len(y))
     load = torch.zeros(len(r), tables.group_types.shape[1] + 1, dtype=double, device=r.device)
     for groups in tables.path_groups.T:
         load.index_add_(1, groups, r)
-    passing = load[:, tables.placement_group]
-    share = torch.where(passing > 0, capacities.to(double) / passing, 1.0).clamp(max=1.0).expand(rows, -1)
-    w = _padded(share * y, 1.0)  # a repository model serves whatever is left
-    return r.expand(rows, -1), share, w[:, tables.options].cumsum(2)
+    passing, left = load[:, tables.share_group], capacities.to(double)
+    if tables.classes > 1:
+        by_class = load[:, :-1].reshape(len(load), tables.classes, -1)
+        above = torch.cat([torch.zeros_like(by_class[:, :1]), by_class[:, :-1].cumsum(1)], 1).flatten(1)
+        left = (left.repeat(1, tables.classes) - above[:, tables.share_group]).clamp(min=0.0)
+    share = torch.where(passing > 0, left / passing, 1.0).clamp(max=1.0).expand(rows, -1)
+    w = _padded(share * y.repeat(1, tables.classes), 1.0)  # a repository model serves whatever is left
+    return r.expand(rows, -1), share, w[:, tables.option_shares].cumsum(2)
 
 
 def _steps(tables: DeviceTables) -> Tensor:
@@ -180,7 +189,7 @@ def _steps(tables: DeviceTables) -> Tensor:
     return torch.diff(tables.costs, dim=1, append=tables.costs[:, -1:])
 
 
-def _room(tables: DeviceTables, budgets: Tensor) -> Tensor:
+def _room(tables: ShelfTables, budgets: Tensor) -> Tensor:
     return room(budgets)[:, tables.placement_node]
 
 
@@ -188,7 +197,7 @@ def _padded(values: Tensor, fill: float) -> Tensor:
     return torch.cat([values, values.new_full((len(values), 1), fill)], dim=1)
 
 
-def _from_nodes(tables: DeviceTables, values: Tensor) -> Tensor:
+def _from_nodes(tables: ShelfTables, values: Tensor) -> Tensor:
     """(B, V, W) values by node as (B, P)."""
     flat = values.new_zeros(len(values), len(tables.sizes) + 1)
     flat.scatter_(1, tables.by_node.ravel().expand(len(values), -1), values.flatten(1))

@@ -9,6 +9,7 @@ from idn_gym.errors import IdnError
 from idn_gym.model import allocation as feasible
 from idn_gym.model import gain as single
 from idn_gym.model.network import Network
+from idn_gym.model.placements import Placements
 from idn_gym.model.service import Served
 from idn_gym.typing import FloatArray
 
@@ -36,12 +37,14 @@ def serve(network: Network, requests: Tensor, capacities: Tensor, allocation: Te
     return Served(*(torch.tensor(np.array(values)) for values in zip(*served, strict=True)))
 
 
-def mirror_step(network: Network, log_y: Tensor, ascent: Tensor, rate: Tensor, mass: Tensor, budgets: Tensor) -> Tensor:
-    """(B, P) log of the projection of y exp(rate x ascent); `budgets` must be the network's."""
-    _refuse_budgets(network, budgets)
+def mirror_step(
+    placements: Placements, log_y: Tensor, ascent: Tensor, rate: Tensor, mass: Tensor, budgets: Tensor
+) -> Tensor:
+    """(B, P) log of the projection of y exp(rate x ascent); `budgets` must be their own."""
+    _refuse_budgets(placements, budgets)
     eta, masses = (_numpy(values.expand(len(log_y), -1)) for values in (rate, mass))
-    log_h = _numpy(log_y) + eta[:, network.placement_node] * _numpy(ascent)
-    return _like(np.stack([feasible.project(network, h, m) for h, m in zip(log_h, masses, strict=True)]), log_y)
+    log_h = _numpy(log_y) + eta[:, placements.placement_node] * _numpy(ascent)
+    return _like(np.stack([feasible.project(placements, h, m) for h, m in zip(log_h, masses, strict=True)]), log_y)
 
 
 def pack(network: Network, priority: Tensor, budgets: Tensor) -> Tensor:
@@ -73,6 +76,6 @@ def _like(values: FloatArray, like: Tensor) -> Tensor:
     return torch.from_numpy(values).to(like.device, like.dtype)
 
 
-def _refuse_budgets(network: Network, budgets: Tensor) -> None:
-    if not bool((budgets.cpu() == torch.from_numpy(network.budgets.copy())).all()):
-        raise IdnError("budgets: backend 'reference' knows the network's own alone")
+def _refuse_budgets(placements: Placements, budgets: Tensor) -> None:
+    if not bool((budgets.cpu() == torch.from_numpy(placements.budgets.copy())).all()):
+        raise IdnError("budgets: backend 'reference' knows those of the placements alone")

@@ -79,8 +79,8 @@ class DrawnStreams:
         self._per_task = torch.tensor(per_task, device=device)[:, None]
         entries, entry_of_type = np.unique(first.type_entry, return_inverse=True)
         self._entry_of_type = torch.as_tensor(entry_of_type, device=device)
-        _, task_of_type = np.unique(first.type_task, return_inverse=True)
-        self._task_of_type = torch.as_tensor(task_of_type, device=device)
+        _, service_of_type = np.unique(first.type_service, return_inverse=True)
+        self._service_of_type = torch.as_tensor(service_of_type, device=device)
         self._placement_node = torch.as_tensor(np.array(first.placement_node, dtype=np.int64), device=device)
         self._crowds = torch.zeros(rows, len(entries), dtype=torch.bool, device=device)
         self._down = torch.zeros(rows, first.V, dtype=torch.bool, device=device)
@@ -125,9 +125,9 @@ class DrawnStreams:
         finite = torch.where(bursts, shape, 1.0).expand_as(last).contiguous()
         drawn = torch.where(bursts, torch._standard_gamma(finite, generator=self._generator) / finite, 1.0)
         uniform = self._uniforms(*last.shape)
-        shared = self._per_task[where]  # all types of a task follow the draws at the task's place among those asked for
-        drawn = torch.where(shared, drawn[:, self._task_of_type], drawn)
-        uniform = torch.where(shared, uniform[:, self._task_of_type], uniform)
+        shared = self._per_task[where]  # all types of a service follow the draws at its place among those asked for
+        drawn = torch.where(shared, drawn[:, self._service_of_type], drawn)
+        uniform = torch.where(shared, uniform[:, self._service_of_type], uniform)
         now = torch.where((uniform < persistence) & (slot > 0)[:, None], last, drawn)
         self._multiplier[where] = now
         return now

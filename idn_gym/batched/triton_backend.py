@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from idn_gym.batched import triton_kernels
-from idn_gym.batched.tables import DeviceTables
+from idn_gym.batched import portable, triton_kernels
+from idn_gym.batched.tables import DeviceTables, ShelfTables
+from idn_gym.model.placements import room
 from idn_gym.model.service import Served
 
 Tensor = torch.Tensor
@@ -25,12 +26,14 @@ class Layout:
     """Rank-major tables of one dtype, with 32-bit indices."""
 
     group_types: Tensor  # (D, G)
-    placement_group: Tensor  # (P,)
+    placement_group: Tensor  # (P,) of class 0
+    type_class: Tensor  # (R,)
     options: Tensor  # (K, R)
     costs: Tensor  # (K, R)
     last: Tensor  # (R,)
     option_latency: Tensor  # (K, R)
     option_inaccuracy: Tensor  # (K, R)
+    option_late: Tensor  # (K, R) int8
     option_node: Tensor  # (K, R)
     listing_type: Tensor  # (L, P)
     listing_cost: Tensor  # (L, P)
@@ -45,12 +48,14 @@ class Layout:
             blocks = torch.nn.functional.pad(listed, (0, -len(listed) % _BLOCK)).reshape(-1, _BLOCK)
             made[dtype] = cls(
                 group_types=tables.group_types.int().contiguous(),
-                placement_group=tables.placement_group.int(),
+                placement_group=tables.share_group[: len(tables.sizes)].int(),
+                type_class=tables.type_class.int(),
                 options=tables.options.T.int().contiguous(),
                 costs=tables.costs.T.to(dtype).contiguous(),
                 last=tables.last.int(),
                 option_latency=tables.option_latency.T.to(dtype).contiguous(),
                 option_inaccuracy=tables.option_inaccuracy.T.to(dtype).contiguous(),
+                option_late=tables.option_late.T.to(torch.int8).contiguous(),
                 option_node=tables.option_node.T.int().contiguous(),
                 listing_type=tables.listing_type.int().contiguous(),
                 listing_cost=tables.listing_cost.to(dtype).contiguous(),
@@ -83,15 +88,15 @@ def gain(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation:
 
 def serve(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor, rows: int) -> Served:
     """What serving comes to, in float64."""
-    gain, cost, latency, inaccuracy = requests.new_empty(4, rows, dtype=torch.float64)
+    gain, cost, latency, inaccuracy, missed = requests.new_empty(5, rows, dtype=torch.float64)
     by_node = torch.zeros(rows, len(tables.node_start) - 1, dtype=torch.float64, device=requests.device)
-    served = (cost, latency, inaccuracy, by_node)
+    served = (cost, latency, inaccuracy, missed, by_node)
     _slots(tables, requests, capacities, allocation, rows, 0.0, gain, served=served)
-    return Served(gain, cost, latency, inaccuracy, by_node)
+    return Served(gain=gain, cost=cost, latency=latency, inaccuracy=inaccuracy, missed=missed, by_node=by_node)
 
 
 def mirror_step(
-    tables: DeviceTables,
+    tables: ShelfTables,
     log_y: Tensor,
     ascent: Tensor,
     rate: Tensor,
@@ -122,15 +127,25 @@ def round_dependent(
     tables: DeviceTables, allocation: Tensor, uniforms: Tensor, residual: str, budgets: Tensor
 ) -> Tensor:
     """(B, P) int8."""
+    rounded = _pairs_moved(tables, allocation, uniforms, coin=residual != "drop")
+    if residual == "drop":
+        _fill(tables, allocation, rounded, budgets, per_mb=True)
+    elif residual == "fit":
+        in_use = portable.memory(tables, rounded, rounded)[0]
+        fits = (in_use <= room(budgets))[:, tables.placement_node]
+        rounded = torch.where(fits, rounded, _pairs_moved(tables, allocation, uniforms, coin=False))
+    return rounded
+
+
+def _pairs_moved(tables: DeviceTables, allocation: Tensor, uniforms: Tensor, coin: bool) -> Tensor:
+    """(B, P) int8: the last fractional entry of a node by its coin, or 0."""
     rows, placements = allocation.shape
     rounded = torch.empty(allocation.shape, dtype=torch.int8, device=allocation.device)
     waiting = torch.empty(placements, rows, dtype=torch.int32, device=allocation.device)
     triton_kernels.move_pairs[-(-rows // _LANES), len(tables.node_start) - 1](
         allocation, uniforms, rounded, waiting, tables.node_start, tables.sizes, rows, placements,
-        COIN=residual != "drop", LANES=_LANES, num_warps=1,
+        COIN=coin, LANES=_LANES, num_warps=1,
     )  # fmt: skip
-    if residual == "drop":
-        _fill(tables, allocation, rounded, budgets, per_mb=True)
     return rounded
 
 
@@ -143,7 +158,7 @@ def _slots(
     tolerance: float,
     gain: Tensor,
     gradient: Tensor | None = None,
-    served: tuple[Tensor, Tensor, Tensor, Tensor] | None = None,
+    served: tuple[Tensor, ...] | None = None,
 ) -> None:
     layout, device = Layout.of(tables, requests.dtype), requests.device
     groups, types = layout.group_types.shape[1], len(layout.last)
@@ -151,17 +166,18 @@ def _slots(
     if device.type == "cuda":
         processors = torch.cuda.get_device_properties(device).multi_processor_count
         programs = min(rows, _PROGRAMS_PER_PROCESSOR * processors)
-    load = torch.empty(programs, groups, dtype=torch.float64, device=device)
+    per_group = 1 if tables.classes == 1 else 2
+    load = torch.empty(programs, per_group * groups, dtype=torch.float64, device=device)
     star_cost = torch.empty(programs, types, dtype=torch.float64, device=device)
     triton_kernels.slots[programs,](
         requests, capacities, allocation, gain, gain if gradient is None else gradient,
-        *((gain, gain, gain, gain) if served is None else served), load, star_cost,
-        layout.group_types, layout.placement_group, layout.options, layout.costs, layout.last,
-        layout.option_latency, layout.option_inaccuracy, layout.option_node,
+        *((gain,) * 5 if served is None else served), load, star_cost,
+        layout.group_types, layout.placement_group, layout.type_class, layout.options, layout.costs, layout.last,
+        layout.option_latency, layout.option_inaccuracy, layout.option_late, layout.option_node,
         layout.listing_type, layout.listing_cost, layout.longest,
         rows, _stride(requests), _stride(capacities), _stride(allocation), tolerance,
         types, len(tables.sizes), groups, len(tables.node_start) - 1, len(layout.options), len(layout.group_types),
-        GRADIENT=gradient is not None, SERVE=served is not None, BLOCK=_BLOCK, num_warps=_WARPS,
+        CLASSES=tables.classes, GRADIENT=gradient is not None, SERVE=served is not None, BLOCK=_BLOCK, num_warps=_WARPS,
     )  # fmt: skip
 
 
@@ -173,7 +189,7 @@ def _fill(tables: DeviceTables, priority: Tensor, packed: Tensor, budgets: Tenso
     )  # fmt: skip
 
 
-def _per_node(tables: DeviceTables, values: Tensor) -> tuple[tuple[int, int], int]:
+def _per_node(tables: ShelfTables, values: Tensor) -> tuple[tuple[int, int], int]:
     """Grid of rows x nodes, and the power of two that holds any node's placements."""
     return (len(values), len(tables.node_start) - 1), max(16, 1 << (tables.by_node.shape[1] - 1).bit_length())
 

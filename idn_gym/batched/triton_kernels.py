@@ -13,60 +13,74 @@ _SLACK = tl.constexpr(1e-9)  # `idn_gym.model.placements.BUDGET_SLACK`
 
 @triton.jit
 def slots(
-    requests, capacities, allocation, gain, gradient, cost, latency, inaccuracy, by_node, load, star_cost,
-    group_types, placement_group, options, costs, last, option_latency, option_inaccuracy, option_node,
+    requests, capacities, allocation, gain, gradient, cost, latency, inaccuracy, missed, by_node, load, star_cost,
+    group_types, placement_group, type_class, options, costs, last,
+    option_latency, option_inaccuracy, option_late, option_node,
     listing_type, listing_cost, longest,
     rows, r_stride, c_stride, y_stride, tolerance,
     R, P, G, V, K, D,
-    GRADIENT: tl.constexpr, SERVE: tl.constexpr, BLOCK: tl.constexpr,
+    CLASSES: tl.constexpr, GRADIENT: tl.constexpr, SERVE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Gain of each row, with its subgradient or with what serving costs; a program works through every n-th row.
 
-    `load` (programs, G) and `star_cost` (programs, R) are each program's own scratch, which stays in the cache.
+    `load` (programs, G), of several classes (programs, 2 G) with what those above take, and `star_cost` (programs, R)
+    are each program's own scratch, which stays in the cache.
     """
     b = tl.program_id(0).to(tl.int64)
     lane = tl.arange(0, BLOCK)
     covered = 1.0 - (tl.zeros([BLOCK], tl.float64) + tolerance)  # the argument itself comes in float32
-    load += b * G
+    of_class = G // CLASSES
+    above_load = load + b * (2 * G) + G
+    load += b * (G if CLASSES == 1 else 2 * G)
     star_cost += b * R
     while b < rows:
         r, c, y = requests + b * r_stride, capacities + b * c_stride, allocation + b * y_stride
-        for start in range(0, G, BLOCK):
-            group = start + lane
-            passing = tl.zeros([BLOCK], tl.float64)
-            for d in range(D):
-                rho = tl.load(group_types + d * G + group, mask=group < G, other=R)
-                passing += tl.load(r + rho, mask=rho < R, other=0.0).to(tl.float64)
-            some = passing > 0.0
-            reciprocal = tl.where(some, 1.0 / tl.where(some, passing, 1.0), _NO_LOAD)
-            tl.store(load + group, reciprocal, mask=group < G)
+        for start in range(0, of_class, BLOCK):
+            inside = start + lane < of_class
+            above = tl.zeros([BLOCK], tl.float64)
+            for level in range(CLASSES):
+                group = level * of_class + start + lane
+                passing = tl.zeros([BLOCK], tl.float64)
+                for d in range(D):
+                    rho = tl.load(group_types + d * G + group, mask=inside, other=R)
+                    passing += tl.load(r + rho, mask=rho < R, other=0.0).to(tl.float64)
+                some = passing > 0.0
+                reciprocal = tl.where(some, 1.0 / tl.where(some, passing, 1.0), _NO_LOAD)
+                tl.store(load + group, reciprocal, mask=inside)
+                if CLASSES > 1:
+                    tl.store(above_load + group, above, mask=inside)
+                    above += passing
         tl.debug_barrier()
 
         saved_ms = tl.zeros([BLOCK], tl.float64)
         spent_ms = tl.zeros([BLOCK], tl.float64)
         waited = tl.zeros([BLOCK], tl.float64)
-        missed = tl.zeros([BLOCK], tl.float64)
+        short = tl.zeros([BLOCK], tl.float64)
+        late = tl.zeros([BLOCK], tl.float64)
         for start in range(0, R, BLOCK):
             rho = start + lane
             inside = rho < R
             q = tl.load(r + rho, mask=inside, other=0.0).to(tl.float64)
             end = tl.load(last + rho, mask=inside, other=0)
+            first = 0 * end
+            if CLASSES > 1:
+                first = tl.load(type_class + rho, mask=inside, other=0) * of_class
             at_last = tl.load(costs + end * R + rho, mask=inside, other=0.0).to(tl.float64)
             at_star = at_last
             star = end
             sum_w = tl.zeros([BLOCK], tl.float64)
             sum_cost = tl.zeros([BLOCK], tl.float64)
             sum_waited = tl.zeros([BLOCK], tl.float64)
-            sum_missed = tl.zeros([BLOCK], tl.float64)
+            sum_short = tl.zeros([BLOCK], tl.float64)
+            sum_late = tl.zeros([BLOCK], tl.float64)
             going = inside & (q > 0.0)
             k = 0
             left = tl.max(going.to(tl.int32), axis=0)
             while (k < K) & (left > 0):  # until every type of the block is covered
                 here = going & (k < end)
                 p = tl.load(options + k * R + rho, mask=here, other=0)
-                group = tl.load(placement_group + p, mask=here, other=0)
-                share = tl.load(c + p, mask=here, other=0.0).to(tl.float64)
-                share = tl.minimum(1.0, share * tl.load(load + group, mask=here, other=0.0))
+                group = tl.load(placement_group + p, mask=here, other=0) + first
+                share = _share(c + p, load + group, above_load + group, here, CLASSES)
                 w = share * tl.load(y + p, mask=here, other=0).to(tl.float64)
                 ms = tl.load(costs + k * R + rho, mask=here, other=0.0).to(tl.float64)
                 covers = here & (sum_w + w >= covered)
@@ -80,7 +94,9 @@ def slots(
                     delay = tl.load(option_latency + k * R + rho, mask=here, other=0.0).to(tl.float64)
                     sum_waited += taken * delay
                     points = tl.load(option_inaccuracy + k * R + rho, mask=here, other=0.0).to(tl.float64)
-                    sum_missed += taken * points
+                    sum_short += taken * points
+                    slow = tl.load(option_late + k * R + rho, mask=here, other=0)
+                    sum_late += taken * slow.to(tl.float64)
                     node = tl.load(option_node + k * R + rho, mask=going, other=0)
                     tl.atomic_add(by_node + b * V + node, taken * q, mask=going & (taken > 0.0))
                 k += 1
@@ -92,7 +108,9 @@ def slots(
                 delay = tl.load(option_latency + star * R + rho, mask=inside, other=0.0).to(tl.float64)
                 waited += q * (sum_waited + rest * delay)
                 points = tl.load(option_inaccuracy + star * R + rho, mask=inside, other=0.0).to(tl.float64)
-                missed += q * (sum_missed + rest * points)
+                short += q * (sum_short + rest * points)
+                slow = tl.load(option_late + star * R + rho, mask=inside, other=0)
+                late += q * (sum_late + rest * slow.to(tl.float64))
                 node = tl.load(option_node + star * R + rho, mask=inside, other=0)
                 tl.atomic_add(by_node + b * V + node, rest * q, mask=inside & (q > 0.0))
             if GRADIENT:
@@ -101,7 +119,8 @@ def slots(
         if SERVE:
             tl.store(cost + b, tl.sum(spent_ms, axis=0))
             tl.store(latency + b, tl.sum(waited, axis=0))
-            tl.store(inaccuracy + b, tl.sum(missed, axis=0))
+            tl.store(inaccuracy + b, tl.sum(short, axis=0))
+            tl.store(missed + b, tl.sum(late, axis=0))
         tl.debug_barrier()
 
         if GRADIENT:
@@ -109,18 +128,30 @@ def slots(
                 p = start + lane
                 inside = p < P
                 group = tl.load(placement_group + p, mask=inside, other=0)
-                share = tl.load(c + p, mask=inside, other=0.0).to(tl.float64)
-                share = tl.minimum(1.0, share * tl.load(load + group, mask=inside, other=0.0))
+                share = _share(c + p, load + group, above_load + group, inside, CLASSES)  # of the highest class
                 saved = tl.zeros([BLOCK], tl.float64)
                 for entry in range(tl.load(longest + start // BLOCK)):
                     rho = tl.load(listing_type + entry * P + p, mask=inside, other=R)
                     q = tl.load(r + rho, mask=rho < R, other=0.0).to(tl.float64)
                     ms = tl.load(listing_cost + entry * P + p, mask=rho < R, other=0.0).to(tl.float64)
                     at_star = tl.load(star_cost + rho, mask=rho < R, other=0.0)
-                    saved += tl.where(rho < R, q * tl.maximum(at_star - ms, 0.0), 0.0)
-                tl.store(gradient + b * P + p, share * saved, mask=inside)
+                    ms = tl.where(rho < R, q * tl.maximum(at_star - ms, 0.0), 0.0)
+                    if CLASSES > 1:
+                        own = group + tl.load(type_class + rho, mask=rho < R, other=0) * of_class
+                        ms *= _share(c + p, load + own, above_load + own, rho < R, CLASSES)
+                    saved += ms
+                tl.store(gradient + b * P + p, share * saved if CLASSES == 1 else saved, mask=inside)
             tl.debug_barrier()
         b += tl.num_programs(0)
+
+
+@triton.jit
+def _share(capacity, reciprocal, above, mask, CLASSES: tl.constexpr):
+    """Of a type's requests, what its class has at a placement; pointers to the capacity and the loads of its group."""
+    left = tl.load(capacity, mask=mask, other=0.0).to(tl.float64)
+    if CLASSES > 1:
+        left = tl.maximum(left - tl.load(above, mask=mask, other=0.0), 0.0)
+    return tl.minimum(1.0, left * tl.load(reciprocal, mask=mask, other=0.0))
 
 
 @triton.jit

@@ -233,7 +233,9 @@ class DeviceTensorVectorEnv(TensorVectorEnv):
         return np.asarray(values.cpu() if isinstance(values, Tensor) else values)
 
     def _numbers(self, values: Any) -> Tensor:
-        return torch.from_numpy(values).to(self.device, non_blocking=True)
+        found = torch.from_numpy(values)
+        dtype = self._tables.sizes.dtype if found.is_floating_point() else found.dtype
+        return found.to(self.device, dtype, non_blocking=True)
 
     def _where(self, rows: Rows) -> Tensor | slice:
         return index(rows, self.device)

@@ -1,8 +1,10 @@
-"""What there is and whether it holds: ``list``, ``show`` and ``check``."""
+"""What there is and whether it holds: ``list``, ``show``, ``schema`` and ``check``."""
 
 from __future__ import annotations
 
+import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,22 @@ import typer
 
 from idn_gym import plugins
 from idn_gym.cli.options import AsJson, Overrides, ScenarioName, print_json
+from idn_gym.cli.terminal import complain
 from idn_gym.common.text import printable
+from idn_gym.errors import IdnError
+
+# how editors with a YAML language server find the schema, a local copy of it
+EDITORS = """\
+# yaml-language-server: $schema=./scenario.schema.json
+# idn-gym schema scenario > scenario.schema.json makes it: editors then explain and complete the keys
+"""
+
+
+class Kinds(StrEnum):
+    """The files that have a JSON Schema."""
+
+    SCENARIO = "scenario"
+    SWEEP = "sweep"
 
 
 def list_(as_json: AsJson = False) -> None:
@@ -18,7 +35,7 @@ def list_(as_json: AsJson = False) -> None:
     from idn_gym.library.load import load_scenario
     from idn_gym.library.names import SCENARIO_OF_ID
     from idn_gym.model.network import Network
-    from idn_gym.report import tables
+    from idn_gym.report import layout, tables
     from idn_gym.report.console import console
 
     rows = [(env_id, name, Network.compile(load_scenario(name))) for env_id, name in SCENARIO_OF_ID.items()]
@@ -32,7 +49,8 @@ def list_(as_json: AsJson = False) -> None:
         return
     screen = console()
     screen.print(tables.scenarios(rows))
-    screen.print(f"agents: {', '.join(agents)}", soft_wrap=True)
+    screen.print()
+    screen.print(layout.Listing(["agents: ", *layout.names(agents)]))
 
 
 def show(
@@ -44,46 +62,73 @@ def show(
     """Sizes, nodes, models, request types and the provenance of every figure."""
     from idn_gym.library.load import load_scenario
     from idn_gym.model.network import Network
-    from idn_gym.report import tables
+    from idn_gym.report import layout, tables
     from idn_gym.report.console import console
     from idn_gym.scenario.file import to_yaml
 
     loaded = load_scenario(scenario, overrides or ())
     if as_yaml:
-        sys.stdout.write(to_yaml(loaded))
+        sys.stdout.write(EDITORS + to_yaml(loaded))
         return
     network = Network.compile(loaded)
     if as_json:
-        tasks, names = loaded.tasks, network.node_names
+        asked = "task" if loaded.services is None else "service"
         types = [
-            {"task": tasks[network.type_task[rho]], "path": [names[v] for v in network.paths[rho] if v >= 0]}
-            for rho in range(network.R)
+            {asked: name, "path": [network.node_names[v] for v in path if v >= 0]}
+            for (name, _), path in zip(network.type_names, network.paths, strict=True)
         ]
         document = {"sizes": tables.sizes(network), "request_types": types, "scenario": loaded.to_dict()}
         print_json({"name": loaded.name, **document, "provenance": loaded.provenance})
         return
     screen = console()
-    sizes = ", ".join(f"{axis} = {length:,}" for axis, length in tables.sizes(network).items())
-    workload = loaded.workload.model_dump(exclude_none=True, exclude_defaults=True) if loaded.workload else "none"
-    screen.print(f"{loaded.name}: {sizes}, slots of {loaded.slot_seconds:g} s, horizon {loaded.horizon}")
-    screen.print(f"accuracy weight {loaded.accuracy_weight:g} ms per point, workload {workload}", soft_wrap=True)
-    for table in (tables.nodes(network), tables.models(loaded), tables.request_types(network)):
+    sizes = (f"{axis} = {length:,}" for axis, length in tables.sizes(network).items())
+    slots = (f"slots of {loaded.slot_seconds:g} s", f"horizon {loaded.horizon:,} slots")
+    screen.print(layout.Listing([f"{loaded.name}: ", *layout.names([*sizes, *slots])]))
+    screen.print(layout.Listing(tables.LEGEND), style="dim")
+    weight = f"accuracy weight {loaded.accuracy_weight:g} ms per percentage point"
+    workload = loaded.workload.model_dump(exclude_none=True, exclude_defaults=True) if loaded.workload else {}
+    about = [f"{key} {value}" for key, value in {"kind": "none", **workload}.items()]
+    screen.print(layout.Listing(layout.names([weight, "workload: " + about[0], *about[1:]])))
+    shown = [tables.nodes(network), tables.models(loaded), tables.request_types(network)]
+    for table in [*shown, tables.provenance(loaded)] if loaded.provenance else shown:
+        screen.print()
         screen.print(table)
-    if loaded.provenance:
-        screen.print(tables.provenance(loaded))
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="scenario, trace, capacity or allocation file")],
+    file: Annotated[Path, typer.Argument(help="scenario, sweep, trace, capacity, allocation or record file")],
     scenario: Annotated[str | None, typer.Option(help="the scenario that a trace or allocation is for")] = None,
     overrides: Overrides = None,
+    every: Annotated[bool, typer.Option("--all", help="all faults of a scenario or sweep")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Validate a file; its kind is told by its content."""
+    """Validate a file; its kind is told by its content. Warnings name what is valid and likely a slip."""
     from idn_gym.cli.check import check_file
 
-    kind = check_file(file, scenario, overrides or ())
+    try:
+        checked = check_file(file, scenario, overrides or ())
+    except IdnError as error:
+        if not every:
+            raise
+        faults = list(error.faults) or [str(error)]
+        if as_json:
+            print_json({"ok": False, "faults": faults})
+        for fault in faults:
+            complain(f"{file}: {fault}" if error.faults else fault)
+        raise typer.Exit(2) from None
+    for warning in checked.warnings:
+        complain(f"{file}: warning: {warning}")
     if as_json:
-        print_json({"ok": True, "kind": kind})
+        print_json({"ok": True, "kind": checked.kind, "warnings": list(checked.warnings)})
         return
-    print(f"{printable(file)}: a valid {kind} file")
+    print(f"{printable(file)}: a valid {checked.kind} file")
+
+
+def schema(kind: Annotated[Kinds, typer.Argument(help="kind of file")]) -> None:
+    """The JSON Schema of a file, for editors that complete and explain its keys."""
+    from idn_gym.experiment.sweep_file import Grid
+    from idn_gym.scenario.json_schema import json_schema
+    from idn_gym.scenario.schema import Content
+
+    document = json_schema(Content if kind is Kinds.SCENARIO else Grid, f"idn_gym {kind.value} file")
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

@@ -67,6 +67,7 @@ app = _Typer(
 _COMMANDS: dict[str, Callable[..., Any]] = {
     "list": inspect.list_,
     "show": inspect.show,
+    "schema": inspect.schema,
     "check": inspect.check,
     "trace": serve.trace,
     "replay": serve.replay,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,59 +16,131 @@ from idn_gym.cli.options import (
     CapacityFile,
     Overrides,
     ScenarioName,
-    Seed,
+    Seeds,
     Slots,
     TraceFile,
+    Verbose,
     Workers,
+    command_of_seed,
     cores,
     kept_or_temporary,
     print_json,
+    seeds_in,
     typed_command,
 )
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
 
+if TYPE_CHECKING:
+    from idn_gym.experiment.spec import RunSpec
+
+_AGENT_HELP = "name, FILE.py:Class or package.module:Class, and :key=value,key=value behind it; repeatable"
+
 
 def run(
     scenario: ScenarioName,
-    agent: Annotated[list[str], typer.Option(metavar="AGENT", help="name or name:key=value,key=value; repeatable")],
+    agent: Annotated[list[str], typer.Option(metavar="AGENT", help=_AGENT_HELP)],
     overrides: Overrides = None,
     slots: Slots = None,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="seed of the request stream and of the agents; 0")] = None,
+    seeds: Seeds = None,
     trace: TraceFile = None,
     capacities: CapacityFile = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes for --seeds; default: one per core")] = None,
     output: Annotated[Path | None, typer.Option(help="record folder to write")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the interrupted run in --output")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with, or add to, the run in --output")] = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let agents face one and the same request stream, and compare them."""
-    from idn_gym.experiment.bounds import bound_shares
-    from idn_gym.experiment.records import run as run_specs
+    """Let agents face one and the same request stream, and compare them; or one for each of several seeds."""
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
-    from idn_gym.report import tables
-    from idn_gym.report.console import console
-    from idn_gym.report.progress import PlayProgress
 
     if resume and output is None:
         raise IdnError(NOTHING_TO_RESUME)
+    if seeds is not None and seed is not None:
+        raise IdnError(f"--seed {seed}: goes not with --seeds; give one of them")
+    if seeds is None and workers is not None:
+        raise IdnError(f"--workers {workers}: share out the seeds of --seeds; a run of one seed has one process")
+    if seeds is not None and verbose:
+        raise IdnError("--verbose: shows what agents log on one stream; goes not with --seeds")
+    chosen = [seed or 0] if seeds is None else seeds_in(seeds)
     loaded = load_scenario(scenario, overrides or ())
-    how: dict[str, Any] = {"seed": seed, "slots": slots, "trace": trace, "capacities": capacities}
-    specs = [RunSpec(loaded, AgentSpec.parse(text), **how) for text in agent]
-    plots = _plots() if output is not None else None
-    with PlayProgress() as progress:
-        _, stream, results = run_specs(
-            specs, output, resume=resume, command=typed_command(), progress=progress, plots=plots
+    agents = [AgentSpec.parse(text) for text in agent]
+    how: dict[str, Any] = {"slots": slots, "trace": trace, "capacities": capacities}
+    runs = {number: tuple(RunSpec(loaded, spec, seed=number, **how) for spec in agents) for number in chosen}
+    if seeds is None:
+        _run(runs[chosen[0]], output, resume, verbose, as_json)
+    else:
+        _run_seeds(runs, workers or cores(), output, resume, as_json)
+
+
+def _run(runs: Sequence[RunSpec], output: Path | None, resume: bool, verbose: bool, as_json: bool) -> None:
+    """Runs of one seed."""
+    from idn_gym.experiment import records
+    from idn_gym.experiment.bounds import bound_shares
+    from idn_gym.report import tables
+    from idn_gym.report.progress import PlayProgress
+
+    about = runs[0].scenario.name, runs[0].seed
+    plots = _plots().plot_run if output is not None else None
+    with PlayProgress(verbose) as progress:
+        _, stream, results = records.run(
+            runs, output, resume=resume, command=typed_command(), progress=progress, plots=plots
         )
     if as_json:
         rows = [{**result.row(), **bound_shares(result, results)} for result in results]
-        print_json({"scenario": loaded.name, "slots": stream.slots, "seed": seed, "agents": rows})
+        print_json({"scenario": about[0], "slots": stream.slots, "seed": about[1], "agents": rows})
         return
-    title = f"{loaded.name}, {stream.slots} slots, seed {seed}, {int(stream.requests.sum()):,} requests"
-    screen = console()
-    screen.print(tables.results(results, title))
-    if output is not None:
-        screen.print(f"records and plots in {printable(output)}", soft_wrap=True)
+    title = f"{about[0]}, {stream.slots} slots, seed {about[1]}, {int(stream.requests.sum()):,} requests"
+    _show(tables.results(results, title), "records and plots", output)
+
+
+def _run_seeds(
+    runs: Mapping[int, tuple[RunSpec, ...]], workers: int | None, output: Path | None, resume: bool, as_json: bool
+) -> None:
+    """Runs of several seeds: a sweep over them, in folders of their own names."""
+    from idn_gym.experiment import sweep as sweeps
+    from idn_gym.experiment.intervals import compared
+    from idn_gym.experiment.record_files import read_row
+    from idn_gym.report import tables
+    from idn_gym.report.progress import SweepProgress
+
+    seeds = list(runs)
+    first = runs[seeds[0]]
+    scenario = first[0].scenario.name
+    slots = first[0].stream()[1].slots  # what is wrong with a trace is told before any worker begins
+    pictures = _plots() if output is not None else None
+    command = typed_command()
+    cells = [
+        sweeps.Cell({"scenario": scenario, "seed": seed}, runs[seed], f"seed-{seed}", command_of_seed(command, seed))
+        for seed in seeds
+    ]
+    title = f"{scenario}, {slots} slots, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    with kept_or_temporary(output, resume) as folder, SweepProgress() as progress:
+        rows = sweeps.run(
+            cells,
+            folder,
+            workers=workers,
+            resume=resume,
+            command=command,
+            progress=progress,
+            plots=pictures.plot_run if pictures else None,
+        )
+        agents = [read_row(folder / cells[0].folder / spec.agent.folder, spec.agent) for spec in first]
+    hindsight = [agent["agent"] for agent in agents if agent["hindsight"]]
+    document = {
+        "scenario": scenario,
+        "slots": slots,
+        "seed": seeds[0],
+        "seeds": seeds,
+        "agents": compared(rows, sweeps.FIGURES),
+        "runs": [{key: value for key, value in row.items() if key not in ("scenario", "slots")} for row in rows],
+    }
+    if as_json:
+        print_json(document)
+    else:
+        _show(tables.seeds(document, hindsight, title), "records, table.csv and plots", output)
 
 
 def sweep(
@@ -83,7 +156,6 @@ def sweep(
     from idn_gym.experiment import sweep as sweeps
     from idn_gym.experiment.sweep_file import MOST_RUNS, read_sweep
     from idn_gym.report import tables
-    from idn_gym.report.console import console
     from idn_gym.report.progress import SweepProgress
 
     most = MOST_RUNS if max_runs is None else max_runs
@@ -101,13 +173,21 @@ def sweep(
     if as_json:
         print_json({"rows": rows})
         return
+    title = f"{printable(grid.name)}: {len(cells)} cells, {len(rows)} runs"
+    _show(tables.sweep(rows, title), "records and table.csv", output)
+
+
+def _show(table: Any, kept: str, output: Path | None) -> None:
+    """Print a table, and where what is kept is found."""
+    from idn_gym.report.console import console
+
     screen = console()
-    screen.print(tables.sweep(rows, f"{printable(grid.name)}: {len(cells)} streams, {len(rows)} runs"))
+    screen.print(table)
     if output is not None:
-        screen.print(f"records and table.csv in {printable(output)}", soft_wrap=True)
+        screen.print(f"{kept} in {printable(output)}", soft_wrap=True)
 
 
 def _plots() -> Any:
-    from idn_gym.report.run_plots import plot_run
+    from idn_gym.report import run_plots
 
-    return plot_run
+    return run_plots

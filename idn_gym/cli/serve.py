@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from idn_gym.cli.options import AsJson, Overrides, ScenarioName, Seed, Slots, print_json
+from idn_gym.errors import IdnError
 
 
 def trace(
@@ -62,25 +63,32 @@ def replay(
 
 def evaluate(
     scenario: ScenarioName,
-    allocation: Annotated[Path, typer.Option(help="allocation file, integral or fractional")],
+    allocation: Annotated[Path, typer.Option(help="allocation file, or the allocations.csv of a run")],
     requests: Annotated[Path, typer.Option(help="request file")],
     capacities: Annotated[Path | None, typer.Option(help="capacity file; default: nominal")] = None,
+    slot: Annotated[int | None, typer.Option(min=0, help="of an allocations.csv; default: the last")] = None,
     subgradient: Annotated[bool, typer.Option("--subgradient", help="the subgradient of every slot too")] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve a trace with one allocation."""
     from idn_gym.experiment import evaluation
+    from idn_gym.experiment.record_tables import read_placed
     from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import read_allocation
     from idn_gym.model.network import Network
     from idn_gym.report import tables
     from idn_gym.report.console import console
+    from idn_gym.scenario.kinds import PLACED, kind_of
     from idn_gym.workload.trace_file import read_trace
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
     stream = read_trace(network, requests, capacities)
-    document = evaluation.evaluate(network, stream, read_allocation(network, allocation), subgradient=subgradient)
+    recorded = kind_of(allocation) is PLACED
+    if slot is not None and not recorded:
+        raise IdnError(f"--slot: goes with the allocations.csv of a run, which {allocation} is not")
+    placed = read_placed(network, allocation, slot) if recorded else read_allocation(network, allocation)
+    document = evaluation.evaluate(network, stream, placed, subgradient=subgradient)
     if as_json:
         print_json(document)
         return

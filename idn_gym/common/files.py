@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from idn_gym.common.text import line, printable, shown
+from idn_gym.common.text import did_you_mean, line, printable, shown
 from idn_gym.errors import IdnError
 
 _MAX_BYTES = 64 * 2**20
@@ -23,23 +23,30 @@ _NO_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')  # strings come f
 
 def read_text(path: Path, max_bytes: int = _MAX_BYTES) -> str:
     """The UTF-8 text of a regular file of at most max_bytes, or an `IdnError` that says why not."""
-    try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise IdnError(f"{path}: cannot be read: is a pipe or device, no regular file")
-            content = file.read(max_bytes + 1)
-    except OSError as error:
-        raise IdnError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        if isinstance(error, IdnError):
-            raise
-        raise IdnError(f"{path}: cannot be read: no path: {error}") from None
+    content = read_beginning(path, max_bytes + 1)
     if len(content) > max_bytes:
         raise IdnError(f"{path}: larger than {max_bytes >> 20} MiB")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise IdnError(f"{path}: not UTF-8 text (byte {error.start})") from None
+
+
+def read_beginning(path: Path, most: int) -> bytes:
+    """The first bytes of a regular file, or an `IdnError` that says why not."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise IdnError(f"{path}: cannot be read: is a pipe or device, no regular file")
+            return file.read(most)
+    except FileNotFoundError as error:
+        raise IdnError(f"{path}: cannot be read: {error.strerror}{_beside(path)}") from None
+    except OSError as error:
+        raise IdnError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        if isinstance(error, IdnError):
+            raise
+        raise IdnError(f"{path}: cannot be read: no path: {error}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -125,6 +132,15 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic(path) as file:
         file.write(text.encode())
+
+
+def _beside(missing: Path) -> str:
+    """Which file may be meant by one that is missing."""
+    try:
+        meant = did_you_mean(missing.name, sorted(os.listdir(missing.parent)))
+    except OSError:
+        return ""
+    return f"; {meant.strip()}" if meant else ""
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -24,18 +24,20 @@ def leave(number: int, frame: object) -> None:
 def how_to_go_on(words: list[str]) -> str:
     """What to say after Ctrl-C, for the arguments of the command."""
     keeps = any(word.partition("=")[0] == "--output" for word in words)
-    if not (keeps and words[0] in _RESUMABLE):
+    if not (words and words[0] in _RESUMABLE):
         return "interrupted"
+    if not keeps:
+        return "interrupted; nothing was kept"
     again = "" if "--resume" in words else " with --resume"
     return f"interrupted; the same command{again} goes on from what --output holds"
 
 
-def _is_program() -> bool:
+def is_program() -> bool:
     """Whether this process runs the command line, and not a program that imports the library."""
     name = sys.argv[0] if getattr(sys, "argv", None) else ""
     base = os.path.basename(name)
     return base in ("idn-gym", "idn-gym.exe") or (base == "-m" and "idn_gym.cli" in sys.orig_argv)
 
 
-if _is_program() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+if is_program() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, leave)  # else whoever started us wants it ignored

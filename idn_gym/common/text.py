@@ -6,7 +6,8 @@ What a terminal would act on, and what turns the direction of the text behind it
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from difflib import SequenceMatcher
 from itertools import islice
 from typing import Any
 
@@ -17,6 +18,9 @@ UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2
 _SURROGATES = r"\ud800-\udfff"
 _ANYWHERE = re.compile(f"[{UNPRINTABLE}{_SURROGATES}]")
 _IN_A_LINE = re.compile(f"(?![\n\t])[{UNPRINTABLE}{_SURROGATES}]")
+
+_ALIKE = 0.6  # of two names, at least, that one may be a slip for the other; the default of difflib
+_MOST_COMPARED, _LONGEST_COMPARED = 1000, 80  # names, and characters of each: a message should not take seconds
 
 
 def printable(value: object) -> str:
@@ -58,6 +62,29 @@ def listed(names: Collection[object], most: int = 8, room: int = 120) -> str:
         kept.append(text if len(text) <= room else text[: room - 3] + "...")
     more = len(names) - len(kept)
     return ", ".join(kept) + (f" and {more:,} more" if more else "")
+
+
+def nearest(given: object, names: Iterable[object]) -> str | None:
+    """The first of the names that are most like what was given, in any case of letters; None where none is like it."""
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(str(given).lower()[:_LONGEST_COMPARED])
+    found, most = None, _ALIKE
+    for name in map(str, islice(names, _MOST_COMPARED)):
+        matcher.set_seq1(name.lower()[:_LONGEST_COMPARED])
+        if matcher.real_quick_ratio() > most and matcher.quick_ratio() > most and (alike := matcher.ratio()) > most:
+            found, most = name, alike
+    return found
+
+
+def did_you_mean(given: object, names: Iterable[object]) -> str:
+    """``did you mean 'bs0'? ``, to stand before what is allowed; empty where no name is like what was given."""
+    name = nearest(given, names)
+    return "" if name is None else f"did you mean {shown(name)}? "
+
+
+def allowed(given: object, names: Collection[object], most: int = 8, room: int = 120) -> str:
+    """The end of a message about a name that is none: the one that may be meant, and those that there are."""
+    return f"{did_you_mean(given, names)}allowed: {listed(names, most, room)}"
 
 
 def _quoted(text: str) -> str:

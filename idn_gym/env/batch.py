@@ -16,7 +16,7 @@ from gymnasium.vector.utils import batch_space
 from idn_gym.common import parameters
 from idn_gym.env.arguments import Overrides
 from idn_gym.env.env import IDNEnv
-from idn_gym.env.outcome import Outcome
+from idn_gym.env.outcome import Outcome, weighted, weights_of
 from idn_gym.env.repair import Granted
 from idn_gym.env.rewards import paid, reward_of
 from idn_gym.env.spec import in_json
@@ -96,6 +96,8 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
         self._over = np.ones(num_envs, dtype=np.bool_)  # waits for a reset
         self._started = False
         self._allocate()
+        weights = (weights_of(values) for values in (self.network.prices, self.network.timed))
+        self._prices, self._timed = (None if each is None else self._numbers(each) for each in weights)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -235,8 +237,17 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
         if self._capacities is not self._nominal or capacities is not self._streams.nominal:
             self._see(where, capacities)
         slot, by_tier = self._numbers(self._slot[rows].copy()), self._by_tier(served.by_node)
-        outcome = Outcome.of(served, requests, by_tier, slot=slot, loaded=granted.loaded, repaired=granted.repaired)
-        return paid(self._reward, outcome, self._update_weight), outcome
+        outcome = Outcome.of(
+            served,
+            requests,
+            by_tier,
+            slot=slot,
+            loaded=granted.loaded,
+            repaired=granted.repaired,
+            price=weighted(self._prices, granted.allocation),
+            timed=weighted(self._timed, requests),
+        )
+        return paid(self._reward, outcome, self._update_weight, self.network.price_weight), outcome
 
     # What follows is done on arrays in one way, and on tensors in another.
 

@@ -17,7 +17,7 @@ from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.env import arguments
 from idn_gym.env.arguments import Overrides
-from idn_gym.env.outcome import Information, Outcome, by_tier, unserved
+from idn_gym.env.outcome import Information, Outcome, by_tier, unserved, weighted, weights_of
 from idn_gym.env.repair import Granted, grant
 from idn_gym.env.rewards import Reward, paid, reward_of
 from idn_gym.env.spec import in_json
@@ -46,11 +46,12 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
     An inference delivery network is a graph of compute nodes, from base stations to the cloud. Each node holds models,
     several variants per task, under a memory budget. Requests enter at their entry node and travel a fixed path
     towards a repository; on the way they are served by the cheapest placed model that has capacity left. The cost of
-    serving a request is network latency + the model's delay + `accuracy_weight` x (100 - accuracy).
+    serving a request is network latency + the model's delay + `accuracy_weight` x (100 - accuracy), times the weight of
+    its service, whose requests may also have a deadline and a priority.
 
     In every slot the agent says what each node holds, knowing only the past; then a batch of requests and the
     capacities of the slot are drawn, the batch is served, and the agent sees both. Axes: P placements (a node and a
-    model that can run there, node by node), R request types (a task and a path), V nodes.
+    model that can run there, node by node), R request types (a service and a path), V nodes.
 
     ## Action Space
     `MultiBinary(P)`: 1 where the node is to hold the model during the coming slot. `env.unwrapped.network` says which
@@ -73,7 +74,8 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
     alone. `reward="gain_per_request"` divides by the requests of the slot (0 if there are none). A function makes of
     the `Outcome` of B slots, whose fields are those of the information with a leading axis B, their rewards (B,):
     ``reward=lambda outcome: outcome.gain - 5.0 * outcome.inaccuracy``. It works on arrays, of B = 1 in this class, and
-    on tensors in vector environments with a device. Whatever the reward, it is less `update_weight` x MB newly loaded.
+    on tensors in vector environments with a device. Whatever the reward, it is less `update_weight` x MB newly loaded,
+    and less the scenario's `price_weight` x price of what is placed in the slot.
 
     ## Starting State
     Nothing is placed; the stream starts at slot 0. `reset(seed=s)` gives the stream of `draw(network, slots, s)`.
@@ -90,7 +92,9 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
     | `slot` | int64 | number of the slot, from 0 |
     | `gain`, `cost` | float64 | ms, summed over requests |
     | `latency_ms`, `inaccuracy` | float64 | per request; 0 if there were none |
+    | `missed` | float64 | share of late requests among those of services with a deadline; 0 if there were none |
     | `model_update_mb` | float64 | MB newly loaded |
+    | `price_per_slot` | float64 | currency, of what was placed |
     | `request_count` | float64 | number of requests |
     | `repaired` | int64 | placements asked for and not granted |
     | `tier_shares` | (tiers,) float64 | share of the requests served by each tier, 0 first |
@@ -162,6 +166,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             }
         )
         self.action_space = spaces.MultiBinary(self.network.P)
+        self._prices, self._timed = weights_of(self.network.prices), weights_of(self.network.timed)
         self._slot = self.horizon
         self._block: Trace | None = None
         self._steady: FloatArray | None = None  # what is observed of the block's capacities, if they do not vary
@@ -205,12 +210,14 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             slot=np.int64(self._slot),
             loaded=granted.loaded[0],
             repaired=granted.repaired[0],
+            price=weighted(self._prices, granted.allocation[0]),
+            timed=weighted(self._timed, requests),
         )
         self._allocation, self._by_node = granted.allocation[0], served.by_node
         self._slot += 1
         shown = self._steady.copy() if self._steady is not None else None
         observation = observe(self.network, requests, capacities, self._allocation, shown)
-        reward = float(paid(self._reward, outcome, self.update_weight))
+        reward = float(paid(self._reward, outcome, self.update_weight, self.network.price_weight))
         return observation, reward, False, self._slot >= self.horizon, outcome._asdict()
 
     def render(self) -> Any:

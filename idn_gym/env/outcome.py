@@ -11,7 +11,7 @@ import numpy as np
 
 from idn_gym.model.network import Network
 from idn_gym.model.service import Served
-from idn_gym.typing import FloatArray
+from idn_gym.typing import BoolArray, FloatArray
 
 Information = dict[str, Any]  # of one slot: NumPy scalars and arrays
 
@@ -24,19 +24,39 @@ class Outcome(NamedTuple):
     cost: Any  # (B,) ms, summed over requests
     latency_ms: Any  # (B,) per request; 0 if there were none
     inaccuracy: Any  # (B,) percentage points per request; 0 if there were none
+    missed: Any  # (B,) share of late requests among those of services with a deadline; 0 if there were none
     model_update_mb: Any  # (B,) MB newly loaded
+    price_per_slot: Any  # (B,) currency, of what was placed
     request_count: Any  # (B,)
     repaired: Any  # (B,) placements asked for and not granted
     tier_shares: Any  # (B, tiers) share of the requests served by each tier, 0 first
 
     @classmethod
-    def of(cls, served: Served, requests: Any, by_tier: Any, *, slot: Any, loaded: Any, repaired: Any) -> Outcome:
-        """The outcome of serving requests (B, R), where tiers served `by_tier` (B, tiers) of them."""
-        gain, cost, latency, inaccuracy, _ = served
+    def of(
+        cls,
+        served: Served,
+        requests: Any,
+        by_tier: Any,
+        *,
+        slot: Any,
+        loaded: Any,
+        repaired: Any,
+        price: Any = None,
+        timed: Any = None,
+    ) -> Outcome:
+        """The outcome of serving requests (B, R), where tiers served `by_tier` (B, tiers) of them.
+
+        `price` (B,) is that of what was placed and `timed` (B,) counts the requests of services with a deadline; None
+        where nothing has a price, or no service a deadline. `weighted` gives both.
+        """
+        gain, cost, latency, inaccuracy, missed, _ = served
         total = np.add.reduce(requests) if requests.ndim == 1 else requests.sum(-1, dtype=gain.dtype)
         each = per_request(total)
         shares = by_tier * (each[:, None] if each.ndim else each)
-        return cls(slot, gain, cost, latency * each, inaccuracy * each, loaded, total, repaired, shares)
+        if timed is not None:
+            missed = missed * per_request(timed)
+        price = 0.0 * gain if price is None else price
+        return cls(slot, gain, cost, latency * each, inaccuracy * each, missed, loaded, price, total, repaired, shares)
 
     @property
     def per_request(self) -> Any:
@@ -55,6 +75,16 @@ class Outcome(NamedTuple):
 def per_request(total: Any) -> Any:
     """What turns sums over requests into means: 1 / their number; where there were none, sums are 0 and stay so."""
     return 1.0 / (total + (total == 0))
+
+
+def weighted(weights: Any, values: Any) -> Any:
+    """(B,) weighted sums of values (B, n); None without weights (n,), as `weights_of` has it where all are 0."""
+    return None if weights is None else (values * weights).sum(-1)
+
+
+def weights_of(values: FloatArray | BoolArray) -> FloatArray | None:
+    """Values (n,) as weights of sums; None where all are 0."""
+    return values.astype(np.float64) if values.any() else None
 
 
 def unserved(network: Network, rows: int) -> Outcome:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idn_gym.common.figures import INK, literal, new_figure, require_matplotlib
+from idn_gym.common.colours import INK, text_on
+from idn_gym.common.figures import MUTED, drawable, literal, new_figure, require_matplotlib
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
@@ -23,7 +24,7 @@ Box = tuple[float, float, float, float]  # left, bottom, width, height
 _HUES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#F0E442", "#CC79A7")
 _SHADES = ((1.0, 0.5), (0.0, 0.4))  # mixed with so much of white or black
 _OTHERS: Colour = (0.62, 0.62, 0.62)
-_MUTED, _LINK = "#6b6b6b", "#b5b5b5"
+_LINK = "#b5b5b5"
 
 _ROWS, _CELLS = 10, 32  # drawn at most; more tiers share a row, more nodes share a cell
 _LEFT, _RIGHT, _HEAD, _ROW, _TANK, _LEGEND = 138, 190, 72, 168, 80, 20  # pixels
@@ -80,7 +81,7 @@ def draw(network: Network, allocation: FloatArray, slot: int, by_node: FloatArra
     for n, (task, colour) in enumerate(legend):
         x, y = 16 + n % columns * 128, height - 6 - _LEGEND * (-(-len(legend) // columns) - n // columns)
         _boxes(axes, [(x, y, 12, 12)], [colour])
-        _text(axes, x + 17, y + 6, _short(task, 17), 8, ha="left")
+        _text(axes, x + 17, y + 6, _short(drawable(task), 17), 8, ha="left")
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -165,7 +166,7 @@ class _Picture:
         network, total = self._network, float(self._by_node.sum())
         _text(self._axes, 16, 22, network.scenario.name, 13, ha="left", weight="bold")
         _text(self._axes, 16, 43, _moment(slot, total), 9, ha="left")
-        _text(self._axes, width - _RIGHT + 24, 43, "requests served", 9, ha="left", color=_MUTED)
+        _text(self._axes, width - _RIGHT + 24, 43, "requests served", 9, ha="left", color=MUTED)
         area = width - _LEFT - _RIGHT
         at = np.zeros((network.V, 2))
         for n, row in enumerate(rows):
@@ -200,9 +201,9 @@ class _Picture:
         shared = f", {len(row.cells)} cells" if len(nodes) > len(row.cells) else ""
         _text(axes, 16, top + 14, row.name, 10, ha="left", weight="bold")
         _text(axes, 16, top + 32, f"{_counted(len(nodes), 'node')}{shared}", 8, ha="left")
-        _text(axes, 16, top + _TANK + 10, "memory in use", 7.5, ha="left", color=_MUTED)
-        _text(axes, 16, top + _TANK + 23, "requests served", 7.5, ha="left", color=_MUTED)
-        left, whole = width - _RIGHT + 24, _RIGHT - 80
+        _text(axes, 16, top + _TANK + 10, "memory in use", 7.5, ha="left", color=MUTED)
+        _text(axes, 16, top + _TANK + 23, "requests served", 7.5, ha="left", color=MUTED)
+        left, whole = width - _RIGHT + 24, _RIGHT - 88
         share = float(self._by_node[nodes].sum()) / total if total else 0.0
         _boxes(axes, [(left, top + 26, whole, 22), (left, top + 26, whole * share, 22)], ["#eeeeee", "#4d4d4d"])
         _text(axes, left + whole + 8, top + 37, f"{share:.1%}" if total else "-", 9, ha="left")
@@ -215,15 +216,15 @@ class _Picture:
         name = network.node_names[nodes[0]] if len(nodes) == 1 else f"\u00d7{len(nodes)}"
         if repository and budget:
             name += " (repository)"
-        _text(axes, x, top - 8, _short(name, int(pitch / 6.2)), 8)
+        _text(axes, x, top - 8, _short(drawable(name), int(pitch / 6.2)), 8)
         _boxes(axes, [tank], ["white" if budget else "#f4f4f4"])
         if budget:
             self._fill(nodes, tank, budget)
             _text(axes, x, top + _TANK + 10, f"{self._in_use[nodes].sum() / budget:.0%}", 7.5)
         else:
             says = "repository" if repository else "no memory"
-            _text(axes, x, top + _TANK / 2, _short(says, int(width / 5.6)), 7.5, color=_MUTED)
-        _boxes(axes, [tank], ["none"], edge=_MUTED)
+            _text(axes, x, top + _TANK / 2, _short(says, int(width / 5.6)), 7.5, color=MUTED)
+        _boxes(axes, [tank], ["none"], edge=MUTED)
         served = float(self._by_node[nodes].sum())
         _text(axes, x, top + _TANK + 23, f"{served / total:.1%}" if total else "-", 7.5)
 
@@ -249,9 +250,8 @@ class _Picture:
         room = int(width / 5.2)
         for name, i, y, h in zip(names, kind, tops, heights, strict=True):
             if h >= 9.5:
-                says = name if len(name) <= room else _short(self._tasks[i], room)
-                colour = INK if _bright(self._colours[i]) else "white"
-                _text(self._axes, left + width / 2, y + h / 2, says, 6.5, color=colour)
+                says = name if len(drawable(name)) <= room else _short(drawable(self._tasks[i]), room)
+                _text(self._axes, left + width / 2, y + h / 2, says, 6.5, color=text_on(self._colours[i]))
 
 
 def _has_repository(network: Network, nodes: IntArray) -> bool:
@@ -300,14 +300,8 @@ def _text(
         va="center_baseline",
         color=color,
         fontweight=weight,
-        fontfamily="DejaVu Sans",
         zorder=3,
     )
-
-
-def _bright(colour: Colour) -> bool:
-    red, green, blue = colour
-    return 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
 
 
 def _moment(slot: int, total: float) -> str:

@@ -14,7 +14,7 @@ from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Replay
 
 # what environments of one batch share, and all of the service: whatever else a variant changes would go unseen
-_SHARED = ("sizes", "placement_group", "inaccuracies", "tiers", "type_entry")
+_SHARED = ("sizes", "placement_group", "inaccuracies", "prices", "tiers", "type_entry", "type_service", "timed")
 
 
 def networks_of(rows: int, scenario: Any, overrides: Any, variants: Any, network: Network) -> list[Network]:
@@ -45,7 +45,8 @@ def _alike(network: Network, variant: Network) -> Network:
     pairs += [(network.service, variant.service, name) for name in own]
     changed = [name for one, other, name in pairs if not np.array_equal(getattr(one, name), getattr(other, name))]
     ours, theirs = network.scenario, variant.scenario
-    changed += [name for name in ("accuracy_weight", "horizon") if getattr(ours, name) != getattr(theirs, name)]
+    own = ["accuracy_weight", "price_weight", "horizon"]
+    changed += [name for name in own if getattr(ours, name) != getattr(theirs, name)]
     if Replay in {type(ours.workload), type(theirs.workload)} and ours.workload != theirs.workload:
         changed.append("workload, which replays a trace")
     if changed:

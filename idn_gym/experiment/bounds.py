@@ -7,6 +7,9 @@ from typing import Any
 
 from idn_gym.experiment.result import Result
 
+_STATIC, _DYNAMIC = "certified_bound", "dynamic_bound"  # keys of what an agent says of itself
+SHARES = {"of_bound": _STATIC, "of_dynamic_bound": _DYNAMIC}  # key of a row -> the bound that it is the share of
+
 
 def static_bound(results: Sequence[Result]) -> float | None:
     """Certified gain in ms that no static allocation exceeds on the stream of these runs, where an agent proved one."""
@@ -15,18 +18,23 @@ def static_bound(results: Sequence[Result]) -> float | None:
 
 def least_static_bound(infos: Iterable[dict[str, Any]]) -> float | None:
     """`static_bound` of runs of which no more is at hand than what their agents said of themselves."""
-    return _least(infos, "certified_bound")
+    return _least(infos, _STATIC)
 
 
 def dynamic_bound(results: Sequence[Result]) -> float | None:
     """As `static_bound`, for allocations that change with the phases of the stream."""
-    return _least((result.info for result in results), "dynamic_bound")
+    return _least((result.info for result in results), _DYNAMIC)
 
 
 def bound_shares(result: Result, results: Sequence[Result]) -> dict[str, float]:
     """The part of each proven bound that a run gained; keys `of_bound` and `of_dynamic_bound`, where there is one."""
-    bounds = {"of_bound": static_bound(results), "of_dynamic_bound": dynamic_bound(results)}
-    return {key: result.summary.gain / bound for key, bound in bounds.items() if bound}
+    return shares(result.summary.gain, [other.info for other in results])
+
+
+def shares(gain: float, infos: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """`bound_shares` of a gain in ms, from what the agents on its stream said of themselves."""
+    bounds = {key: _least(infos, proven) for key, proven in SHARES.items()}
+    return {key: gain / bound for key, bound in bounds.items() if bound}
 
 
 def best_static(results: Sequence[Result]) -> Result | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from idn_gym import kernels
-from idn_gym.env.outcome import Outcome, by_tier
+from idn_gym.env.outcome import Outcome, by_tier, weighted, weights_of
 from idn_gym.experiment.metrics import SlotTable, summarise
 from idn_gym.model.allocation_file import named_values
 from idn_gym.model.network import Network
@@ -37,7 +37,18 @@ def slot_table(
     served = kernels.serve(network, requests, capacities, allocation)
     shares = by_tier(network, served.by_node)
     slots = np.arange(len(requests))
-    outcome = Outcome.of(served, requests, shares, slot=slots, loaded=loaded, repaired=np.zeros_like(slots))
+    price = weighted(weights_of(network.prices), np.atleast_2d(allocation))
+    timed = weighted(weights_of(network.timed), requests)
+    outcome = Outcome.of(
+        served,
+        requests,
+        shares,
+        slot=slots,
+        loaded=loaded,
+        repaired=np.zeros_like(slots),
+        price=None if price is None else np.broadcast_to(price, slots.shape),
+        timed=timed,
+    )
     return SlotTable(
         requests=outcome.request_count,
         gain=outcome.gain,
@@ -46,18 +57,27 @@ def slot_table(
         inaccuracy=outcome.inaccuracy,
         model_update_mb=outcome.model_update_mb,
         fractional_gain=None if fractional is None else kernels.gain(network, requests, capacities, fractional),
+        timed_requests=timed,
+        missed=None if timed is None else outcome.missed,
+        price_per_hour=None if price is None else outcome.price_per_slot * (3600.0 / network.scenario.slot_seconds),
+        net=None if price is None else outcome.gain - network.price_weight * outcome.price_per_slot,
     )
 
 
 def evaluate(network: Network, trace: Trace, allocation: FloatArray, *, subgradient: bool = False) -> dict[str, Any]:
     """What one allocation (P,), integral or fractional, makes of a trace, as JSON values.
 
-    Cost and gain are totals in ms, latency (ms) and inaccuracy (percentage points) are per request. With
-    `subgradient`, that of every slot is given as node -> model -> ms.
+    Cost and gain are totals in ms, latency (ms) and inaccuracy (percentage points) are per request. Where there are
+    deadlines, `missed` is the share of requests that missed theirs; where there are prices, `net` is the total net gain
+    in ms. With `subgradient`, that of every slot is given as node -> model -> ms; it is the gain's.
     """
     table = slot_table(network, trace.requests, trace.capacities, allocation, np.zeros(trace.slots))
     shown = ("requests", "cost", "gain", "latency_ms", "inaccuracy")
     columns = {name: table.columns()[name].tolist() for name in shown}
+    if table.missed is not None:
+        columns["missed"] = table.missed.tolist()
+    if table.price_per_hour is not None:
+        columns["price_per_slot"] = [float(allocation @ network.prices)] * trace.slots
     slots = [{"slot": t, **{name: column[t] for name, column in columns.items()}} for t in range(trace.slots)]
     summary = asdict(summarise(table))
     document = {
@@ -67,6 +87,7 @@ def evaluate(network: Network, trace: Trace, allocation: FloatArray, *, subgradi
         "ntag": summary["ntag"],
         "latency_ms": summary["latency_ms"],
         "inaccuracy": summary["inaccuracy"],
+        **{name: summary[name] for name in ("missed", "price_per_hour", "net") if summary[name] is not None},
     }
     if subgradient:
         document["subgradient"] = [

@@ -20,6 +20,12 @@ class SlotTable:
     inaccuracy: FloatArray  # (T,) percentage points per request, 0 without requests
     model_update_mb: FloatArray  # (T,) MB newly loaded
     fractional_gain: FloatArray | None = None  # (T,) ms, of the fractional state behind the allocation
+    # where services have deadlines
+    timed_requests: FloatArray | None = None  # (T,) of those services
+    missed: FloatArray | None = None  # (T,) share of these that were late, 0 without
+    # where placements have prices
+    price_per_hour: FloatArray | None = None  # (T,) currency, of what was placed
+    net: FloatArray | None = None  # (T,) ms, gain less price_weight x price of the slot
 
     def columns(self) -> dict[str, FloatArray]:
         """The columns that are there, by name."""
@@ -37,16 +43,21 @@ class Summary:
     inaccuracy: float  # percentage points
     model_update_mb: float  # MB per slot
     fractional_ntag: float | None = None  # ms
+    missed: float | None = None  # share of late requests among those of services with a deadline
+    price_per_hour: float | None = None  # currency, on average
+    net: float | None = None  # ms, total
 
 
 def summarise(table: SlotTable) -> Summary:
     """NTAG, total gain, latency and inaccuracy per request over the run, MB newly loaded per slot.
 
-    Source: docs/model.md#measures. NTAG averages over the slots that have requests; the first load counts as an update.
+    Where there are deadlines, the share of requests that missed theirs; where there are prices, currency per hour and
+    the total net gain. Source: docs/model.md#measures. NTAG averages over the slots that have requests; the first load
+    counts as an update.
     """
     total = table.requests.sum()
     per_request = table.requests / total if total else table.requests
-    fractional = table.fractional_gain
+    fractional, price, net = table.fractional_gain, table.price_per_hour, table.net
     return Summary(
         ntag=ntag(table.gain, table.requests),
         gain=float(table.gain.sum()),
@@ -54,7 +65,16 @@ def summarise(table: SlotTable) -> Summary:
         inaccuracy=float((table.inaccuracy * per_request).sum()),
         model_update_mb=float(table.model_update_mb.mean()),
         fractional_ntag=None if fractional is None else ntag(fractional, table.requests),
+        missed=None if table.missed is None else _share(table.missed, table.timed_requests),
+        price_per_hour=None if price is None else float(price.mean()),
+        net=None if net is None else float(net.sum()),
     )
+
+
+def _share(shares: FloatArray, of: FloatArray | None) -> float:
+    """The share of all slots, from that of each (T,) and what it is a share of (T,); 0 if that is nothing."""
+    assert of is not None
+    return float((shares * of).sum() / of.sum()) if of.any() else 0.0
 
 
 def ntag(gain: FloatArray, requests: FloatArray) -> float:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from idn_gym import kernels
+from idn_gym import kernels, sources
 from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
 from idn_gym.experiment.evaluation import slot_table
 from idn_gym.experiment.metrics import SlotTable, summarise
 from idn_gym.experiment.result import Result
-from idn_gym.experiment.spec import AgentSpec, refuse_network
+from idn_gym.experiment.spec import AgentSpec, refuse_network, spec_of
+from idn_gym.kernels.compiled import clock
 from idn_gym.model.network import Network
 from idn_gym.model.placements import refuse_over_budget, room
 from idn_gym.typing import FloatArray, IntArray
@@ -29,30 +30,41 @@ def silent(agent: str, played: int, slots: int) -> None:
     """No progress shown."""
 
 
-def play(network: Network, trace: Trace, spec: AgentSpec, seed: int, progress: Progress = silent) -> Result:
+def play(
+    network: Network, trace: Trace, agent: AgentSpec | str | Any, seed: int, progress: Progress = silent
+) -> Result:
     """Let an agent face a stream, slot by slot.
+
+    Parameters
+    ----------
+    agent : a spec, the text of the command line, or the agent itself, an object with `reset`, `act` and `info`.
 
     Raises
     ------
     IdnError
-        If the agent does not take the network, or submits an allocation that is not integral and feasible.
+        If the agent does not take the network, submits an allocation that is not integral and feasible, or fails.
     """
-    agent = spec.make()
-    refuse_network(spec, agent, network)
-    began = time.perf_counter()
+    spec = spec_of(agent)
+    player = spec.make()
+    refuse_network(spec, player, network)
+    began = clock()
     progress(str(spec), 0, trace.slots)
-    agent.reset(network, seed)
-    hindsight = bool(getattr(agent, "hindsight", False))
+    with _named(spec, "reset"):
+        player.reset(network, seed)
+    hindsight = bool(getattr(player, "hindsight", False))
     if hindsight:
-        agent.fit(trace)
-    parts = list(_chunks(network, trace, spec, agent, progress))
-    seconds = time.perf_counter() - began
+        with _named(spec, "fit"):
+            player.fit(trace)
+    parts = list(_chunks(network, trace, spec, player, progress))
+    seconds = clock() - began
     columns = [part.columns() for part, _, _ in parts]
     table = SlotTable(**{name: np.concatenate([column[name] for column in columns]) for name in columns[0]})
     changes = [change for _, changed, _ in parts for change in changed]
     states = [state for _, _, state in parts if state is not None]
     fractional = np.minimum(sum(states) / trace.slots, 1.0) if states else None
-    return Result(spec, hindsight, summarise(table), seconds, agent.info(), table, changes, fractional)
+    with _named(spec, "info"):
+        info = player.info()
+    return Result(spec, hindsight, summarise(table), seconds, info, table, changes, fractional)
 
 
 def _chunks(
@@ -69,7 +81,9 @@ def _chunks(
         submitted = np.empty((len(slots), network.P), dtype=np.int8)
         fractional = []
         for b, t in enumerate(slots):
-            submitted[b] = _integral(network, spec, t, agent.act(observation))
+            with _named(spec, "act", t):
+                chosen = agent.act(observation)
+            submitted[b] = _integral(network, spec, t, chosen)
             if (state := getattr(agent, "fractional", None)) is not None:
                 fractional.append(np.array(state))
             observation = observe(network, trace.requests[t], trace.capacities_at(t), submitted[b])
@@ -87,8 +101,23 @@ def _chunks(
         progress(str(spec), slots[-1] + 1, trace.slots)
 
 
+@contextmanager
+def _named(spec: AgentSpec, method: str, slot: int | None = None) -> Iterator[None]:
+    """Whatever goes wrong inside, as a line that says with which agent and where in its code; see the cause for all."""
+    try:
+        yield
+    except (IdnError, MemoryError):
+        raise
+    except Exception as error:
+        at = "" if slot is None else f", slot {slot}"
+        raise IdnError(f"agent {spec}{at}: {method} failed: {sources.fault(error)}") from error
+
+
 def _integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> IntArray:
-    array = np.asarray(allocation)
+    try:
+        array = np.asarray(allocation)
+    except ValueError:  # rows of different lengths
+        raise IdnError(f"agent {spec}, slot {slot}: allocation of no shape; must be ({network.P},)") from None
     if array.shape != (network.P,):
         raise IdnError(f"agent {spec}, slot {slot}: allocation of shape {array.shape}; must be ({network.P},)")
     if not ((array == 0) | (array == 1)).all():  # nan is neither

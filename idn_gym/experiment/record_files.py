@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from idn_gym.common.files import read_json, write_text
+from idn_gym.common.text import line
 from idn_gym.errors import IdnError
-from idn_gym.experiment.folders import read_description, refuse_other_versions
+from idn_gym.experiment.folders import read_description, refuse_other_versions, versions
 from idn_gym.experiment.metrics import Summary, summarise
 from idn_gym.experiment.record_tables import (
     changes_csv,
@@ -30,7 +31,7 @@ from idn_gym.experiment.record_tables import (
     slots_csv,
 )
 from idn_gym.experiment.result import Result
-from idn_gym.experiment.spec import AgentSpec
+from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.model.network import Network
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.trace_file import capacities_csv, requests_csv
@@ -63,30 +64,54 @@ def write_run(output: Path, description: dict[str, Any], stream: dict[str, str])
             raise IdnError(f"{output}: holds {path.name} but no run to resume; give another folder")
     for name, text in stream.items():
         write_text(output / name, text)
-    _write_object(output / "run.json", {**description, "digests": digests})
+    describe_run(output, description, stream)
 
 
-def refuse_other_stream(output: Path, kept: dict[str, Any], stream: dict[str, str]) -> None:
-    """Raise an `IdnError` unless a ``run.json`` is about the stream of these files."""
-    digests = _digests(stream)
-    if differing := [name for name in _STREAM if kept["digests"].get(name) != digests.get(name)]:
-        raise _another(output, differing)
+def describe_run(output: Path, description: dict[str, Any], stream: dict[str, str]) -> None:
+    """Write ``run.json`` beside the files of the stream, in place of one that lists fewer agents if it is there."""
+    _write_object(output / "run.json", {**description, "digests": _digests(stream)})
 
 
-def read_run(output: Path, about: dict[str, Any], here: dict[str, str]) -> dict[str, Any]:
+def read_run(
+    output: Path, about: dict[str, Any], specs: Sequence[RunSpec], stream: dict[str, str] | None = None
+) -> dict[str, Any]:
     """The values of a ``run.json`` that is about the same, and whose stream is the one that was written.
+
+    Its agents may be some of those asked for, in the same order.
 
     Parameters
     ----------
-    here : the versions it must be of.
+    stream : the files it must be about the stream of; None: whichever it has.
+
+    Raises
+    ------
+    IdnError
+        If it is about something else, of other versions, or not as it was written.
     """
     path = output / "run.json"
     kept = read_description(path, FORMAT)
-    refuse_other_versions(path, kept.get("versions"), here)
-    if differing := [key for key in about if kept.get(key) != about[key]]:
-        raise _another(output, differing)
-    _refuse_changed(path, kept, _STREAM, "give another folder")
+    there = kept.get("agents")
+    names = [spec.agent.name for spec in specs if isinstance(there, list) and str(spec.agent) in there]
+    refuse_other_versions(path, kept.get("versions"), versions(names))
+    differing = [key for key in about if key != "agents" and kept.get(key) != about[key]]
+    if not differing and not in_order(there, about["agents"]):
+        raise IdnError(
+            f"{output}: holds a run of agents {line(str(there))}; --resume adds agents to them, and neither leaves any "
+            "out nor changes their order"
+        )
+    if not differing:
+        _refuse_changed(path, kept, _STREAM, "give another folder")
+        digests = kept["digests"] if stream is None else _digests(stream)
+        differing = [name for name in _STREAM if kept["digests"].get(name) != digests.get(name)]
+    if differing:
+        raise IdnError(f"{output}: holds a run with other {', '.join(differing)}; resume with the same command")
     return kept
+
+
+def in_order(part: Any, whole: Sequence[str]) -> bool:
+    """Whether a list holds some of these, in their order."""
+    rest = iter(whole)
+    return isinstance(part, list) and all(item in rest for item in part)
 
 
 def completed(folder: Path) -> bool:
@@ -160,10 +185,6 @@ def write_result(network: Network, folder: Path, result: Result) -> None:
         _write_object(folder / "result.json", about)
     except (TypeError, ValueError) as error:
         raise IdnError(f"agent {result.agent}: what it left is not JSON, as records are: {error}") from None
-
-
-def _another(output: Path, differing: Sequence[str]) -> IdnError:
-    return IdnError(f"{output}: holds a run with other {', '.join(differing)}; resume with the same command")
 
 
 def _write_object(path: Path, values: dict[str, Any]) -> None:

@@ -14,9 +14,12 @@ import numpy as np
 from idn_gym.common.files import parse_json, read_text
 from idn_gym.errors import IdnError
 from idn_gym.experiment.metrics import SlotTable
+from idn_gym.model.allocation import check
 from idn_gym.model.allocation_file import named_values, parse_allocation
 from idn_gym.model.network import Network
+from idn_gym.scenario.kinds import PLACED, expecting
 from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.trace import MOST_VALUES
 from idn_gym.workload.trace_file import number
 
 Changes = list[tuple[int, IntArray]]  # (slot, allocation (P,) int8) wherever it changed
@@ -24,7 +27,8 @@ Changes = list[tuple[int, IntArray]]  # (slot, allocation (P,) int8) wherever it
 _MAX_BYTES = 2**31
 _CHANGES = ("slot", "node", "model")
 _ALWAYS = tuple(field.name for field in fields(SlotTable) if field.default is MISSING)
-_COLUMNS = tuple(field.name for field in fields(SlotTable))
+_OPTIONAL = tuple(field.name for field in fields(SlotTable) if field.default is not MISSING)
+_TOGETHER = (("timed_requests", "missed"), ("price_per_hour", "net"))
 
 
 def slots_csv(table: SlotTable) -> str:
@@ -47,7 +51,8 @@ def read_slots(path: Path, slots: int | None = None) -> SlotTable:
         If columns or rows are missing or too many, or a value is no finite number.
     """
     header, rows = _table(path)
-    if header not in (["slot", *_ALWAYS], ["slot", *_COLUMNS]):
+    known = header == ["slot", *_ALWAYS, *(name for name in _OPTIONAL if name in header)]
+    if not known or any((one in header) != (other in header) for one, other in _TOGETHER):
         raise IdnError(f"{path}: columns {','.join(header)[:200]!r}; must be {','.join(('slot', *_ALWAYS))!r}")
     if not rows or len(rows) != (slots or len(rows)):
         raise IdnError(f"{path}: {len(rows)} slots; must be {slots or 'at least 1'}")
@@ -108,6 +113,29 @@ def read_changes(network: Network, path: Path, slots: int) -> Changes:
     if not changes:
         raise IdnError(f"{path}: no allocation; must have that of slot 0")
     return changes
+
+
+def read_placed(network: Network, path: Path, slot: int | None = None) -> IntArray:
+    """(P,) what an ``allocations.csv`` has placed in a slot; None: in the last.
+
+    Raises
+    ------
+    IdnError
+        As `read_changes`; if the ``slots.csv`` beside the file, where there is one, ends before that slot; or if the
+        allocation is not feasible in this network.
+    """
+    beside = path.with_name("slots.csv")
+    slots = len(read_slots(beside).gain) if beside.is_file() else None
+    if slot is not None and slots is not None and slot >= slots:
+        raise IdnError(f"{path}: slot {slot}; the run has slots 0 to {slots - 1}")
+    with expecting(path, PLACED):
+        changes = read_changes(network, path, slots or MOST_VALUES)
+    placed = [allocation for start, allocation in changes if slot is None or start <= slot][-1]
+    try:
+        check(network, placed)
+    except IdnError as error:
+        raise IdnError(f"{path}: {error}") from None
+    return placed
 
 
 def fractional_json(network: Network, state: FloatArray) -> str:

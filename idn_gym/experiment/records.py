@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from idn_gym.errors import IdnError
-from idn_gym.experiment.folders import described, locked, resumed, versions
+from idn_gym.experiment.folders import described, locked, resumed
 from idn_gym.experiment.play import Progress, play, silent
 from idn_gym.experiment.record_files import (
     FORMAT,
     completed,
+    describe_run,
     read_result,
     read_row,
     read_run,
-    refuse_other_stream,
     stream_files,
     write_result,
     write_run,
@@ -28,6 +28,8 @@ from idn_gym.experiment.spec import RunSpec, refuse_network
 from idn_gym.model.network import Network
 from idn_gym.workload.trace import Trace
 
+Plots = Callable[[Path, Network, Trace, list[Result]], None]  # the record folder, the stream, and what came of it
+
 
 def run(
     specs: Sequence[RunSpec],
@@ -36,7 +38,7 @@ def run(
     resume: bool = False,
     command: Sequence[str] = (),
     progress: Progress = silent,
-    plots: Callable[[Path, Network, Trace, list[Result]], None] | None = None,
+    plots: Plots | None = None,
 ) -> tuple[Network, Trace, list[Result]]:
     """Play agents on one and the same stream, and keep the records under `output` if given.
 
@@ -44,7 +46,8 @@ def run(
     ----------
     specs : runs that differ in their agent alone.
     output : record folder; new or empty, unless `resume`.
-    resume : keep the agents that have a result there, and play the others from their start.
+    resume : keep the agents that have a result there, and play the others from their start. Agents may be added to
+        those that the folder is about: it is that of one run of them all then.
     command : what was typed, without ``--output`` and ``--resume``; kept in ``run.json``.
     plots : draws into the record folder once every agent has played.
 
@@ -65,12 +68,17 @@ def run(
     if output is None:
         return network, trace, [play(network, trace, spec.agent, spec.seed, progress) for spec in specs]
     with locked(output):
-        _begin(output, specs, network, trace, resume, command)
+        about, stream = _about(specs, trace.slots), stream_files(network, trace)
+        begun = resumed(output / "run.json", resume, "run")
+        there = read_run(output, about, specs, stream)["agents"] if begun else []
         folders = [output / spec.agent.folder for spec in specs]
         kept = [
             read_result(network, folder, spec.agent, trace.slots) if completed(folder) else None
             for folder, spec in zip(folders, specs, strict=True)
         ]
+        if there != about["agents"]:  # nothing is written before all that is there is known to be as it should
+            description = described(FORMAT, command, about, [spec.agent.name for spec in specs])
+            (describe_run if begun else write_run)(output, description, stream)
         results = []
         for spec, folder, result in zip(specs, folders, kept, strict=True):
             if result is None:
@@ -82,15 +90,19 @@ def run(
     return network, trace, results
 
 
-def verify(output: Path, specs: Sequence[RunSpec]) -> None:
-    """Make sure that a folder holds what these runs wrote, as far as they have come, without drawing their stream.
+def verify(output: Path, specs: Sequence[RunSpec], stream: dict[str, str] | None = None) -> None:
+    """Make sure that a folder holds what these runs wrote, as far as they have come, or some of their agents did.
+
+    Parameters
+    ----------
+    stream : the files of their stream (`record_files.stream_files`), where it need not be drawn for this.
 
     Raises
     ------
     IdnError
         Naming the file that is missing, damaged, of another version or run, or not as it was written.
     """
-    slots = read_run(output, _about(specs), _versions(specs)).get("slots")
+    slots = read_run(output, _about(specs, specs[0].slots), specs, stream).get("slots")
     if not isinstance(slots, int):
         raise IdnError(f"{output / 'run.json'}: slots: {str(slots)[:60]}; must be a whole number")
     for spec in specs:
@@ -106,18 +118,3 @@ def _about(specs: Sequence[RunSpec], slots: int | None = None) -> dict[str, Any]
         **({} if slots is None else {"slots": slots}),
         "agents": [str(spec.agent) for spec in specs],
     }
-
-
-def _versions(specs: Sequence[RunSpec]) -> dict[str, str]:
-    return versions(spec.agent.name for spec in specs)
-
-
-def _begin(
-    output: Path, specs: Sequence[RunSpec], network: Network, trace: Trace, resume: bool, command: Sequence[str]
-) -> None:
-    """Write what the agents share, or make sure that a folder to resume is about the same runs."""
-    about, stream = _about(specs, trace.slots), stream_files(network, trace)
-    if resumed(output / "run.json", resume, "run"):
-        refuse_other_stream(output, read_run(output, about, _versions(specs)), stream)
-    else:
-        write_run(output, described(FORMAT, command, about, [spec.agent.name for spec in specs]), stream)

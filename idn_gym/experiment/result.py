@@ -17,7 +17,7 @@ class Result:
     agent: AgentSpec
     hindsight: bool
     summary: Summary
-    seconds: float  # from the agent's reset to its last slot
+    seconds: float  # from the agent's reset to its last slot, less those of compiling
     info: dict[str, Any]
     table: SlotTable
     changes: list[tuple[int, IntArray]]  # (slot, allocation (P,) int8) wherever it changed

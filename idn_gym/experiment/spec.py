@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from idn_gym import plugins
+from idn_gym import plugins, sources
 from idn_gym.common.files import parse_json
 from idn_gym.errors import IdnError
 from idn_gym.experiment.folders import folder_name
@@ -27,33 +27,41 @@ _QUOTED = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')(?=,|$)""", re.DOTA
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """An agent with its parameters; on the command line ``infida:refresh=8,learning_rate=theory``."""
+    """An agent with its parameters; on the command line ``infida:refresh=8,learning_rate=theory``.
+
+    One of one's own is named by where its class is: ``mine.py:Always:size=3`` or ``package.module:Always``.
+    """
 
     name: str
     parameters: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str) -> AgentSpec:
+    def parse(cls, text: str, folder: Path | None = None) -> AgentSpec:
         """Read the form of the command line; values are YAML scalars, or JSON, in which a comma may stand.
 
         `str` gives it back: the text of an agent reads back to an equal one.
 
+        Parameters
+        ----------
+        folder : where a file of one's own is looked for before the current directory.
+
         Raises
         ------
         IdnError
-            If it is not ``name`` or ``name:key=value,key=value``.
+            If it is not ``name``, ``FILE.py:Class`` or ``package.module:Class``, and behind it ``:key=value,key=value``
+            or nothing.
         """
-        name, _, rest = text.partition(":")
-        parameters: dict[str, Any] = {}
-        while rest:
-            if rest.startswith(","):
-                rest = rest[1:]
-                continue
-            key, equals, after = rest.partition("=")
-            if not (key and equals) or "," in key or key in parameters:
-                raise IdnError(f"agent {text!r}: must be name or name:key=value,key=value, each key once")
-            parameters[key], rest = _value(after, f"agent {text!r}")
-        return cls(name, parameters)
+        name, rest = sources.split(text)
+        source = sources.Source.of(name)
+        if source is None:
+            if name not in plugins.names(plugins.AGENTS):
+                sources.refuse_without_name(name)
+        elif source.is_file:
+            if folder is not None and (folder / source.module).exists():
+                name = f"{folder / source.module}:{source.name}"
+        elif source.module in plugins.names(plugins.AGENTS):  # a parameter without a value
+            name, _, rest = text.partition(":")
+        return cls(name, parameters_of(rest, f"agent {text!r}"))
 
     def make(self) -> Any:
         """The agent itself; see `plugins.make_agent`."""
@@ -64,14 +72,67 @@ class AgentSpec:
 
     @property
     def folder(self) -> str:
-        """Name of its record folder: the plain name; with parameters a slug and a short hash."""
-        if not self.parameters:
+        """Name of its record folder: the plain name; with parameters, or of one's own, a slug and a short hash."""
+        source = sources.Source.of(self.name)
+        if not (self.parameters or source):
             return self.name
-        return folder_name(self._text(str), [self.name, self.parameters])
+        slug = self._text(str) if source is None else self._text(str).replace(self.name, source.name, 1)
+        return folder_name(slug, [self.name, self.parameters])
 
     def _text(self, written: Callable[[Any], str]) -> str:
         pairs = ",".join(f"{key}={written(value)}" for key, value in self.parameters.items())
         return f"{self.name}:{pairs}" if pairs else self.name
+
+
+@dataclass(frozen=True)
+class GivenAgent(AgentSpec):
+    """An agent that was made in Python, under the name of its class."""
+
+    agent: Any = None
+
+    def make(self) -> Any:
+        """The agent itself."""
+        return self.agent
+
+
+def spec_of(agent: Any) -> AgentSpec:
+    """An agent however it is given: a spec, the text of the command line, or an object with the methods of an agent.
+
+    Raises
+    ------
+    IdnError
+        If the text is of no agent, or the object is none.
+    """
+    if isinstance(agent, AgentSpec):
+        return agent
+    if isinstance(agent, str):
+        return AgentSpec.parse(agent)
+    plugins.refuse_no_agent("agent", agent)
+    return GivenAgent(type(agent).__name__, agent=agent)
+
+
+def parameters_of(text: str, source: str) -> dict[str, Any]:
+    """Parameters written as ``key=value,key=value``.
+
+    Parameters
+    ----------
+    source : what they are of, for error messages.
+
+    Raises
+    ------
+    IdnError
+        If they are not written so, or a key comes twice.
+    """
+    parameters: dict[str, Any] = {}
+    while text:
+        if text.startswith(","):
+            text = text[1:]
+            continue
+        key, equals, after = text.partition("=")
+        if not (key and equals) or "," in key or key in parameters:
+            raise IdnError(f"{source}: must be name or name:key=value,key=value, each key once")
+        parameters[key], text = _value(after, source)
+    return parameters
 
 
 def refuse_network(spec: AgentSpec, agent: Any, network: Network) -> None:
@@ -86,6 +147,8 @@ def refuse_network(spec: AgentSpec, agent: Any, network: Network) -> None:
 @dataclass(frozen=True)
 class RunSpec:
     """A resolved scenario, an agent, a seed, and how many slots of which stream.
+
+    The agent may be given in any of the ways of `spec_of`.
 
     Raises
     ------
@@ -102,6 +165,7 @@ class RunSpec:
     capacities: Path | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "agent", spec_of(self.agent))
         object.__setattr__(self, "seed", _whole("seed", self.seed, 0))
         if self.slots is not None:
             object.__setattr__(self, "slots", _whole("slots", self.slots, 1))

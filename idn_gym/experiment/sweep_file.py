@@ -16,9 +16,11 @@ from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.experiment.sweep import Cell
 from idn_gym.library.load import load_scenario
 from idn_gym.library.names import SCENARIO_OF_ID
-from idn_gym.scenario.faults import faults_of, sentence
+from idn_gym.scenario.faults import faults_of, refusal
 from idn_gym.scenario.file import read_values
-from idn_gym.scenario.schema import AsTuple, Count, Name, Section
+from idn_gym.scenario.json_schema import without_schema
+from idn_gym.scenario.kinds import SWEEP, expecting
+from idn_gym.scenario.schema import AsTuple, Count, Location, Name, Section
 
 MOST_RUNS = 10_000  # unless more are asked for: days of work, and records by the million
 _WORTH_SAYING = 1_000  # runs
@@ -27,12 +29,20 @@ _WORTH_SAYING = 1_000  # runs
 class Grid(Section):
     """Scenarios x overrides x seeds are the cells; every agent faces the stream of each of them."""
 
-    format: Literal["idn-gym/sweep-1"]
-    scenarios: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]  # names, ids, or files beside this one
-    agents: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]  # name or name:key=value,key=value
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AsTuple, Field(min_length=1)]
-    slots: Count | None = None  # None: the scenario's horizon
-    overrides: Annotated[tuple[dict[Name, Any], ...], AsTuple, Field(min_length=1)] = ({},)
+    format: Literal["idn-gym/sweep-1"] = Field(description="version of this format")
+    scenarios: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
+        description="packaged names, ids, or scenario files, relative to this file"
+    )
+    agents: Annotated[tuple[Location, ...], AsTuple, Field(min_length=1)] = Field(
+        description="as after --agent: a name, FILE.py:Class or package.module:Class, :key=value,... behind it"
+    )
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AsTuple, Field(min_length=1)] = Field(
+        description="seeds of the request streams and of the agents"
+    )
+    slots: Count | None = Field(default=None, description="slots of every run; default: the scenario's horizon")
+    overrides: Annotated[tuple[dict[Name, Any], ...], AsTuple, Field(min_length=1)] = Field(
+        default=({},), description="settings of the scenarios, each a mapping of dotted keys to values; default: none"
+    )
 
 
 def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = lambda line: None) -> list[Cell]:
@@ -48,13 +58,8 @@ def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = 
     IdnError
         Naming the key and value of the first fault, in the file or in a scenario that it names.
     """
-    data = read_values(path)
-    if not isinstance(data, dict):
-        raise IdnError(f"{path}: a sweep is a mapping of keys, not {str(data)[:60]!r}")
-    try:
-        grid = Grid.model_validate(data)
-    except ValidationError as error:
-        raise IdnError(f"{path}: {sentence(faults_of(error, data, Grid))}") from None
+    with expecting(path, SWEEP):
+        grid = _read_grid(path)
     sizes = {key: len(getattr(grid, key)) for key in ("scenarios", "overrides", "seeds", "agents")}
     runs = math.prod(sizes.values())
     counted = f"{path}: {runs:,} runs: " + " x ".join(f"{size:,} {key}" for key, size in sizes.items())
@@ -65,8 +70,18 @@ def read_sweep(path: Path, most: int = MOST_RUNS, says: Callable[[str], None] = 
     return list(_cells(grid, path))
 
 
+def _read_grid(path: Path) -> Grid:
+    data = read_values(path)
+    if not isinstance(data, dict):
+        raise IdnError(f"{path}: a sweep is a mapping of keys, not {str(data)[:60]!r}")
+    try:
+        return Grid.model_validate(without_schema(data))
+    except ValidationError as error:
+        raise refusal(path, faults_of(error, data, Grid)) from None
+
+
 def _cells(grid: Grid, path: Path) -> Iterator[Cell]:
-    agents = [AgentSpec.parse(text) for text in grid.agents]
+    agents = [AgentSpec.parse(text, path.parent) for text in grid.agents]
     overridden = list(dict.fromkeys(key for overrides in grid.overrides for key in overrides))
     for name, overrides in product(grid.scenarios, grid.overrides):
         beside = (Path(name).suffix or os.sep in name) and name not in SCENARIO_OF_ID

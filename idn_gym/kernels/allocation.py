@@ -66,12 +66,12 @@ def round_dependent(
     uniforms = placement_rows(placements, "uniforms", uniforms, len(allocation), "the allocation", kept=kept)
     budgets = node_rows(placements, "budgets", placements.budgets if budgets is None else budgets, len(allocation))
     rounded = _filled(out, allocation.shape)
-    tables, drop = placements.tables, residual == "drop"
+    tables, drop, fit = placements.tables, residual == "drop", residual == "fit"
 
     def work(first: int, stop: int) -> None:
         if not _all_uniform(uniforms[first:stop]):
             refuse_no_uniform(uniforms[first:stop], first)
-        _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, rounded)
+        _round_dependent(tables, allocation, uniforms, drop, fit, budgets, first, stop, rounded)
 
     over_rows(len(allocation), placements.P, work)
     return rounded
@@ -199,7 +199,7 @@ def _all_uniform(draws):
 
 
 @_jit
-def _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, rounded):
+def _round_dependent(tables, allocation, uniforms, drop, fit, budgets, first, stop, rounded):
     sizes = tables.sizes
     fractional = np.empty(allocation.shape[1], dtype=np.int64)
     mb, buffer = np.empty(allocation.shape[1]), np.empty(allocation.shape[1])
@@ -245,7 +245,10 @@ def _round_dependent(tables, allocation, uniforms, drop, budgets, first, stop, r
                         x[p] = 1
                     if empty:
                         carried, size, held = (-1, 0.0, 0.0) if full else (p, other_size, other)
-            if carried >= 0 and not drop and last_coin * size < held:
+            wins = carried >= 0 and not drop and last_coin * size < held
+            if wins and fit:
+                wins = size <= room_of(budget[v]) - _in_use(sizes[start:end], x[start:end])
+            if wins:
                 x[carried] = 1
             if drop:
                 room = room_of(budget[v]) - _in_use(sizes[start:end], x[start:end])

@@ -3,6 +3,8 @@
 In the first of these folders that can be written: the one that NUMBA_CACHE_DIR names, the one beside the source, that
 of numba among the user's caches, a private one among temporary files. There may be none: an installation is read-only,
 a home is missing, a disk is full. Everything then works all the same, compiled anew by each process.
+
+Compiling takes seconds once, which are no agent's: `clock` stands still meanwhile, and the command line says so.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -19,8 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from numba import config, njit
+from numba.core import event
 from numba.core.caching import FunctionCache, NullCache
 from numba.misc.appdirs import AppDirs
+
+from idn_gym.common.startup import is_program
 
 _BESIDE = ""  # the source: what numba does where no folder is named
 
@@ -41,6 +47,14 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return decorate
+
+
+def clock() -> float:
+    """Seconds since some moment, less those that went into compiling: for what is measured and reported.
+
+    A deadline is one of `time.monotonic`, since whoever waits does so while something is compiled, too.
+    """
+    return time.perf_counter() - _compiling.seconds
 
 
 def _cache_of(function: Callable[..., Any]) -> Any:
@@ -111,26 +125,67 @@ class _Kept(FunctionCache):  # type: ignore[misc]
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            super().save_overload(sig, data)
-        except OSError:  # no room
-            _say_once()
+        with _compiling:
+            try:
+                super().save_overload(sig, data)
+            except OSError:  # no room
+                _say_once(_NOT_KEPT)
 
 
 class _NotKept(NullCache):  # type: ignore[misc]
     """Keeps nothing, and says so as soon as something is compiled."""
 
     def load_overload(self, sig: Any, target_context: Any) -> None:
-        _say_once()
+        _say_once(_NOT_KEPT)
+
+
+class _Compiling(event.Listener):  # type: ignore[misc]
+    """Hears of what numba compiles, one inside the other and under its lock, and adds up the time from end to end."""
+
+    def __init__(self) -> None:
+        self._total = 0.0
+        self._depth = 0
+        self._began = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Time that went into compiling so far."""
+        return self._total + (time.perf_counter() - self._began if self._depth else 0.0)
+
+    def __enter__(self) -> None:
+        if self._depth == 0:
+            self._began = time.perf_counter()
+        self._depth += 1
+
+    def __exit__(self, *error: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._total += time.perf_counter() - self._began
+
+    def on_start(self, started: Any) -> None:
+        self.__enter__()
+        kept = getattr(started.data["dispatcher"], "_cache", None)
+        if isinstance(kept, _Kept) and is_program():
+            _say_once(_ONCE)
+
+    def on_end(self, ended: Any) -> None:
+        self.__exit__()
+
+
+_ONCE = "compiling, once: later starts find what is compiled"
+_NOT_KEPT = (
+    "what is compiled cannot be kept, so each start takes some seconds more; "
+    "NUMBA_CACHE_DIR may name a folder that can be written"
+)
+_compiling = _Compiling()
+event.register("numba:compile", _compiling)
 
 
 @cache
-def _say_once() -> None:
+def _say_once(what: str) -> None:
     """In the process that was started, not in its workers."""
     if multiprocessing.parent_process() is not None or sys.stderr is None:
         return
     with suppress(OSError, ValueError):  # it may be closed
-        sys.stderr.write(
-            "idn-gym: what is compiled cannot be kept, so each start takes some seconds more; "
-            "NUMBA_CACHE_DIR may name a folder that can be written\n"
-        )
+        sys.stderr.write(f"idn-gym: {what}\n")
+        sys.stderr.flush()

@@ -1,8 +1,8 @@
 """Fast serving, gain and subgradient in factored form with early exit.
 
-With a = min(1, L/S) and w = a y, a type's batch is covered at the first option where the running sum of w reaches 1,
-however many requests there are; so no (R, K) array is formed and nothing behind the covering option is read. Sums are
-in float64 whatever the arrays hold.
+With a the share of a type's class and w = a y, a type's batch is covered at the first option where the running sum of w
+reaches 1, however many requests there are; so no (R, K) array is formed and nothing behind the covering option is read.
+Sums are in float64 whatever the arrays hold.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from numba.extending import intrinsic
 
 from idn_gym.errors import IdnError
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.rows import dtype_of, filled, ranked, request_rows, slot_rows
-from idn_gym.kernels.shared import row_of, share_of
+from idn_gym.kernels.rows import dtype_of, filled, load_width, ranked, request_rows, slot_rows
+from idn_gym.kernels.shared import first_group, row_of, share_in_group, share_of
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import TOLERANCE
@@ -37,10 +37,14 @@ def gain(
     """Gain (B,) in ms; see `gain.allocation_gain`. The dtype of `out`, by default float64, is that of the inputs."""
     requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, dtype_of(out))
     gain = np.empty(rows) if out is None else filled("out", out, (rows,))
-    tables = ranked(network).tables
+    service = ranked(network)
+    tables, none = service.tables, gain[:0, None]
 
     def work(first: int, stop: int) -> None:
-        _gain(tables, requests, capacities, allocation, first, stop, gain)
+        if service.classes == 1:
+            _gain(tables, requests, capacities, allocation, first, stop, gain)
+        else:
+            _gain_of_classes(tables, service.pairs, requests, capacities, allocation, 1.0, first, stop, gain, none)
 
     over_rows(rows, network.P, work)
     return gain
@@ -63,10 +67,15 @@ def gain_and_subgradient(
     requests, capacities, allocation, rows = slots
     gain = np.empty(rows) if out is None else filled("out[0]", first_out, (rows,))
     gradient = np.empty((rows, network.P)) if out is None else filled("out[1]", second_out, (rows, network.P))
-    tables, covered = ranked(network).tables, 1.0 - tolerance
+    service, covered = ranked(network), 1.0 - tolerance
+    tables = service.tables
 
     def work(first: int, stop: int) -> None:
-        _gain_and_subgradient(tables, requests, capacities, allocation, covered, first, stop, gain, gradient)
+        slots = requests, capacities, allocation, covered, first, stop, gain, gradient
+        if service.classes == 1:
+            _gain_and_subgradient(tables, *slots)
+        else:
+            _gain_of_classes(tables, service.pairs, *slots)
 
     over_rows(rows, network.P, work)
     return gain, gradient
@@ -75,8 +84,9 @@ def gain_and_subgradient(
 def serve(network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
     """Serve each row of requests with an allocation, integral or fractional; fast where it is sparse."""
     requests, capacities, allocation, rows = slot_rows(network, requests, capacities, allocation, None)
-    gain, cost, latency, inaccuracy = np.zeros((4, rows))
-    served = Served(gain, cost, latency, inaccuracy, np.zeros((rows, network.V)))
+    gain, cost, latency, inaccuracy, missed = np.zeros((5, rows))
+    by_node = np.zeros((rows, network.V))
+    served = Served(gain=gain, cost=cost, latency=latency, inaccuracy=inaccuracy, missed=missed, by_node=by_node)
     service = ranked(network)
     tables, listing = service.tables, service.listing
 
@@ -88,11 +98,14 @@ def serve(network: Network, requests: FloatArray, capacities: FloatArray, alloca
 
 
 def loads(network: Network, requests: FloatArray) -> FloatArray:
-    """(B, V*N + 1) reciprocal of the requests S of each group; the last column is padding."""
-    requests = request_rows(network, requests)
-    load = np.empty((len(requests), network.V * network.N + 1))
+    """What kernels want to know of requests to share capacities: reciprocals of S by group (B, groups), and more.
+
+    Then come a column of padding and, of several classes, the requests by group of the classes above it.
+    """
+    requests, service = request_rows(network, requests), ranked(network)
+    load = np.empty((len(requests), load_width(service)))
     for b in range(len(requests)):
-        _reciprocal_load(ranked(network).tables, requests[b], load[b])
+        _reciprocal_load(service.tables, requests[b], load[b])
     return load
 
 
@@ -118,8 +131,23 @@ def _reciprocal_load(tables, requests, load):
     for rho in range(len(requests)):
         for group in tables.path_groups[rho]:
             load[group] += requests[rho]
+    if tables.classes > 1:
+        _add_up_classes(tables, load)
     for group in range(tables.groups):
         load[group] = 1.0 / load[group] if load[group] > 0.0 else _NO_LOAD
+
+
+@_jit
+def _add_up_classes(tables, load):
+    """From the requests S by group, those of the classes above."""
+    above, of_class = load[tables.groups + 1 :], tables.groups // tables.classes
+    for group in range(of_class, tables.groups):
+        above[group] = above[group - of_class] + load[group - of_class]
+
+
+@_jit
+def _empty_load(tables):
+    return np.empty(tables.groups + 1 + (tables.groups if tables.classes > 1 else 0))
 
 
 @_jit
@@ -170,7 +198,7 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
         r, capacity, y = row_of(requests, b), row_of(capacities, b), row_of(allocation, b)
         _reciprocal_load(tables, r, load)
         for p in range(placements):
-            w[p] = share_of(tables, capacity, load, p) * y[p]
+            w[p] = share_of(tables, capacity, load, p, np.uint64(0)) * y[p]
         total = 0.0
         for rho in range(len(r)):
             if r[rho] == 0.0:
@@ -191,6 +219,44 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
 
 
 @_jit
+def _gain_of_classes(tables, pairs, requests, capacities, allocation, covered, first, stop, gain, gradient):
+    """As the two above, with a share for every pair of a class and a placement; a gradient of no rows is left out."""
+    option_pairs, pair_placement, pair_group = pairs
+    load = _empty_load(tables)
+    share, w = np.empty(len(pair_group)), np.empty(len(pair_group))
+    for b in range(first, stop):
+        r, capacity, y = row_of(requests, b), row_of(capacities, b), row_of(allocation, b)
+        _reciprocal_load(tables, r, load)
+        for n in range(len(share)):
+            p = pair_placement[n]
+            share[n] = share_in_group(tables, capacity[p], load, pair_group[n])
+            w[n] = share[n] * y[p]
+        if len(gradient):
+            gradient[b] = 0.0
+        total = 0.0
+        for rho in range(len(r)):
+            if r[rho] == 0.0:
+                continue
+            options, own, costs = tables.options[rho], option_pairs[rho], tables.costs[rho]
+            star = last = tables.option_count[rho] - 1
+            sum_w = 0.0
+            sum_cost = 0.0
+            for k in range(last):
+                here = w[own[k]]
+                if sum_w + here >= covered:
+                    star = k
+                    break
+                sum_w += here
+                sum_cost += here * costs[k]
+            at_star = costs[star]
+            total += r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * at_star)
+            if len(gradient):
+                for k in range(star):
+                    gradient[b, options[k]] += share[own[k]] * (r[rho] * (at_star - costs[k]))
+        gain[b] = total
+
+
+@_jit
 def _latency(tables, rho, k, p):
     """Ms to the k-th option of a type, placement p, and of its delay."""
     return tables.path_latencies[rho, tables.option_positions[rho, k]] + tables.delays[p]
@@ -200,7 +266,7 @@ def _latency(tables, rho, k, p):
 def _serve(tables, listing, requests, capacities, allocation, first, stop, served):
     start, listing_type, listing_rank = listing
     options, costs = tables.options, tables.costs
-    load = np.empty(tables.groups + 1)
+    load = _empty_load(tables)
     # per type, a bit for every rank at which something is placed: few are, and only those are visited
     placed = np.zeros((options.shape[0], (options.shape[1] + 63) // 64), dtype=np.uint64)
     for b in range(first, stop):
@@ -213,10 +279,12 @@ def _serve(tables, listing, requests, capacities, allocation, first, stop, serve
                     placed[listing_type[entry], rank >> np.uint64(6)] |= np.uint64(1) << (rank & np.uint64(63))
         for rho in range(len(r)):
             star = last = tables.option_count[rho] - 1
+            groups, deadline, weight = first_group(tables, rho), tables.deadlines[rho], tables.accuracy_weights[rho]
             sum_w = 0.0
             cost = 0.0
             latency = 0.0
             inaccuracy = 0.0
+            missed = 0.0
             for word in range(placed.shape[1]):
                 waiting = placed[rho, word] if r[rho] > 0.0 else np.uint64(0)
                 placed[rho, word] = 0
@@ -224,26 +292,32 @@ def _serve(tables, listing, requests, capacities, allocation, first, stop, serve
                     k = 64 * word + np.int64(_trailing_zeros(waiting))
                     waiting &= waiting - np.uint64(1)
                     p = options[rho, k]
-                    w = share_of(tables, capacity, load, p) * y[p]
+                    w = share_of(tables, capacity, load, p, groups) * y[p]
                     if sum_w + w >= 1.0:
                         star = k
                     else:
                         sum_w += w
                         cost += w * costs[rho, k]
-                        latency += w * _latency(tables, rho, k, p)
-                        inaccuracy += w * tables.inaccuracies[p]
+                        ms = _latency(tables, rho, k, p)
+                        latency += w * ms
+                        inaccuracy += w * (weight * tables.inaccuracies[p])
+                        missed += w if ms > deadline else 0.0
                         by_node[tables.placement_node[p]] += w * r[rho]
             left = 1.0 - sum_w
             cost += left * costs[rho, star]
             if star < last:
-                latency += left * _latency(tables, rho, star, options[rho, star])
-                inaccuracy += left * tables.inaccuracies[options[rho, star]]
-                by_node[tables.placement_node[options[rho, star]]] += left * r[rho]
+                p = options[rho, star]
+                ms, points = _latency(tables, rho, star, p), weight * tables.inaccuracies[p]
+                node = tables.placement_node[p]
             else:
-                latency += left * tables.repository_latency[rho]
-                inaccuracy += left * tables.repository_inaccuracy[rho]
-                by_node[tables.repository_node[rho]] += left * r[rho]
+                ms, points = tables.repository_latency[rho], tables.repository_inaccuracy[rho]
+                node = tables.repository_node[rho]
+            latency += left * ms
+            inaccuracy += left * points
+            missed += left if ms > deadline else 0.0
+            by_node[node] += left * r[rho]
             served.cost[b] += r[rho] * cost
             served.gain[b] += r[rho] * (costs[rho, last] - cost)
             served.latency[b] += r[rho] * latency
             served.inaccuracy[b] += r[rho] * inaccuracy
+            served.missed[b] += r[rho] * missed

@@ -25,25 +25,30 @@ def fill_by_gain(
     bonus: FloatArray,
     allocation: FloatArray,
 ) -> None:
-    """Fill nodes one after the other, each by marginal gain per MB given all that is placed so far, in place.
+    """Fill nodes one after the other, each by marginal net gain per MB given all that is placed so far, in place.
+
+    A placement that gains no more over the slots than holding it costs is left out, whatever room there is.
 
     Parameters
     ----------
     requests, capacities, load : (T, R), (T or 1, P), and `loads` of the requests.
     nodes : nodes to fill, in this order.
-    bonus : (P,) factor on the gain of each placement; one with no gain is placed only if its bonus exceeds 1, last.
+    bonus : (P,) factor on the net gain of each placement. One that gains nothing and costs nothing is placed only if
+        its bonus exceeds 1, last.
     allocation : (P,) float64, added to in place; the nodes to fill should be empty in it.
     """
     requests, capacities, load = window_rows(network, requests, capacities, load)
     order = indices("nodes", nodes, network.V, "nodes")
     bonus = single("bonus", bonus, network.P)
     allocation = filled("allocation", allocation, (network.P,), FLOATS[:1])
-    service = ranked(network)
-    _fill_by_gain(network.tables, service.tables, service.listing, requests, capacities, load, order, bonus, allocation)
+    service, holding = ranked(network), network.holding * len(requests)
+    _fill_by_gain(
+        network.tables, service.tables, service.listing, requests, capacities, load, order, bonus, holding, allocation
+    )
 
 
 @_jit
-def _fill_by_gain(shelf, tables, listing, requests, capacities, load, nodes, bonus, y):
+def _fill_by_gain(shelf, tables, listing, requests, capacities, load, nodes, bonus, holding, y):
     value = np.empty(len(y))
     for v in nodes:
         start, stop = shelf.node_start[v], shelf.node_start[v + 1]
@@ -51,7 +56,7 @@ def _fill_by_gain(shelf, tables, listing, requests, capacities, load, nodes, bon
         for p in range(start, stop):
             value[p] = -1.0
             if shelf.sizes[p] <= room:
-                value[p] = _value(shelf, tables, listing, requests, capacities, load, bonus, y, p)
+                value[p] = _value(shelf, tables, listing, requests, capacities, load, bonus, holding, y, p)
         while True:
             best = start
             for p in range(start, stop):
@@ -61,19 +66,19 @@ def _fill_by_gain(shelf, tables, listing, requests, capacities, load, nodes, bon
                     best = p
             if start == stop or value[best] < 0.0:
                 break
-            if value[best] == 0.0:  # no gain left: what is there already stays, since keeping it costs nothing
+            if value[best] == 0.0:  # no gain left: what is there already stays, if keeping it costs nothing
                 value[best] = -1.0
-                if bonus[best] <= 1.0:
+                if bonus[best] <= 1.0 or holding[best] > 0.0:
                     continue
             y[best] = 1.0
             room -= shelf.sizes[best]
             value[best] = -1.0
             for p in range(start, stop):
                 if value[p] > 0.0 and tables.placement_group[p] == tables.placement_group[best]:
-                    value[p] = _value(shelf, tables, listing, requests, capacities, load, bonus, y, p)
+                    value[p] = _value(shelf, tables, listing, requests, capacities, load, bonus, holding, y, p)
 
 
 @_jit
-def _value(shelf, tables, listing, requests, capacities, load, bonus, y, p):
+def _value(shelf, tables, listing, requests, capacities, load, bonus, holding, y, p):
     gain = marginal_gain(tables, listing, requests, capacities, y, load, p)
-    return max(0.0, gain) * bonus[p] / shelf.sizes[p]
+    return max(0.0, gain - holding[p]) * bonus[p] / shelf.sizes[p]

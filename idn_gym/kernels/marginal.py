@@ -8,7 +8,7 @@ import numpy as np
 
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import indices, ranked, single, window_rows
-from idn_gym.kernels.shared import row_of, share_of
+from idn_gym.kernels.shared import first_group, row_of, share_of
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
@@ -77,6 +77,7 @@ def _type_cuts(tables, start, requests, capacities, y, load, first, stop, consta
     share = np.empty(options.shape[1])
     for rho in range(first, stop):
         last = tables.option_count[rho] - 1
+        groups = first_group(tables, rho)
         for t in range(len(requests)):
             r = requests[t, rho]
             if r == 0.0:
@@ -86,7 +87,7 @@ def _type_cuts(tables, start, requests, capacities, y, load, first, stop, consta
             star = last
             for k in range(last):
                 p = options[rho, k]
-                share[k] = share_of(tables, capacity, load[t], p)
+                share[k] = share_of(tables, capacity, load[t], p, groups)
                 sum_w += share[k] * y[p]
                 if sum_w >= 1.0:
                     star = k
@@ -113,6 +114,7 @@ def marginal_gain(tables, listing, requests, capacities, y, load, added):
         rho, rank = types[entry], ranks[entry]
         last = tables.option_count[rho] - 1
         here = costs[rho, rank]
+        groups = first_group(tables, rho)
         for t in range(len(requests)):
             r = requests[t, rho]
             if r == 0.0:
@@ -122,19 +124,19 @@ def marginal_gain(tables, listing, requests, capacities, y, load, added):
             for k in range(rank):
                 p = options[rho, k]
                 if y[p] > 0.0:
-                    left -= share_of(tables, capacity, load[t], p) * y[p]
+                    left -= share_of(tables, capacity, load[t], p, groups) * y[p]
                     if left <= 0.0:
                         break
             if left <= 0.0:
                 continue
             # what it takes over it takes from the worst options in use, the covering one first
-            spare = left - min(left, share_of(tables, capacity, load[t], added) * (1.0 - y[added]))
+            spare = left - min(left, share_of(tables, capacity, load[t], added, groups) * (1.0 - y[added]))
             saved = 0.0
             for k in range(rank, last):
                 p = options[rho, k]
                 if y[p] == 0.0:
                     continue
-                w = min(left, share_of(tables, capacity, load[t], p) * y[p])
+                w = min(left, share_of(tables, capacity, load[t], p, groups) * y[p])
                 left -= w
                 kept = min(w, spare)
                 spare -= kept

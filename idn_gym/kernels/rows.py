@@ -29,6 +29,11 @@ def ranked(network: Network) -> RankedService:
     return RankedService.of(network.service, "kernels")
 
 
+def load_width(service: RankedService) -> int:
+    """Columns of `loads`: reciprocals by group and the padding; of several classes also what those above take."""
+    return service.groups + 1 + (service.groups if service.classes > 1 else 0)
+
+
 def slot_rows(
     network: Network, requests: Any, capacities: Any, allocation: Any, dtype: Any = FLOAT64
 ) -> tuple[FloatArray, FloatArray, FloatArray, int]:
@@ -57,7 +62,7 @@ def window_rows(
     capacities = _one_or_more("capacities", capacities, network.P, FLOAT64)
     _refuse_rows("capacities", capacities, len(requests))
     load = numbers("load", load, FLOAT64)
-    if load.shape != (len(requests), network.V * network.N + 1):
+    if load.shape != (len(requests), load_width(ranked(network))):
         raise IdnError(f"load: shape {load.shape}; must be that of loads of the {len(requests)} slots of requests")
     return requests, capacities, load
 

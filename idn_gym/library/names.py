@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+NAMESPACE = "IDN"  # of the ids
 _SCENARIOS = {
     "Tiny": "tiny",
     "TopologyI-Fixed": "topology-1-fixed",
@@ -19,10 +20,16 @@ _SCENARIOS = {
     "GreedyTrap": "greedy-trap",
 }
 
-SCENARIO_OF_ID = {f"IDN/{name}-v0": scenario for name, scenario in _SCENARIOS.items()}
+SCENARIO_OF_ID = {f"{NAMESPACE}/{name}-v0": scenario for name, scenario in _SCENARIOS.items()}
 
 
 def packaged_names() -> list[str]:
     """Names of the scenarios that ship with the package, sorted."""
     folder = resources.files("idn_gym.library") / "scenarios"
     return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def packaged_name(text: str) -> str | None:
+    """The name of the packaged scenario that a name or an id stands for; None if it stands for none."""
+    name = SCENARIO_OF_ID.get(text, text)
+    return name if name in packaged_names() else None

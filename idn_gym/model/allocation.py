@@ -16,7 +16,7 @@ from idn_gym.errors import IdnError
 from idn_gym.model.placements import Placements, refuse_over_budget, room
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
-Residual = Literal["coin", "drop", "reserve"]
+Residual = Literal["coin", "drop", "fit", "reserve"]
 
 
 def check(placements: Placements, allocation: FloatArray, integral: bool = False) -> None:
@@ -120,7 +120,9 @@ def round_dependent(
         pair with the rest; the first entry has no pair to decide, so its rest is the last entry's coin.
     residual : what becomes of that last entry. ``coin``: 1 with its probability, which keeps E[x] = y but may
         exceed the budget by less than the largest size. ``drop``: 0, then `pack` by y/s what still fits: always
-        feasible. ``reserve``: as ``coin``, for a state that leaves the largest size of each node free.
+        feasible. ``fit``: 1 with its probability if there is room for it then, and nothing else: always feasible, and
+        E[x] <= y, so that nothing is paid for beyond what the allocation says. ``reserve``: as ``coin``, for a state
+        that leaves the largest size of each node free.
 
     Raises
     ------
@@ -149,10 +151,17 @@ def round_dependent(
             if len(unsettled) == 2:
                 unsettled = _move_pair(placements, mb, rounded, unsettled[0], unsettled[1], coin)
         for p in unsettled:
-            rounded[p] = residual != "drop" and first_coin * placements.sizes[p] < mb[p]
+            fits = residual != "fit" or placements.sizes[p] <= _left(placements, rounded, v)
+            rounded[p] = residual != "drop" and first_coin * placements.sizes[p] < mb[p] and fits
     if residual != "drop":
         return rounded.astype(np.int8)
     return pack(placements, np.where(rounded, np.inf, np.asarray(allocation) / placements.sizes))
+
+
+def _left(placements: Placements, rounded: BoolArray, v: int) -> float:
+    """MB of room at a node beside what is placed there."""
+    own = slice(int(placements.node_start[v]), int(placements.node_start[v + 1]))
+    return float(placements.room[v] - placements.sizes[own] @ rounded[own])
 
 
 def _move_pair(placements: Placements, mb: FloatArray, rounded: BoolArray, i: int, j: int, uniform: float) -> list[int]:

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from idn_gym.common.text import listed, shown
+from idn_gym.common.text import allowed, shown
 from idn_gym.errors import IdnError
 from idn_gym.model.allocation import check
 from idn_gym.model.network import Network
 from idn_gym.model.placements import Placements
 from idn_gym.scenario.file import read_values
+from idn_gym.scenario.kinds import ALLOCATION, expecting
 from idn_gym.typing import FloatArray
 
 
@@ -26,9 +27,10 @@ def read_allocation(network: Network, path: Path) -> FloatArray:
     ------
     IdnError
         Naming the node and model that is unknown, cannot run there, is given twice, has a fraction outside [0, 1],
-        or the node that is over its budget.
+        or the node that is over its budget; or saying what the file is, if it is of another kind.
     """
-    allocation = parse_allocation(network, read_values(path), str(path))
+    with expecting(path, ALLOCATION):
+        allocation = parse_allocation(network, read_values(path), str(path))
     try:
         check(network, allocation)
     except IdnError as error:
@@ -44,10 +46,10 @@ def parse_allocation(network: Network, values: Any, source: str) -> FloatArray:
     allocation = np.zeros(network.P)
     for node, held in values.items():
         if node not in nodes:
-            raise IdnError(f"{source}: unknown node {shown(node)}; allowed: {listed(nodes)}")
+            raise IdnError(f"{source}: unknown node {shown(node)}; {allowed(node, nodes)}")
         for model, fraction in _pairs(source, node, held):
             if model not in models:
-                raise IdnError(f"{source}: {node}: unknown model {shown(model)}; allowed: {listed(models)}")
+                raise IdnError(f"{source}: {node}: unknown model {shown(model)}; {allowed(model, models)}")
             number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
             if not (number and 0.0 <= fraction <= 1.0):
                 raise IdnError(f"{source}: {node}.{model}: {shown(fraction)}; must be a number in [0, 1]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,20 +13,21 @@ from idn_gym.common.arrays import refuse_inconsistent
 from idn_gym.model.paths import request_paths
 from idn_gym.model.placements import Placements, room
 from idn_gym.model.ranked import RankedService
-from idn_gym.model.ranking import Ranking
+from idn_gym.model.ranking import Ranking, latest
 from idn_gym.model.service import Service
 from idn_gym.scenario import Scenario, routes
 from idn_gym.scenario.rules import replica_name
-from idn_gym.typing import FloatArray, IntArray
+from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 _SHAPES = {
     "model_base": "M", "model_replica": "M", "model_task": "M",
     "capacities": "P", "inaccuracies": "P", "prices": "P", "placement_group": "P",
-    "type_task": "R", "type_entry": "R", "paths": "RJ",
+    "type_service": "R", "type_task": "R", "type_entry": "R", "paths": "RJ",
 }  # fmt: skip
 _RANGES = {
     "model_base": (0, "M"), "model_replica": (0, "M"), "model_task": (0, "N"),
-    "placement_group": (0, "G"), "type_task": (0, "N"), "type_entry": (0, "V"), "paths": (-1, "V"),
+    "placement_group": (0, "G"), "type_service": (0, "S"), "type_task": (0, "N"), "type_entry": (0, "V"),
+    "paths": (-1, "V"),
 }  # fmt: skip
 
 
@@ -46,7 +48,8 @@ class Network(Placements):
     inaccuracies: FloatArray  # (P,) 100 - accuracy, percentage points
     prices: FloatArray  # (P,) currency per slot of holding each placement
 
-    type_task: IntArray  # (R,)
+    type_service: IntArray  # (R,)
+    type_task: IntArray  # (R,) of the service's stage
     type_entry: IntArray  # (R,)
     paths: IntArray  # (R, J) nodes from the entry on, padded with -1
     service: Service
@@ -63,7 +66,8 @@ class Network(Placements):
     def __post_init__(self) -> None:
         super().__post_init__()
         axes = {axis: getattr(self, axis) for axis in "VMNPR"} | {"J": self.paths.shape[-1]}
-        refuse_inconsistent("network", self, axes | {"G": self.V * self.N}, _SHAPES, _RANGES)
+        axes |= {"G": self.V * self.N, "S": len(self.service_names)}
+        refuse_inconsistent("network", self, axes, _SHAPES, _RANGES)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{axis}={getattr(self, axis)}" for axis in "VMNPRK")
@@ -89,28 +93,43 @@ class Network(Placements):
         """Alpha: ms per percentage point of inaccuracy."""
         return self.scenario.accuracy_weight
 
+    @property
+    def price_weight(self) -> float:
+        """Ms of gain per unit of currency."""
+        return self.scenario.price_weight
+
     @cached_property
     def holding(self) -> FloatArray:
         """(P,) ms per slot that holding each placement takes off the net gain: price_weight x price."""
-        return self.scenario.price_weight * self.prices
+        return self.price_weight * self.prices
 
-    @property
+    @cached_property
     def priced(self) -> bool:
         """Whether the net gain is another than the gain."""
         return bool(self.holding.any())
+
+    @cached_property
+    def timed(self) -> BoolArray:
+        """(R,) whether the service of a type has a deadline, by which its requests may be missed."""
+        return np.array([service.counted_deadline is not None for service in self.scenario.offered])[self.type_service]
 
     def is_permanent(self, node: int, model: int) -> bool:
         """Whether a node is a repository of a model (or of the model that it is a replica of)."""
         return self.scenario.models[self.model_base[model]].name in (self.scenario.nodes[node].repository or ())
 
     @cached_property
+    def service_names(self) -> tuple[str, ...]:
+        """What requests may ask for, in the order of the file: services, or tasks where none are listed."""
+        return tuple(service.name for service in self.scenario.offered)
+
+    @cached_property
     def type_names(self) -> tuple[tuple[str, str], ...]:
-        """Task and entry node of each request type."""
-        tasks, nodes = self.scenario.tasks, self.node_names
-        return tuple((tasks[i], nodes[v]) for i, v in zip(self.type_task, self.type_entry, strict=True))
+        """Service and entry node of each request type."""
+        services, nodes = self.service_names, self.node_names
+        return tuple((services[i], nodes[v]) for i, v in zip(self.type_service, self.type_entry, strict=True))
 
     def type_index(self) -> dict[tuple[str, str], int]:
-        """Number of the request type of each (task, entry node), by name."""
+        """Number of the request type of each (service, entry node), by name."""
         return {names: rho for rho, names in enumerate(self.type_names)}
 
 
@@ -156,17 +175,42 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
     placements = Placements(**held)
     placement_group = (placement_node * len(tasks) + model_task[placement_model]).astype(np.int32)
 
-    type_task, paths, latencies = request_paths(scenario)
-    cost_at_node = delay + scenario.accuracy_weight * inaccuracy  # (Q, M), without the way there
-    index = placements.placement_index
-    ranking = Ranking(paths, latencies, node_processor, cost_at_node, permanent, index, len(placement_node))
-    options = ranking.rank(type_task, model_task)
-    groups = np.where(paths >= 0, paths * len(tasks) + type_task[:, None], len(budgets) * len(tasks))
+    services = scenario.offered
+    type_service, paths, latencies = request_paths(scenario)
+    type_task = np.array([tasks[service.stages[0]] for service in services], dtype=np.int32)[type_service]
+    ranking = Ranking(
+        paths,
+        latencies,
+        node_processor,
+        delay,
+        inaccuracy,
+        scenario.accuracy_weight,
+        scenario.violation_ms,
+        permanent,
+        placements.placement_index,
+        len(placement_node),
+    )
+    models_of = [np.flatnonzero(model_task == tasks[service.stages[0]]) for service in services]
+    options = ranking.rank(services, models_of, type_service)
+
+    def of_type(values: Iterable[float]) -> FloatArray:
+        """(R,) values of services."""
+        return np.array(list(values))[type_service]
+
+    # the highest priority is class 0
+    priorities, ranks = np.unique(-of_type(service.priority for service in services), return_inverse=True)
+    type_class, each_class = ranks.reshape(-1).astype(np.int32), len(budgets) * len(tasks)
+    groups = np.where(
+        paths >= 0,
+        type_class[:, None] * each_class + paths * len(tasks) + type_task[:, None],
+        len(priorities) * each_class,
+    )
+    accuracy_weights = of_type((service.accuracy_weights or (1.0,))[0] for service in services)
     at_repository = (paths == options.repository_node[:, None]).argmax(axis=1)[:, None]
     way = np.take_along_axis(latencies, at_repository, axis=1)[:, 0]
     service = RankedService(
         placements=placements,
-        groups=len(budgets) * len(tasks),
+        groups=len(priorities) * each_class,
         placement_group=placement_group,
         delays=delay[processor, placement_model],
         inaccuracies=inaccuracy[placement_model],
@@ -178,12 +222,12 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
         option_count=options.count,
         repository_node=options.repository_node,
         repository_latency=way + delay[node_processor[options.repository_node], options.repository_model],
-        repository_inaccuracy=inaccuracy[options.repository_model],
-        classes=1,
-        type_class=np.zeros(len(paths), dtype=np.int32),
-        weights=np.ones(len(paths)),
-        accuracy_weights=np.ones(len(paths)),
-        deadlines=np.full(len(paths), np.inf),
+        repository_inaccuracy=accuracy_weights * inaccuracy[options.repository_model],
+        classes=len(priorities),
+        type_class=type_class,
+        weights=of_type(service.weight for service in services),
+        accuracy_weights=accuracy_weights,
+        deadlines=of_type(latest(service.counted_deadline) for service in services),
     )
     return held | {
         "tiers": routes.tiers(scenario),
@@ -194,6 +238,7 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
         "capacities": throughput[processor, placement_model] * scenario.slot_seconds,
         "inaccuracies": inaccuracy[placement_model],
         "prices": price[processor, placement_model] * (scenario.slot_seconds / 3600.0),
+        "type_service": type_service,
         "type_task": type_task,
         "type_entry": paths[:, 0].copy(),
         "paths": paths,

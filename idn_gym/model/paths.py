@@ -1,4 +1,4 @@
-"""The request types of a scenario: the task of each, the nodes on its path, and the latency to each of them."""
+"""The request types of a scenario: the service of each, the nodes on its path, and the time to each of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from idn_gym.typing import FloatArray, IntArray
 
 
 def request_paths(scenario: Scenario) -> tuple[IntArray, IntArray, FloatArray]:
-    """Task (R,), path (R, J) and latency in ms along it (R, J), both padded as in `Network`."""
-    if scenario.requests is None:
-        return _default_paths(scenario)
-    tasks = {task: i for i, task in enumerate(scenario.tasks)}
+    """Service (R,), path (R, J) and ms along it, transfers included (R, J), both padded as in `Network`."""
+    service, paths, latencies = _default_paths(scenario) if scenario.requests is None else _listed_paths(scenario)
+    input_mb = np.array([offered.input_mb for offered in scenario.offered])[service]
+    if input_mb.any() and any(link.bandwidth for link in scenario.links or ()):
+        latencies = latencies + input_mb[:, None] * _transfers(scenario, paths)
+    return service, paths, latencies
+
+
+def _listed_paths(scenario: Scenario) -> tuple[IntArray, IntArray, FloatArray]:
+    """The types that the file lists, in its order."""
+    assert scenario.requests is not None
+    services = {service.name: i for i, service in enumerate(scenario.offered)}
     nodes = {node.name: v for v, node in enumerate(scenario.nodes)}
     latency = {frozenset((link.source, link.target)): link.latency for link in scenario.links or ()}
     longest = max(len(request.path) for request in scenario.requests)
@@ -24,20 +32,16 @@ def request_paths(scenario: Scenario) -> tuple[IntArray, IntArray, FloatArray]:
         path = request.path
         paths[rho, : len(path)] = [nodes[name] for name in path]
         steps[rho, 1 : len(path)] = [latency[frozenset(hop)] for hop in pairwise(path)]
-    task = np.array([tasks[request.asks_for] for request in scenario.requests], dtype=np.int32)
-    return task, paths, np.cumsum(steps, axis=1)
+    service = np.array([services[request.asks_for] for request in scenario.requests], dtype=np.int32)
+    return service, paths, np.cumsum(steps, axis=1)
 
 
 def _default_paths(scenario: Scenario) -> tuple[IntArray, IntArray, FloatArray]:
-    """Every task from every entry node to its nearest repository, task by task."""
+    """Every service from every entry node to its nearest repository, service by service."""
     entries = np.array(routes.entry_nodes(scenario), dtype=np.int64)
-    task_of = {model.name: model.task for model in scenario.models}
-    holders: dict[str, list[int]] = {task: [] for task in scenario.tasks}
-    for v, node in enumerate(scenario.nodes):
-        for task in dict.fromkeys(task_of[name] for name in node.repository or ()):
-            holders[task].append(v)
-    found = {held: routes.routes_to_nearest(scenario, entries, np.array(held)) for held in map(tuple, holders.values())}
-    each = [found[tuple(held)] for held in holders.values()]
+    holders = routes.holders(scenario).values()
+    found = {held: routes.routes_to_nearest(scenario, entries, np.array(held)) for held in set(holders)}
+    each = [found[held] for held in holders]
     longest = max(path.shape[1] for path, _ in each)
     paths = np.full((len(each) * len(entries), longest), -1, dtype=np.int32)
     latencies = np.zeros(paths.shape)
@@ -46,3 +50,18 @@ def _default_paths(scenario: Scenario) -> tuple[IntArray, IntArray, FloatArray]:
         paths[rows, : path.shape[1]] = path
         latencies[rows, : path.shape[1]] = latency
     return np.repeat(np.arange(len(each), dtype=np.int32), len(entries)), paths, latencies
+
+
+def _transfers(scenario: Scenario, paths: IntArray) -> FloatArray:
+    """(R, J) ms per MB from the entry to each node of the paths; 0 where padded."""
+    nodes = {node.name: v for v, node in enumerate(scenario.nodes)}
+    width = len(nodes)
+    ends = np.array([(nodes[link.source], nodes[link.target]) for link in scenario.links or ()], dtype=np.int64)
+    per_mb = np.array([1000.0 / link.bandwidth if link.bandwidth else 0.0 for link in scenario.links or ()])
+    hops = np.concatenate([ends[:, 0] * width + ends[:, 1], ends[:, 1] * width + ends[:, 0]])  # links are undirected
+    order = np.argsort(hops)
+    here, there = paths[:, :-1].astype(np.int64), paths[:, 1:]
+    at = np.searchsorted(hops[order], np.where(there >= 0, here * width + there, hops[0]))
+    steps = np.zeros(paths.shape)
+    steps[:, 1:] = np.where(there >= 0, np.tile(per_mb, 2)[order][at], 0.0)
+    return np.where(paths >= 0, np.cumsum(steps, axis=1), 0.0)

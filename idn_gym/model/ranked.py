@@ -16,7 +16,7 @@ import numpy as np
 from idn_gym.common.arrays import refuse_inconsistent, shaped
 from idn_gym.errors import IdnError
 from idn_gym.model.placements import Compiled, Placements, unsigned
-from idn_gym.model.service import Served, Service, Terms
+from idn_gym.model.service import Served, ServedTypes, Service, Terms
 from idn_gym.typing import FloatArray, IntArray
 
 TOLERANCE = 1e-9  # relative, of the covering test; bounds and certificates use 0
@@ -59,18 +59,18 @@ _RANGES = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RankedService(Compiled):
-    """Axes: R request types, K options, J path nodes, P placements, V * N groups (a node and a task), C classes."""
+    """Axes: R request types, K options, J path nodes, P placements, C classes, groups of a class, a node and a task."""
 
     placements: Placements
-    groups: int  # V * N
-    placement_group: IntArray  # (P,) node * N + task
+    groups: int  # C * V * N: group(c, node, task) is c * V * N + node * N + task
+    placement_group: IntArray  # (P,) node * N + task, its group for class 0
     delays: FloatArray  # (P,) ms
     inaccuracies: FloatArray  # (P,) 100 - accuracy, percentage points
     paths: IntArray  # (R, J) nodes from the entry on, padded with -1
-    path_latencies: FloatArray  # (R, J) ms from the entry to each node of the path; 0 where padded
-    path_groups: IntArray  # (R, J) the type's groups along its path, padded with V * N
+    path_latencies: FloatArray  # (R, J) ms from the entry to each node of the path, transfers included; 0 where padded
+    path_groups: IntArray  # (R, J) the type's groups along its path, padded with the number of groups
     options: IntArray  # (R, K) placements by ascending cost, then P: the repository model and the padding
-    costs: FloatArray  # (R, K) ms, ascending; padded with the repository model's
+    costs: FloatArray  # (R, K) ms, weighted, ascending; padded with the repository model's
     option_count: IntArray  # (R,) ranks up to and including the repository model
     repository_node: IntArray  # (R,) where that repository model is
     repository_latency: FloatArray  # (R,) ms, the way there and its delay
@@ -157,6 +157,20 @@ class RankedService(Compiled):
         return start.astype(np.int64), types[order].astype(np.int32), ranks[order].astype(np.int32)
 
     @cached_property
+    def pairs(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Pairs of a class and a placement that some type of it lists: whose share it is.
+
+        As (pair of each option (R, K), placement (n,), group (n,)); padded with n.
+        """
+        key = self.type_class[:, None].astype(np.int64) * (self.P + 1) + self.options
+        found, pair = np.unique(key[self.options < self.P], return_inverse=True)
+        pairs = np.full(self.options.shape, len(found), dtype=np.int32)
+        pairs[self.options < self.P] = pair
+        of_class, placement = np.divmod(found, self.P + 1)
+        group = self.placement_group[placement] + of_class * (self.groups // self.classes)
+        return unsigned(pairs), unsigned(placement.astype(np.int32)), unsigned(group.astype(np.int32))
+
+    @cached_property
     def visitors(self) -> tuple[IntArray, IntArray]:
         """Request types by the groups on their paths, as (start (groups + 1,), type (n,))."""
         passes = self.paths >= 0
@@ -187,27 +201,32 @@ class RankedService(Compiled):
 
     @cached_property
     def option_inaccuracies(self) -> FloatArray:
-        """(R, K) percentage points; padded with the repository model's."""
-        return self._of_options(self.inaccuracies, self.repository_inaccuracy)
+        """(R, K) percentage points, times the type's accuracy weight; padded with the repository model's."""
+        weighted = self.accuracy_weights[:, None] * np.append(self.inaccuracies, 0.0)[self.options]
+        return np.where(self.options < self.P, weighted, self.repository_inaccuracy[:, None])
 
     def loads(self, requests: FloatArray) -> FloatArray:
-        """(V*N,) S: requests of the types of each task whose path visits each node."""
+        """(groups,) S: requests of the types of each class and task whose path visits each node."""
         load = np.zeros(self.groups + 1)
         np.add.at(load, self.path_groups, requests[:, None])
         return load[:-1]  # without the padding of the paths
 
     def shares(self, requests: FloatArray, capacities: FloatArray) -> FloatArray:
-        """(P,) a = min(1, L/S): the part of the requests that come by that a placement has capacity for.
+        """(C, P) a: the part of the requests of each class that come by that a placement has capacity for.
 
-        Without requests it is 1.
+        Of L, the higher classes have theirs first: a = clip((L - sum of S of higher classes) / S, 0, 1), with one
+        class min(1, L/S). Without requests of the class it is 1. Source: docs/model.md#classes.
         """
         requests, capacities = shaped("requests", requests, (self.R,)), shaped("capacities", capacities, (self.P,))
-        passing = self.loads(requests)[self.placement_group]
-        return np.minimum(1.0, np.divide(capacities, passing, out=np.ones(self.P), where=passing > 0))
+        passing = self.loads(requests).reshape(self.classes, -1)[:, self.placement_group]
+        higher = np.cumsum(passing[:-1], axis=0) if self.classes > 1 else np.empty((0, self.P))
+        left = np.maximum(capacities - np.concatenate([np.zeros((1, self.P)), higher]), 0.0)
+        return np.minimum(1.0, np.divide(left, passing, out=np.ones_like(passing), where=passing > 0))
 
     def potential_capacities(self, requests: FloatArray, capacities: FloatArray) -> FloatArray:
         """(R, K) l: requests of each type that each of its options could serve; the repository model serves all."""
-        return requests[:, None] * np.append(self.shares(requests, capacities), 1.0)[self.options]
+        shares = np.pad(self.shares(requests, capacities), ((0, 0), (0, 1)), constant_values=1.0)
+        return requests[:, None] * shares[self.type_class[:, None], self.options]
 
     def cost_of(self, requests: FloatArray, allocation: FloatArray, potential: FloatArray) -> float:
         """C(r, l, x) in ms, for potential capacities (R, K)."""
@@ -261,15 +280,16 @@ class RankedService(Compiled):
 
     def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
         """See `Service`."""
-        potential = self.potential_capacities(requests, capacities)
-        served = self.requests_served(requests, allocation, potential)
-        return Served(
-            gain=self.gain_of(requests, allocation, potential),
-            cost=float((self.costs * served).sum()),
-            latency=float((self.option_latencies * served).sum()),
-            inaccuracy=float((self.option_inaccuracies * served).sum()),
-            by_node=np.bincount(self.option_nodes.ravel(), served.ravel(), minlength=self.placements.V),
-        )
+        served = self.requests_served(requests, allocation, self.potential_capacities(requests, capacities))
+        types = self._of_types(served)
+        by_node = np.bincount(self.option_nodes.ravel(), served.ravel(), minlength=self.placements.V)
+        gain, cost, latency, inaccuracy, missed = (float(values.sum()) for values in types)
+        return Served(gain, cost, latency, inaccuracy, missed, by_node)
+
+    def serve_types(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> ServedTypes:
+        """See `Service`."""
+        served = self.requests_served(requests, allocation, self.potential_capacities(requests, capacities))
+        return self._of_types(served)
 
     def type_cuts(
         self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
@@ -299,7 +319,17 @@ class RankedService(Compiled):
                 gains[n] += self.gain(r, capacity, added) - here
         return gains
 
-    def _of_options(self, placed: FloatArray, at_repository: FloatArray, way: FloatArray | float = 0) -> FloatArray:
+    def _of_types(self, served: FloatArray) -> ServedTypes:
+        """What the requests come to that the options (R, K) serve."""
+        return ServedTypes(
+            gain=((self.costs[:, -1:] - self.costs) * served).sum(axis=1),
+            cost=(self.costs * served).sum(axis=1),
+            latency=(self.option_latencies * served).sum(axis=1),
+            inaccuracy=(self.option_inaccuracies * served).sum(axis=1),
+            missed=(served * (self.option_latencies > self.deadlines[:, None])).sum(axis=1),
+        )
+
+    def _of_options(self, placed: FloatArray, at_repository: FloatArray, way: FloatArray | int = 0) -> FloatArray:
         """(R, K) way (R, K) + values (P,) of the options; padded with those at the repository (R,), way included."""
         at_option = way + np.append(placed, 0)[self.options]
         return np.where(self.options < self.P, at_option, at_repository[:, None])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from idn_gym.model.placements import room
+from idn_gym.scenario.schema import Service
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 _CHUNK = 2**22  # options ranked at a time, so that compiling stays far below the memory of the result
@@ -51,20 +53,28 @@ class Ranking:
     """What ranking needs to know. Ascending cost; ties go to the nearer node, then to the order in the file."""
 
     paths: IntArray  # (R, J)
-    latencies: FloatArray  # (R, J)
+    latencies: FloatArray  # (R, J) ms, transfers included
     node_processor: IntArray  # (V,)
-    cost_at_node: FloatArray  # (Q, M), nan where a model cannot run
+    delays: FloatArray  # (Q, M) ms, nan where a model cannot run
+    inaccuracies: FloatArray  # (M,) percentage points
+    accuracy_weight: float
+    violation_ms: float
     permanent: BoolArray  # (V, M)
     placement_index: IntArray  # (V, M)
     placements: int
 
-    def rank(self, type_task: IntArray, model_task: IntArray) -> Options:
-        """The options of every type, a chunk of types of one task at a time."""
+    def rank(self, services: Sequence[Service], models_of: Sequence[IntArray], type_service: IntArray) -> Options:
+        """The options of every type, a chunk of types of one service at a time.
+
+        Parameters
+        ----------
+        models_of : of each service, the models of its one stage.
+        type_service : (R,) numbers of services.
+        """
         parts, order = [], []
-        for task in np.unique(type_task):
-            models = np.flatnonzero(model_task == task)
-            for rows in self._chunks(np.flatnonzero(type_task == task), len(models)):
-                parts.append(self._rank_chunk(rows, models))
+        for i in np.unique(type_service):
+            for rows in self._chunks(np.flatnonzero(type_service == i), len(models_of[i])):
+                parts.append(self._rank_chunk(rows, models_of[i], services[i]))
                 order.append(rows)
         return Options.concatenate(parts, np.concatenate(order), self.placements)
 
@@ -72,9 +82,15 @@ class Ranking:
         step = max(1, _CHUNK // (self.paths.shape[1] * models))
         yield from (rows[i : i + step] for i in range(0, len(rows), step))
 
-    def _rank_chunk(self, rows: IntArray, models: IntArray) -> Options:
+    def _rank_chunk(self, rows: IntArray, models: IntArray, service: Service) -> Options:
         path = self.paths[rows]  # (n, J); candidates are (n, J, m), nearer nodes first, then file order
-        cost = self.latencies[rows][:, :, None] + self.cost_at_node[self.node_processor[path][:, :, None], models]
+        (weight,) = service.accuracy_weights or (1.0,)
+        at_node = self.delays[:, models] + self.accuracy_weight * weight * self.inaccuracies[models]
+        way, processor = self.latencies[rows][:, :, None], self.node_processor[path]
+        cost = way + at_node[processor]
+        if service.deadline_ms is not None:
+            cost += self.violation_ms * (way + self.delays[:, models][processor] > latest(service.deadline_ms))
+        cost *= service.weight
         cost[(path < 0)[:, :, None] | np.isnan(cost)] = np.inf
         cost = cost.reshape(len(rows), -1)
         order = np.argsort(cost, axis=1, kind="stable")
@@ -89,3 +105,8 @@ class Ranking:
         placement = np.where(beyond, self.placements, self.placement_index[node, model][:, :k])
         cost = np.where(beyond, cost[each, last][:, None], cost[:, :k])
         return Options(placement, cost, last + 1, node[each, last], model[each, last])
+
+
+def latest(deadline_ms: float | None) -> float:
+    """Ms that keep a deadline, the rounding of a sum included; inf where there is none."""
+    return np.inf if deadline_ms is None else room(deadline_ms)

@@ -22,11 +22,22 @@ class Served(NamedTuple):
     cost: Any  # (B,) ms
     latency: Any  # (B,) ms
     inaccuracy: Any  # (B,) percentage points
+    missed: Any  # (B,) requests served later than their service's deadline; 0 where there is none
     by_node: Any  # (B, V) requests served at each node
 
     def row(self, b: int) -> Served:
         """That of one slot."""
         return Served(*[values[b] for values in self])
+
+
+class ServedTypes(NamedTuple):
+    """The same of one slot by request type, each (R,)."""
+
+    gain: FloatArray
+    cost: FloatArray
+    latency: FloatArray
+    inaccuracy: FloatArray
+    missed: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +95,7 @@ class Service(Protocol):
         """How many ways there are to serve a type, and ms of the cheapest and of repositories alone."""
 
     def loads(self, requests: FloatArray) -> FloatArray:
-        """(V*N,) S: requests that pass each group."""
+        """(groups,) S: requests that pass each group."""
 
     def gain(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> float:
         """Ms saved in a slot against repositories alone: concave in the allocation."""
@@ -96,6 +107,9 @@ class Service(Protocol):
 
     def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
         """What serving a slot comes to."""
+
+    def serve_types(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> ServedTypes:
+        """What serving a slot comes to, type by type."""
 
     def type_cuts(
         self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray

@@ -7,24 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from idn_gym.common.figures import (
-    FAINT,
-    INK,
-    PALETTE,
-    Target,
-    label_ends,
-    label_points,
-    literal,
-    new_axes,
-    new_figure,
-    save,
-    sequence,
-    style,
-)
+from idn_gym.common.colours import FAINT, INK
+from idn_gym.common.figures import Target, literal, new_axes, new_figure, save, sequence, style
+from idn_gym.common.labels import Name, label_ends
 from idn_gym.errors import IdnError
+from idn_gym.experiment.intervals import mean_interval
+from idn_gym.report.focus import limits, near
+from idn_gym.report.look import Look, looks
 from idn_gym.typing import FloatArray
 
 _DPI = 160
+_MARKS = 7  # on a line
+_SETTLING = 0.1  # of the slots, that an average over slots so far may take
+_BAND = 200  # places at most where a band is computed
 
 
 def ntag_over_time(
@@ -34,6 +29,7 @@ def ntag_over_time(
     hindsight: Collection[str] = (),
     bound: float | None = None,
     title: str = "",
+    look: Mapping[str, Look] | None = None,
 ) -> None:
     """Plot how the gain per request, averaged over the slots so far (NTAG), develops for each agent.
 
@@ -45,14 +41,50 @@ def ntag_over_time(
     bound : no static allocation has an average above this, in ms; a horizontal line. What is proven of total gain, over
         all requests, is another average than this one, and may lie below it: `regret_over_time` takes that.
     title : what was run.
+    look : of each agent; where it is not given, the one that goes with its name.
 
     Raises
     ------
     IdnError
         If there is no series, or one is empty.
+
+    Notes
+    -----
+    The axis is that of the agents close together, less the first tenth of the slots; the end of a line that is far off
+    is named at the edge, with an arrow.
     """
     averages = {agent: _running_average(agent, values) for agent, values in series.items()}
-    _lines(averages, "gain per request, averaged so far (ms)", target, hindsight, bound, None, title)
+    label = "gain per request, averaged so far (ms)"
+    _lines(averages, label, target, hindsight, bound, None, title, look, settling=_SETTLING)
+
+
+def ntag_over_seeds(
+    series: Mapping[str, Sequence[FloatArray]],
+    target: Target,
+    *,
+    hindsight: Collection[str] = (),
+    title: str = "",
+    look: Mapping[str, Look] | None = None,
+) -> None:
+    """As `ntag_over_time`, the mean over seeds, with a band that is its 95% interval (Student's).
+
+    Parameters
+    ----------
+    series : agent -> for each seed (T,) gain per request of each slot in ms; nan in a slot without requests.
+    """
+    averages, bands = {}, {}
+    for agent, of_seeds in series.items():
+        values = np.stack([_running_average(agent, of_seed) for of_seed in of_seeds])
+        averages[agent] = values.mean(axis=0)
+        if len(values) > 1:
+            settled = int(_SETTLING * values.shape[1])  # before, an average over few slots scatters
+            where = np.unique(np.linspace(settled, values.shape[1] - 1, _BAND).astype(int))
+            intervals = [mean_interval(values[:, slot]) for slot in where]
+            bands[agent] = (where + 1, [i.low for i in intervals], [i.high for i in intervals])
+    seeds = max(map(len, series.values()), default=0)
+    label = "gain per request, averaged so far (ms)"
+    title = f"{title}, mean and 95% interval over {seeds} seeds" if bands else title
+    _lines(averages, label, target, hindsight, None, None, title, look, settling=_SETTLING, bands=bands)
 
 
 def gain_over_time(
@@ -62,10 +94,11 @@ def gain_over_time(
     hindsight: Collection[str] = (),
     shaded: tuple[int, int] | None = None,
     title: str = "",
+    look: Mapping[str, Look] | None = None,
 ) -> None:
     """Plot the gain per request slot by slot; parameters as `ntag_over_time`, and `shaded`, slots to set off."""
     values = {agent: np.asarray(gains, dtype=np.float64) for agent, gains in series.items()}
-    _lines(values, "gain per request (ms)", target, hindsight, None, shaded, title)
+    _lines(values, "gain per request (ms)", target, hindsight, None, shaded, title, look)
 
 
 def regret_over_time(
@@ -76,6 +109,7 @@ def regret_over_time(
     hindsight: Collection[str] = (),
     bound: float | None = None,
     title: str = "",
+    look: Mapping[str, Look] | None = None,
 ) -> None:
     """Plot how far each agent is behind the best static allocation in hindsight, summed over the slots so far.
 
@@ -87,7 +121,7 @@ def regret_over_time(
     """
     values = {agent: np.asarray(regrets, dtype=np.float64) for agent, regrets in series.items()}
     label = f"regret so far against {comparator}, per request of the run (ms)"
-    _lines(values, label, target, hindsight, bound, None, title)
+    _lines(values, label, target, hindsight, bound, None, title, look)
 
 
 def _lines(
@@ -98,62 +132,53 @@ def _lines(
     bound: float | None,
     shaded: tuple[int, int] | None,
     title: str,
+    look: Mapping[str, Look] | None,
+    settling: float = 0.0,
+    bands: Mapping[str, tuple[Any, Any, Any]] | None = None,
 ) -> None:
     """A line per agent, named at its end with its last value."""
     if not series:
         raise IdnError("series: empty; must hold at least one agent")
+    look = look or looks(series)
+    slots = max(len(values) for values in series.values())
     figure = new_figure(1000, 560, _DPI)
-    axes = new_axes(figure, (0.075, 0.105, 0.66, 0.82), "time (slots)", label, title)
+    axes = new_axes(figure, (0.075, 0.105, 0.61, 0.82), "time (slots)", label, title)
     ends = []
+    every = max(1, slots // _MARKS)
     for n, (agent, values) in enumerate(series.items()):
-        colour = PALETTE[n % len(PALETTE)]
-        dashes = (0, (4, 1.6)) if agent in hindsight else "solid"
-        axes.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=1.6, linestyle=dashes)
+        of = look[agent]
+        axes.plot(
+            np.arange(1, len(values) + 1),
+            values,
+            color=of.colour,
+            linewidth=1.6,
+            linestyle=of.drawn(agent in hindsight),
+            marker=of.marker,
+            markersize=5,
+            markevery=((n * every // len(series)) % len(values), every),
+        )
+        if bands and agent in bands:
+            axes.fill_between(*bands[agent], color=of.colour, alpha=0.13, linewidth=0, zorder=1.5)
         if np.isfinite(values[-1]):  # else no slot had requests
-            ends.append((f"{agent}  {values[-1]:.4g}", float(values[-1]), colour))
+            ends.append(Name(f"{agent}  {values[-1]:.4g}", float(values[-1]), of.colour, of.marker))
     if bound is not None:
         axes.axhline(bound, color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)))
-        ends.append((f"static bound  {bound:.4g}", bound, INK))
+        ends.append(Name(f"static bound  {bound:.4g}", bound, INK))
     if shaded is not None:
         axes.axvspan(*shaded, color=FAINT, alpha=0.5, linewidth=0)
-    axes.set_xlim(0, max(len(values) for values in series.values()))
+    axes.set_xlim(0, slots)
+    axes.locator_params(axis="x", integer=True)
     axes.margins(y=0.04)
+    shown = near([end.at for end in ends])
+    if settling or not shown.all():
+        settled = [values[int(settling * len(values)) :] for values in series.values() if np.isfinite(values[-1])]
+        close = [values for values, kept in zip(settled, shown, strict=False) if kept]
+        extent = np.concatenate([*close, [end.at for end, kept in zip(ends, shown, strict=True) if kept]])
+        if np.isfinite(extent).any():
+            axes.set_ylim(*limits(extent[np.isfinite(extent)], 0.06))
     label_ends(axes, ends)
     if any(agent in hindsight for agent in series):
         axes.text(1.035, -0.025, "dashed: in hindsight", transform=axes.transAxes, va="top", fontsize=8, color=INK)
-    save(figure, target)
-
-
-def latency_against_inaccuracy(rows: Sequence[Mapping[str, Any]], target: Target, *, title: str = "") -> None:
-    """Plot the trade-off that each agent strikes: one labelled point per agent, the lower left is better.
-
-    Parameters
-    ----------
-    rows : mappings with ``agent``, ``latency_ms`` and ``inaccuracy`` (percentage points), both per request.
-    target : path or binary file that the PNG goes to.
-    title : what was run.
-
-    Raises
-    ------
-    IdnError
-        If there is no row.
-    """
-    if not rows:
-        raise IdnError("rows: empty; must hold at least one agent")
-    figure = new_figure(800, 560, _DPI)
-    axes = new_axes(
-        figure,
-        (0.085, 0.105, 0.89, 0.82),
-        "inaccuracy, average per request (percentage points)",
-        "latency, average per request (ms)",
-        title,
-    )
-    x = np.array([row["inaccuracy"] for row in rows], dtype=np.float64)
-    y = np.array([row["latency_ms"] for row in rows], dtype=np.float64)
-    colours = [PALETTE[n % len(PALETTE)] for n in range(len(rows))]
-    axes.scatter(x, y, s=46, color=colours, zorder=3)
-    axes.margins(0.12)
-    label_points(axes, x, y, [str(row["agent"]) for row in rows], colours)
     save(figure, target)
 
 

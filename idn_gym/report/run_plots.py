@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,13 @@ from idn_gym.common.files import atomic
 from idn_gym.experiment.bounds import best_static, static_bound
 from idn_gym.experiment.metrics import regret
 from idn_gym.experiment.result import Result
+from idn_gym.experiment.spec import AgentSpec
 from idn_gym.model.network import Network
 from idn_gym.report import plots
+from idn_gym.report.look import Look, looks
 from idn_gym.report.shares import average_allocation, variant_shares
+from idn_gym.report.trade_off import latency_against_inaccuracy
+from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import Trace
 
 _ROOM = 34  # characters of a label
@@ -29,43 +35,95 @@ def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]
     """
     title = f"{network.scenario.name}, {trace.slots} slots"
     total = trace.requests.sum(axis=1)
-    each = np.divide(1.0, total, out=np.full_like(total, np.nan), where=total > 0)
-    label = _labels(results)
+    label = _labels([result.agent for result in results])
+    look = _looks(label)
+    name = {result: label[str(result.agent)] for result in results}
+    hindsight = [name[result] for result in results if result.hindsight]
     with atomic(output / "ntag.png") as file:
-        plots.ntag_over_time(
-            {label[result]: result.table.gain * each for result in results},
-            file,
-            hindsight=[label[result] for result in results if result.hindsight],
-            title=title,
-        )
+        series = {name[result]: _per_request(result) for result in results}
+        plots.ntag_over_time(series, file, hindsight=hindsight, title=title, look=look)
     with atomic(output / "latency-inaccuracy.png") as file:
-        rows = [{**result.row(), "agent": label[result]} for result in results]
-        plots.latency_against_inaccuracy(rows, file, title=title)
+        rows = [{**result.row(), "agent": name[result]} for result in results]
+        latency_against_inaccuracy(rows, file, accuracy_weight=network.accuracy_weight, title=title, look=look)
     comparator = best_static(results)
     if comparator is not None and len(results) > 1 and total.any():
         bound = static_bound(results)
         with atomic(output / "regret.png") as file:
             plots.regret_over_time(
-                {label[result]: regret(result.table.gain, comparator.table.gain) / total.sum() for result in results},
+                {name[result]: regret(result.table.gain, comparator.table.gain) / total.sum() for result in results},
                 file,
-                comparator=label[comparator],
-                hindsight=[label[result] for result in results if result.hindsight],
+                comparator=name[comparator],
+                hindsight=hindsight,
                 bound=None if bound is None else (comparator.summary.gain - bound) / total.sum(),
                 title=title,
+                look=look,
             )
     tiers: list[str] = []
     shares = {}
     for result in results:
-        tiers, shares[label[result]] = variant_shares(network, average_allocation(result, trace.slots))
+        tiers, shares[name[result]] = variant_shares(network, average_allocation(result, trace.slots))
     with atomic(output / "allocation.png") as file:
         plots.allocation_per_tier(shares, tiers, file, title=f"{title}, average over time")
 
 
-def _labels(results: list[Result]) -> dict[Result, str]:
-    """The plain name where it tells an agent apart; else with its parameters, as far as there is room for them."""
-    names = [result.agent.name for result in results]
-    texts = {
-        result: result.agent.name if names.count(result.agent.name) == 1 else str(result.agent) for result in results
-    }
-    short = {result: text if len(text) <= _ROOM else text[: _ROOM - 3] + "..." for result, text in texts.items()}
-    return short if len(set(short.values())) == len(results) else texts
+def draw_seeds(
+    by_seed: Mapping[int, Sequence[Result]], folder: Path, *, accuracy_weight: float | None = None, title: str = ""
+) -> list[Path]:
+    """Write ``ntag.png``, running NTAG with bands over seeds, and ``latency-inaccuracy.png`` of the means over seeds.
+
+    Parameters
+    ----------
+    by_seed : seed -> results of the same agents, each on the stream of that seed; an agent may lack some seeds.
+    folder : where to write.
+    accuracy_weight : alpha of the scenario in ms per percentage point, for lines of equal cost.
+    title : what was run.
+
+    Returns
+    -------
+    The files written.
+
+    Raises
+    ------
+    IdnError
+        If there is no result.
+    """
+    groups: dict[str, list[Result]] = {}
+    for result in (result for results in by_seed.values() for result in results):
+        groups.setdefault(str(result.agent), []).append(result)
+    label = _labels([same[0].agent for same in groups.values()])
+    look = _looks(label)
+    hindsight = [label[agent] for agent, same in groups.items() if same[0].hindsight]
+    written = [folder / "ntag.png", folder / "latency-inaccuracy.png"]
+    with atomic(written[0]) as file:
+        series = {label[agent]: [_per_request(result) for result in same] for agent, same in groups.items()}
+        plots.ntag_over_seeds(series, file, hindsight=hindsight, title=title, look=look)
+    with atomic(written[1]) as file:
+        rows = [
+            {
+                "agent": label[agent],
+                "latency_ms": np.mean([result.summary.latency_ms for result in same]),
+                "inaccuracy": np.mean([result.summary.inaccuracy for result in same]),
+            }
+            for agent, same in groups.items()
+        ]
+        latency_against_inaccuracy(rows, file, accuracy_weight=accuracy_weight, title=title, look=look)
+    return written
+
+
+def _per_request(result: Result) -> FloatArray:
+    """(T,) ms of each slot; nan where it has no requests."""
+    requests = np.asarray(result.table.requests, dtype=np.float64)
+    return np.divide(result.table.gain, requests, out=np.full(len(requests), np.nan), where=requests > 0)
+
+
+def _looks(label: Mapping[str, str]) -> dict[str, Look]:
+    """Label -> look of the agent that it stands for."""
+    return {label[agent]: look for agent, look in looks(label).items()}
+
+
+def _labels(agents: Sequence[AgentSpec]) -> dict[str, str]:
+    """Agent -> its text, less the folders of a file, as far as there is room for it."""
+    texts = [str(agent) for agent in agents]
+    plain = [re.sub(r"^[^:]*[/\\]", "", text) for text in texts]
+    short = [text if len(text) <= _ROOM else f"{text[: _ROOM - 13]}...{text[-10:]}" for text in plain]
+    return dict(zip(texts, short if len(set(short)) == len(texts) else texts, strict=True))

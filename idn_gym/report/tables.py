@@ -1,25 +1,31 @@
-"""Rich tables of scenarios, networks and results, as the command line prints them for people."""
+"""Tables of scenarios, networks and results, as the command line prints them for people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from idn_gym.experiment.bounds import bound_shares, dynamic_bound, static_bound
 from idn_gym.experiment.intervals import mean_interval
-from idn_gym.experiment.metrics import Summary
 from idn_gym.experiment.result import Result
+from idn_gym.experiment.sweep import labels
 from idn_gym.model.network import Network
+from idn_gym.report.layout import Cell, Column, Table, agent, names, words
 from idn_gym.scenario import Scenario
-from idn_gym.scenario.schema import Model
+from idn_gym.scenario.schema import Model, Profile
 
-_SHARES = {"of_bound": "gain of bound", "of_dynamic_bound": "gain of dynamic"}  # key -> column
-SIZES = ("V", "M", "P", "R", "K")
-_OF_A_RUN = {"agent", "seed", "slots", "seconds", "static_bound"} | {field.name for field in fields(Summary)}
+SIZES = {
+    "V": "nodes",
+    "M": "models",
+    "P": "placements",
+    "R": "request types",
+    "K": "options of a request type, at most",
+}
+_HINDSIGHT = "* in hindsight: has seen the whole stream"
+_SPREAD = "± half the width of the 95% interval of the mean over seeds"
+LEGEND = names([f"{axis}: {about}" for axis, about in SIZES.items()])
 
 
 def sizes(network: Network) -> dict[str, int]:
@@ -28,151 +34,231 @@ def sizes(network: Network) -> dict[str, int]:
     return dict(zip(SIZES, (network.V, network.M, network.P, network.R, options), strict=True))
 
 
-def scenarios(rows: Sequence[tuple[str, str, Network]]) -> Table:
+def scenarios(rows: Sequence[tuple[str, str, Network]]) -> Table[Any]:
     """Packaged scenarios: id, name, network."""
-    table = _table("packaged scenarios", "id", "name", *SIZES, "horizon")
-    for env_id, name, network in rows:
-        lengths = [f"{length:,}" for length in sizes(network).values()]
-        table.add_row(env_id, name, *lengths, str(network.scenario.horizon))
-    return table
+
+    def size(axis: str) -> Column[tuple[str, str, Network]]:
+        return Column(axis, lambda row: f"{sizes(row[2])[axis]:,}", rank=2)
+
+    columns = [
+        Column[tuple[str, str, Network]]("id", lambda row: row[0], left=True),
+        Column("name", lambda row: row[1], left=True, rank=1),
+        *map(size, SIZES),
+        Column("horizon slots", lambda row: f"{row[2].scenario.horizon:,}", rank=3),
+    ]
+    return Table("packaged scenarios", columns, rows, [LEGEND])
 
 
-def nodes(network: Network) -> Table:
+def nodes(network: Network) -> Table[Any]:
     """Nodes by tier: how many, processor, budget, and how many of the models they may hold fit at all."""
-    table = _table("nodes", "tier", "nodes", "processor", "budget MB", "placements", "fit")
     kinds: dict[tuple[int, str, float], list[int]] = {}
     for v, node in enumerate(network.scenario.nodes):
         kinds.setdefault((int(network.tiers[v]), node.processor, node.budget), []).append(v)
-    for (tier, processor, budget), members in sorted(kinds.items()):
-        names = ", ".join(network.node_names[v] for v in members[:4]) + (", ..." if len(members) > 4 else "")
-        first = slice(network.node_start[members[0]], network.node_start[members[0] + 1])
-        fitting = network.fits[first]
-        table.add_row(
-            str(tier), f"{len(members)}: {names}", processor, f"{budget:g}", str(fitting.size), str(fitting.sum())
-        )
-    return table
+
+    def some(members: Sequence[int]) -> Cell:
+        few = names([*(network.node_names[v] for v in members[:4]), *["..."] * (len(members) > 4)])
+        return [f"{len(members)}: {few[0]}", *few[1:]]
+
+    def fits(members: Sequence[int]) -> Any:
+        return network.fits[slice(network.node_start[members[0]], network.node_start[members[0] + 1])]
+
+    columns = [
+        Column[tuple[tuple[int, str, float], list[int]]]("tier", lambda row: str(row[0][0])),
+        Column("nodes", lambda row: some(row[1]), left=True),
+        Column("processor", lambda row: row[0][1], left=True, rank=1),
+        Column("budget MB", lambda row: f"{row[0][2]:,g}"),
+        Column("placements", lambda row: f"{fits(row[1]).size:,}", rank=3),
+        Column("of them fit", lambda row: f"{fits(row[1]).sum():,}", rank=2),
+    ]
+    return Table("nodes", columns, sorted(kinds.items()))
 
 
-def models(scenario: Scenario) -> Table:
+def models(scenario: Scenario) -> Table[Any]:
     """The variants; those that differ in their task alone share a row."""
-    table = _table("models", "model", "accuracy", "processor", "size MB", "delay ms", "requests/s")
     variants: dict[str, list[Model]] = {}
     for model in scenario.models:
         variant = model.model_dump(exclude={"name", "task"})
         variants.setdefault(f"{model.variant} {variant}", []).append(model)
+    rows: list[tuple[list[Model] | None, str, Profile]] = []  # the models only in the first row of theirs
     for same in variants.values():
-        of = same[0].task if len(same) == 1 else f"{len(same)} tasks"
         for i, (processor, profile) in enumerate(same[0].profiles.items()):
-            first = (f"{same[0].variant} ({of})", f"{same[0].accuracy:g}") if i == 0 else ("", "")
-            table.add_row(*first, processor, f"{profile.size:g}", f"{profile.delay:g}", f"{profile.throughput:g}")
-    return table
+            rows.append((None if i else same, processor, profile))
+
+    def about(same: Sequence[Model]) -> Cell:
+        return [f"{same[0].variant} ", f"({same[0].task if len(same) == 1 else f'{len(same)} tasks'})"]
+
+    columns = [
+        Column[tuple[list[Model] | None, str, Profile]](
+            "model", lambda row: about(row[0]) if row[0] else None, left=True
+        ),
+        Column("accuracy %", lambda row: f"{row[0][0].accuracy:g}" if row[0] else None),
+        Column("processor", lambda row: row[1], left=True),
+        Column("size MB", lambda row: f"{row[2].size:,g}"),
+        Column("delay ms", lambda row: f"{row[2].delay:g}", rank=2),
+        Column("requests/s", lambda row: f"{row[2].throughput:,g}", rank=3),
+    ]
+    return Table("models", columns, rows)
 
 
-def request_types(network: Network, most: int = 12) -> Table:
-    """Request types: task, path, options and the span of their costs."""
-    table = _table(f"request types ({network.R})", "task", "path", "options", "best ms", "repository ms")
-    for rho in range(min(network.R, most)):
-        path = " > ".join(network.node_names[v] for v in network.paths[rho] if v >= 0)
-        options, best, repository = network.service.ways(rho)
-        task = network.scenario.tasks[network.type_task[rho]]
-        table.add_row(task, path, str(options), f"{best:.2f}", f"{repository:.2f}")
-    if most < network.R:
-        table.add_row("...", f"and {network.R - most} more", "", "", "")
-    return table
+def request_types(network: Network, most: int = 12) -> Table[Any]:
+    """Request types: service, path, options and the span of their costs."""
+
+    def path(rho: int) -> Cell:
+        return names([network.node_names[v] for v in network.paths[rho] if v >= 0], " > ")
+
+    asked = "task" if network.scenario.services is None else "service"
+    ways = [network.service.ways(rho) for rho in range(min(network.R, most))]
+    columns = [
+        Column[int](asked, lambda rho: network.type_names[rho][0], left=True),
+        Column("path", path, left=True),
+        Column("options", lambda rho: f"{ways[rho][0]:,}", rank=1),
+        Column("best ms", lambda rho: f"{ways[rho][1]:.2f}", rank=2),
+        Column("repository ms", lambda rho: f"{ways[rho][2]:.2f}", rank=2),
+    ]
+    more = [f"and {network.R - most:,} more"] if most < network.R else []
+    return Table(f"request types ({network.R:,})", columns, range(len(ways)), more)
 
 
-def provenance(scenario: Scenario) -> Table:
+def provenance(scenario: Scenario) -> Table[Any]:
     """Where each figure comes from."""
-    table = _table("provenance", "key", "source")
-    for key, text in scenario.provenance.items():
-        table.add_row(key, text)
-    return table
+    columns = [
+        Column[tuple[str, str]]("key", lambda row: row[0], left=True),
+        Column("source", lambda row: words(row[1]), left=True),
+    ]
+    return Table("provenance", columns, scenario.provenance.items())
 
 
-def evaluation(document: dict[str, Any]) -> Table:
+def evaluation(document: dict[str, Any]) -> Table[Any]:
     """What one allocation makes of each slot of a trace."""
-    table = _table("evaluation", "slot", "requests", "gain ms", "cost ms", "latency ms", "inaccuracy pp")
-    for row in [*document["slots"], {**document, "slot": "all", "requests": ""}]:
-        figures = [f"{row[key]:,.3f}" for key in ("gain", "cost", "latency_ms", "inaccuracy")]
-        requests = f"{row['requests']:,g}" if row["slot"] != "all" else ""
-        table.add_row(str(row["slot"]), requests, *figures)
-    table.caption = (
-        f"NTAG {document['ntag']:.3f} ms; gain and cost summed over requests, latency and inaccuracy per request"
-    )
-    return table
+    columns = [
+        Column[dict[str, Any]]("slot", lambda row: str(row["slot"])),
+        Column("requests", lambda row: None if row["slot"] == "all" else f"{row['requests']:,g}", rank=2),
+        Column("gain ms", lambda row: f"{row['gain']:,.3f}"),
+        Column("cost ms", lambda row: f"{row['cost']:,.3f}", rank=3),
+        Column("latency ms", lambda row: f"{row['latency_ms']:,.3f}", rank=1),
+        Column("inaccuracy pp", lambda row: f"{row['inaccuracy']:,.3f}", rank=1),
+    ]
+    about = f"NTAG {document['ntag']:.3f} ms; gain and cost summed over requests, latency and inaccuracy per request"
+    return Table("evaluation", columns, [*document["slots"], {**document, "slot": "all"}], [about])
 
 
-def results(rows: Sequence[Result], title: str) -> Table:
+def results(rows: Sequence[Result], title: str) -> Table[Any]:
     """The comparison of agents; with each one's share of the bounds in hindsight, where those were proven."""
-    bounds = {"of_bound": static_bound(rows), "of_dynamic_bound": dynamic_bound(rows)}
-    columns = ["agent", "NTAG ms", "latency ms", "inaccuracy pp", "updates MB/slot", "seconds"]
-    if any(result.summary.fractional_ntag is not None for result in rows):
-        columns.insert(2, "fractional")
-    columns[2:2] = [_SHARES[key] for key, bound in bounds.items() if bound]
-    table = _table(title, *columns)
-    for result in sorted(rows, key=lambda result: -result.summary.gain):
-        summary = result.summary
-        cells = {
-            "agent": str(result.agent) + (" *" if result.hindsight else ""),
-            "NTAG ms": f"{summary.ntag:.3f}",
-            "fractional": "" if summary.fractional_ntag is None else f"{summary.fractional_ntag:.3f}",
-            "latency ms": f"{summary.latency_ms:.2f}",
-            "inaccuracy pp": f"{summary.inaccuracy:.2f}",
-            "updates MB/slot": f"{summary.model_update_mb:,.0f}",
-            "seconds": f"{result.seconds:.2f}",
-        } | {_SHARES[key]: f"{share:.2%}" for key, share in bound_shares(result, rows).items()}
-        table.add_row(*(cells[column] for column in columns))
-    table.caption = "* in hindsight: has seen the whole stream"
-    if bounds["of_bound"]:
-        table.caption += (
-            f"\ngain of bound: total gain over {bounds['of_bound']:.6g} ms, certified: no static allocation exceeds it,"
-            " an online agent may\nNTAG weighs slots alike, total gain requests: the two may order agents differently"
-        )
+
+    def figure(value: float | None, form: str) -> str | None:
+        return None if value is None else format(value, form)
+
+    columns = [
+        Column[Result]("agent", lambda row: _agent(str(row.agent), row.hindsight), left=True),
+        Column("NTAG ms", lambda row: f"{row.summary.ntag:.3f}"),
+        Column("gain of bound", lambda row: figure(bound_shares(row, rows).get("of_bound"), ".2%"), rank=1),
+        Column("gain of dynamic", lambda row: figure(bound_shares(row, rows).get("of_dynamic_bound"), ".2%"), rank=2),
+        Column("fractional NTAG ms", lambda row: figure(row.summary.fractional_ntag, ".3f"), rank=5),
+        Column("latency ms", lambda row: f"{row.summary.latency_ms:.2f}", rank=3),
+        Column("inaccuracy pp", lambda row: f"{row.summary.inaccuracy:.2f}", rank=3),
+        Column("updates MB/slot", lambda row: f"{row.summary.model_update_mb:,.0f}", rank=4),
+        Column("seconds", lambda row: f"{row.seconds:.2f}", rank=6),
+    ]
+    captions: list[Cell] = [_HINDSIGHT] if any(row.hindsight for row in rows) else []
+    static, dynamic = static_bound(rows), dynamic_bound(rows)
+    if static:
+        captions += [
+            f"gain of bound: total gain over {static:.6g} ms, which no static allocation exceeds (certified); online"
+            " agents may",
+            "NTAG weighs slots alike, total gain requests: the two may order agents differently",
+        ]
     else:
-        table.caption += "\nwith --agent optimum: each one's share of a certified bound on static allocations"
-    if bounds["of_dynamic_bound"]:
-        dynamic = f"{bounds['of_dynamic_bound']:.6g} ms"
-        table.caption += f"\ngain of dynamic: total gain over {dynamic}, for allocations that change by phase"
-    return table
+        captions.append("with --agent optimum: each one's share of a certified bound on static allocations")
+    if dynamic:
+        captions.append(f"gain of dynamic: total gain over {dynamic:.6g} ms, for allocations that change by phase")
+    return Table(title, columns, sorted(rows, key=lambda row: -row.summary.gain), captions)
 
 
-def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table:
+def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
     """The runs of a sweep, averaged over seeds: a row per agent and setting, with 95% intervals."""
-    labels = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _OF_A_RUN]
-    figures = {"NTAG ms": "ntag", "latency ms": "latency_ms", "inaccuracy pp": "inaccuracy"}
-    table = _table(title, *labels, "agent", "seeds", *figures, "updates MB/slot")
+    varied = labels(rows)
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault(str([row["agent"], *(row.get(label) for label in labels)]), []).append(row)
-    for same in groups.values():
-        cells = [str(same[0].get(label, "")) for label in labels]
-        for key in figures.values():
+        groups.setdefault(str([row["agent"], *(row.get(key) for key in varied)]), []).append(row)
+
+    def label(key: str) -> Column[list[dict[str, Any]]]:
+        return Column(key, lambda same: str(same[0].get(key, "")))
+
+    def mean(key: str, form: str = ".2f") -> Callable[[list[dict[str, Any]]], str | None]:
+        def cell(same: list[dict[str, Any]]) -> str | None:
+            if not all(key in row for row in same):
+                return None
             interval = mean_interval([row[key] for row in same])
-            spread = f" ± {interval.high - interval.mean:.2f}" if len(same) > 1 else ""
-            cells.append(f"{interval.mean:.2f}{spread}")
-        updates = sum(row["model_update_mb"] for row in same) / len(same)
-        cells[len(labels) : len(labels)] = [same[0]["agent"], str(len(same))]
-        table.add_row(*cells, f"{updates:,.0f}")
-    table.caption = "± half the 95% interval of the mean over seeds"
-    return table
+            return _spread(interval.mean, interval.ends if len(same) > 1 else None, form)
+
+        return cell
+
+    columns = [
+        *map(label, varied),
+        Column[list[dict[str, Any]]]("agent", lambda same: _agent(same[0]["agent"]), left=True),
+        Column("seeds", lambda same: str(len(same)), rank=3),
+        Column("NTAG ms", mean("ntag")),
+        Column("gain of bound", mean("of_bound", ".2%"), rank=1),
+        Column("gain of dynamic", mean("of_dynamic_bound", ".2%"), rank=2),
+        Column("latency ms", mean("latency_ms"), rank=1),
+        Column("inaccuracy pp", mean("inaccuracy"), rank=1),
+        Column("updates MB/slot", lambda same: f"{np.mean([row['model_update_mb'] for row in same]):,.0f}", rank=2),
+    ]
+    several = any(len(same) > 1 for same in groups.values())
+    return Table(title, columns, groups.values(), [_SPREAD] if several else [])
 
 
-def checks(document: dict[str, Any]) -> Table:
+def seeds(document: dict[str, Any], hindsight: Collection[str], title: str) -> Table[Any]:
+    """The comparison of agents over several seeds.
+
+    Parameters
+    ----------
+    document : what ``run --seeds --json`` prints.
+    hindsight : the agents that have seen the streams beforehand.
+    """
+
+    def mean(key: str, form: str = ".2f") -> Callable[[dict[str, Any]], str | None]:
+        return lambda row: _spread(row[key], row["intervals"].get(key), form) if key in row else None
+
+    rows = sorted(document["agents"], key=lambda row: -row["ntag"])
+    columns = [
+        Column[dict[str, Any]]("agent", lambda row: _agent(row["agent"], row["agent"] in hindsight), left=True),
+        Column("NTAG ms", mean("ntag", ".3f")),
+        Column("behind ms", lambda row: None if row is rows[0] else mean("behind", ".3f")(row), rank=1),
+        Column("gain of bound", mean("of_bound", ".2%"), rank=2),
+        Column("gain of dynamic", mean("of_dynamic_bound", ".2%"), rank=3),
+        Column("fractional NTAG ms", mean("fractional_ntag", ".3f"), rank=6),
+        Column("latency ms", mean("latency_ms"), rank=4),
+        Column("inaccuracy pp", mean("inaccuracy"), rank=4),
+        Column("updates MB/slot", mean("model_update_mb", ",.0f"), rank=5),
+        Column("seconds", lambda row: f"{row['seconds']:.2f}", rank=7),
+    ]
+    captions: list[Cell] = [_HINDSIGHT] if hindsight else []
+    if len(document["seeds"]) > 1:
+        captions.append(_SPREAD)
+    if len(rows) > 1:
+        captions.append("behind: NTAG less than that of the first agent, paired by seed")
+    if any("of_bound" in row for row in rows):
+        captions.append("gain of bound: total gain over what is certified that no static allocation exceeds")
+    return Table(title, columns, rows, captions)
+
+
+def checks(document: dict[str, Any]) -> Table[Any]:
     """The claims of a figure and what came of them; see `idn_gym.reproduce`."""
-    table = _table(f"{document['figure']}: {document['title']}", "claim", "outcome", "evidence")
-    for column in table.columns:
-        column.justify, column.no_wrap, column.overflow = "left", False, "fold"
-    for check in document["checks"]:
-        table.add_row(check["claim"], check["outcome"], check["evidence"])
-    table.caption = f"{document['runs']} runs of {document['slots']} slots; 95% confidence, paired over seeds"
-    return table
+    columns = [
+        Column[dict[str, Any]]("claim", lambda check: words(check["claim"]), left=True),
+        Column("outcome", lambda check: words(check["outcome"]), left=True),
+        Column("evidence", lambda check: words(check["evidence"]), left=True),
+    ]
+    about = f"{document['runs']} runs of {document['slots']} slots; 95% confidence, paired over seeds"
+    return Table(f"{document['figure']}: {document['title']}", columns, document["checks"], [about])
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", caption_justify="left")
-    for index, column in enumerate(columns):
-        text = column in ("agent", "id", "name", "nodes", "processor", "model", "task", "path", "key", "source")
-        table.add_column(
-            column, justify="left" if text else "right", overflow="fold" if index else "ellipsis", no_wrap=not index
-        )
-    return table
+def _spread(mean: float, ends: Sequence[float] | None, form: str) -> str:
+    """A mean with half the width of its interval, where there is one."""
+    return f"{mean:{form}}" + (f" ± {(ends[1] - ends[0]) / 2.0:{form}}" if ends else "")
+
+
+def _agent(text: str, hindsight: bool = False) -> Cell:
+    pieces = agent(text)
+    return [*pieces[:-1], pieces[-1] + " *" * hindsight]

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from idn_gym.common.figures import FAINT, INK, PALETTE, new_figure, style
+from idn_gym.common.colours import FAINT
+from idn_gym.common.figures import new_figure, style
 from idn_gym.experiment.intervals import mean_interval
+from idn_gym.report.look import BLUE, DOTTED, Look
 from idn_gym.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -16,17 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 110
-# one look per agent, the same in all figures: colour, line, marker
-LOOKS = {
-    "optimum": (INK, (0, (4, 1.6)), "*"),
-    "static-greedy": (PALETTE[3], (0, (4, 1.6)), "s"),
-    "infida-offline": (PALETTE[5], (0, (4, 1.6)), "P"),
-    "infida": (PALETTE[0], "solid", "o"),
-    "load-aware-greedy": (PALETTE[1], "solid", "^"),
-    "last-batch-greedy": (PALETTE[2], "solid", "v"),
-    "random": (PALETTE[7], "solid", "x"),
-}
-FRACTIONAL = ("infida, fractional state", (PALETTE[6], (0, (1, 1)), "D"))
+_MARKS = 8  # on a line, about
+# the state behind an agent's allocation, which is no agent
+FRACTIONAL = ("infida, fractional state", Look(BLUE, "d", DOTTED))
 
 
 def panels(
@@ -50,26 +44,29 @@ def line(
     x: Sequence[float] | FloatArray,
     values: FloatArray,
     label: str,
-    look: tuple[Any, Any, str],
-    markers: bool = True,
+    look: Look,
 ) -> None:
-    """The mean over seeds of (seeds, n) values as a line, with a band that is its 95% interval."""
-    colour, dashes, marker = look
+    """The mean over seeds of (seeds, n) values as a line, with a band that is its 95% interval.
+
+    There is a marker at each of a few places, or at some of many.
+    """
     intervals = [mean_interval(column) for column in values.T]
     mean = [interval.mean for interval in intervals]
+    every = max(1, len(mean) // _MARKS)
     axes.plot(
         x,
         mean,
-        color=colour,
-        linestyle=dashes,
-        marker=marker if markers else None,
+        color=look.colour,
+        linestyle=look.line,
+        marker=look.marker,
         markersize=4.5,
+        markevery=(len(axes.lines) % _MARKS * every // _MARKS, every),
         linewidth=1.5,
         label=label,
     )
     if len(values) > 1:
         low, high = [i.low for i in intervals], [i.high for i in intervals]
-        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.fill_between(x, low, high, color=look.colour, alpha=0.18, linewidth=0)
 
 
 def legend(figure: Figure, axes: Axes, note: str = "", intervals: str = "bands") -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idn_gym.common.figures import INK, sequence
+from idn_gym.common.colours import INK
+from idn_gym.common.figures import sequence
 from idn_gym.experiment.sweep import Cell
 from idn_gym.model.network import Network
 from idn_gym.report.shares import variant_shares

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idn_gym.common.figures import sequence
+from idn_gym.report.look import Look
 from idn_gym.reproduce import fig2
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, at_most, falling, rising
 from idn_gym.reproduce.drawing import legend, line, panels
@@ -73,7 +74,7 @@ def draw(runs: Runs) -> Figure:
             values = runs.per_slot(column, "infida", accuracy_weight=alpha)
             smooth = np.stack([np.convolve(row, kernel, "valid") for row in values])
             x = np.arange(_SMOOTH, values.shape[1] + 1)
-            line(axis, x, smooth, f"alpha = {alpha:g}", (colour, "solid", ""), markers=False)
+            line(axis, x, smooth, f"alpha = {alpha:g}", Look(colour, ""))
         axis.set_xlabel("time (slots)", fontsize=9)
         axis.set_ylabel(label, fontsize=9)
     legend(figure, axes[0], f"moving average of {_SMOOTH} slots")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idn_gym.common.figures import INK
+from idn_gym.common.colours import INK
 from idn_gym.experiment.sweep import Cell
+from idn_gym.report.look import look
 from idn_gym.reproduce.checks import Check, Outcome, above, at_least
-from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, line, panels, running_mean
+from idn_gym.reproduce.drawing import FRACTIONAL, legend, line, panels, running_mean
 from idn_gym.reproduce.runs import Budget, Runs, cells_of
 from idn_gym.typing import FloatArray
 
@@ -119,9 +120,9 @@ def draw(runs: Runs) -> Figure:
         time = np.arange(1, runs.slots + 1)
         for agent in AGENTS:
             plain = agent.partition(":")[0]
-            line(axis, time, runs.gain_so_far(agent, scenario=name), plain, LOOKS[plain], markers=False)
+            line(axis, time, runs.gain_so_far(agent, scenario=name), plain, look(plain))
         state = runs.gain_so_far("infida", "fractional_gain", scenario=name)
-        line(axis, time, state, *FRACTIONAL, markers=False)
+        line(axis, time, state, *FRACTIONAL)
         requests = np.array([table.requests.sum() for table in runs.tables("infida", scenario=name)])
         bound = float((runs.values("static_bound", "infida", scenario=name) / requests).mean())
         axis.axhline(bound, color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)), label="certified bound on static")

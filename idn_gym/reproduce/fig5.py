@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from idn_gym.common.labels import Name, label_points
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.sweep import Cell
+from idn_gym.report.look import look
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, at_most, falling, rising
-from idn_gym.reproduce.drawing import LOOKS, panels
+from idn_gym.reproduce.drawing import panels
 from idn_gym.reproduce.runs import Budget, Runs, cells_of
 
 if TYPE_CHECKING:
@@ -91,9 +93,11 @@ def claims(runs: Runs) -> list[Check]:
 def draw(runs: Runs) -> Figure:
     """A line per policy through its averages at each alpha, with crosses for the 95% intervals."""
     figure, (axis,) = panels(1, [TITLE.partition(",")[0] + ", Topology II, fixed"], 820, 620)
+    names: list[Name] = []
+    marks: list[tuple[float, float]] = []
     for agent in AGENTS:
         plain = agent.partition(":")[0]
-        colour, dashes, marker = LOOKS[plain]
+        of = look(plain)
         points = [
             [mean_interval(runs.values(column, agent, accuracy_weight=alpha)) for alpha in ALPHAS]
             for column in ("inaccuracy", "latency_ms")
@@ -106,17 +110,18 @@ def draw(runs: Runs) -> Figure:
             y,
             dy,
             dx,
-            color=colour,
-            linestyle=dashes,
-            marker=marker,
+            color=of.colour,
+            linestyle=of.line,
+            marker=of.marker,
             markersize=5,
             linewidth=1.1,
             elinewidth=0.8,
             label=plain,
         )
         if plain in ("optimum", "infida"):
-            for alpha, at in zip(ALPHAS, zip(x, y, strict=True), strict=True):
-                axis.annotate(f"{alpha:g}", at, (4, 4), textcoords="offset points", fontsize=7.5, color=colour)
+            names += [Name(f"{alpha:g}", at, of.colour) for alpha, *at in zip(ALPHAS, x, y, strict=True)]
+        else:
+            marks += list(zip(x, y, strict=True))
     axis.set_xlabel("inaccuracy, average per request (percentage points)", fontsize=9)
     axis.set_ylabel("latency, average per request (ms)", fontsize=9)
     axis.legend(
@@ -125,6 +130,7 @@ def draw(runs: Runs) -> Figure:
         title="small figures: alpha\ncrosses: 95% intervals,\nnot shown for random\ndashed: in hindsight",
         title_fontsize=8,
     )
+    label_points(axis, names, marks=marks)
     return figure
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idn_gym.common.figures import sequence
 from idn_gym.experiment.sweep import Cell
+from idn_gym.report.look import looks
 from idn_gym.reproduce.checks import Check, Outcome, above, at_least, falling
-from idn_gym.reproduce.drawing import LOOKS, legend, line, panels, running_mean
+from idn_gym.reproduce.drawing import legend, line, panels, running_mean
 from idn_gym.reproduce.runs import Budget, Runs, cells_of
 
 if TYPE_CHECKING:
@@ -93,20 +93,18 @@ def claims(runs: Runs) -> list[Check]:
 def draw(runs: Runs) -> Figure:
     """Two panels over time: updates per slot, averaged so far, and the gain per request."""
     figure, axes = panels(2, ["model updates", "gain"], 520, 430)
-    colours = sequence(len(PERIODS) + 1)[:-1]
-    looks = {
-        **{
-            INFIDA[period]: (f"infida, B = {period}", (colour, "solid", ""))
-            for period, colour in zip(PERIODS, colours, strict=True)
-        },
-        DYNAMIC: ("infida, dynamic to 16", ("#CC79A7", (0, (4, 1.6)), "")),
-        AGENTS[-2]: ("infida, dynamic to 32", ("#000000", (0, (1, 1)), "")),
-        AGENTS[-1]: ("load-aware-greedy", LOOKS["load-aware-greedy"]),
+    labels = {
+        **{INFIDA[period]: f"infida, B = {period}" for period in PERIODS},
+        DYNAMIC: "infida, dynamic to 16",
+        AGENTS[-2]: "infida, dynamic to 32",
+        AGENTS[-1]: AGENTS[-1],
     }
+    look = looks(labels)
     time = np.arange(1, runs.slots + 1)
-    for agent, (label, look) in looks.items():
-        line(axes[0], time, running_mean(runs.per_slot("model_update_mb", agent)) / 1000.0, label, look, markers=False)
-        line(axes[1], time, running_mean(runs.gain_per_request(agent)), label, look, markers=False)
+    for agent, label in labels.items():
+        loaded = running_mean(runs.per_slot("model_update_mb", agent)) / 1000.0
+        line(axes[0], time, loaded, label, look[agent])
+        line(axes[1], time, running_mean(runs.gain_per_request(agent)), label, look[agent])
     axes[1].set_ylim(bottom=25.0)
     axes[0].set_yscale("log")
     axes[0].set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])

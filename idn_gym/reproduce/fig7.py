@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idn_gym.experiment.sweep import Cell
+from idn_gym.report.look import look
 from idn_gym.reproduce.checks import Check, Outcome, above_everywhere, crosses, falling
-from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, line, panels
+from idn_gym.reproduce.drawing import FRACTIONAL, legend, line, panels
 from idn_gym.reproduce.runs import Budget, Runs, cells_of
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def draw(runs: Runs) -> Figure:
             return np.stack([runs.values(column, agent, **of) for of in labels], axis=1)
 
         for agent in AGENTS:
-            line(axis, RATES, ntag(agent), agent, LOOKS[agent])
+            line(axis, RATES, ntag(agent), agent, look(agent))
         line(axis, RATES, ntag("infida", "fractional_ntag"), *FRACTIONAL)
         axis.set_xscale("log", base=2)
         axis.set_xticks(RATES, [f"{rate:,.0f}" for rate in RATES])

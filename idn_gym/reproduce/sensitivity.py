@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from idn_gym.common.figures import INK
+from idn_gym.common.colours import INK
 from idn_gym.experiment.intervals import Interval, mean_interval
 from idn_gym.experiment.sweep import Cell
+from idn_gym.report.look import Look, look
 from idn_gym.reproduce.checks import Check, Outcome, Verdict, above, above_everywhere, at_most
-from idn_gym.reproduce.drawing import FRACTIONAL, LOOKS, legend, panels
+from idn_gym.reproduce.drawing import FRACTIONAL, legend, panels
 from idn_gym.reproduce.runs import Budget, Runs, cells_of
 from idn_gym.reproduce.settings import BURSTY, PACKAGED, settings
 from idn_gym.typing import FloatArray
@@ -123,7 +124,7 @@ def draw(runs: Runs) -> Figure:
         axis.axvline(0.0, color=INK, linewidth=0.9)
         for n, rival in enumerate(RIVALS):
             gaps = [_gap(runs, name, level, rival) for level in levels]
-            _dots(axis, gaps, place + 0.18 * (n - 1.5), f"infida over {rival}", LOOKS[rival])
+            _dots(axis, gaps, place + 0.18 * (n - 1.5), f"infida over {rival}", look(rival))
         state = [_gap(runs, name, level, "load-aware-greedy", "fractional_ntag") for level in levels]
         _dots(axis, state, place + 0.27, "its state over load-aware-greedy", FRACTIONAL[1])
         axis.set_xlabel("difference in NTAG (ms), right: INFIDA ahead", fontsize=9)
@@ -178,11 +179,19 @@ def _gap(runs: Runs, name: str, setting: str, rival: str, column: str = "ntag") 
     return mean_interval(runs.values(column, "infida", **labels) - runs.values("ntag", rival, **labels))
 
 
-def _dots(axis: Any, gaps: list[Interval], y: FloatArray, label: str, look: tuple[Any, Any, str]) -> None:
+def _dots(axis: Any, gaps: list[Interval], y: FloatArray, label: str, look: Look) -> None:
     mean = np.array([gap.mean for gap in gaps])
     half = np.array([gap.high - gap.mean for gap in gaps])
     axis.errorbar(
-        mean, y, xerr=half, color=look[0], marker=look[2], markersize=4, linestyle="none", elinewidth=1, label=label
+        mean,
+        y,
+        xerr=half,
+        color=look.colour,
+        marker=look.marker,
+        markersize=4,
+        linestyle="none",
+        elinewidth=1,
+        label=label,
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from idn_gym.common.files import dotted
-from idn_gym.common.text import line, listed, shown
+from idn_gym.common.text import allowed, did_you_mean, line, nearest, shown
+from idn_gym.errors import IdnError
 from idn_gym.scenario.schema import Section
 
 _INTEGER, _NUMBER, _STRING = "must be an integer", "must be a number", "must be a string"
@@ -53,30 +56,45 @@ _WORDS = {
 
 
 def faults_of(error: ValidationError, data: dict[str, Any], file: type[Section]) -> list[str]:
-    """What pydantic found wrong with the data of a kind of file, each fault as key, value and what is allowed."""
+    """What pydantic found wrong with the data of a kind of file, each fault as key, value and what is allowed.
+
+    Unknown keys come first: one that is misspelt is why another is missing, which is then not said.
+    """
+    items = error.errors(include_url=False)
+    unknown = {item["loc"]: _keys(item["loc"], file) for item in items if item["type"] == "extra_forbidden"}
+    missing = {item["loc"] for item in items if item["type"] == "missing"}
+    meant = {(*place[:-1], nearest(place[-1], keys)) for place, keys in unknown.items()} & missing
     found: list[str] = []
-    for item in error.errors(include_url=False):
-        context = item.get("ctx", {})
+    for item in sorted(items, key=lambda item: item["loc"] not in unknown):
+        context, place, given = item.get("ctx", {}), item["loc"], item.get("input")
         if "faults" in context:
             found += context["faults"]
             continue
-        key, given = dotted(item["loc"], data) or "scenario", item.get("input")
+        key = dotted(place, data) or "scenario"
         match item["type"]:
             case "extra_forbidden":
-                found.append(
-                    f"{key}: unknown key; allowed: {listed(_section(item['loc'], file).model_fields, most=20)}"
-                )
+                found.append(f"{key}: unknown key; {allowed(place[-1], unknown[place], most=20)}")
             case "missing":
-                found.append(f"{key}: missing")
+                found += [f"{key}: missing"] if place not in meant else []
             case "sliding":
                 found.append(f"{key}: {item['msg']}")
             case "union_tag_invalid":
-                found.append(f"{key}.kind: {shown(given['kind'])}; allowed: {context['expected_tags']}")
+                tags = context["expected_tags"]
+                found.append(f"{key}.kind: {_choice(given['kind'], tags)}allowed: {tags}")
             case "union_tag_not_found":
-                found.append(f"{key}.kind: missing")
+                slip = nearest("kind", given) if isinstance(given, dict) else None
+                found.append(f"{key}.kind: missing" + (f"; is {shown(slip)} meant to be it?" if slip else ""))
+            case "literal_error":
+                found.append(f"{key}: {_choice(given, context['expected'])}{phrase(item)}")
             case _:
                 found.append(f"{key}: {shown(given)}; {phrase(item)}")
     return found
+
+
+def refusal(source: object, found: Iterable[str]) -> IdnError:
+    """The error about a file with these faults: its message says the first, and it holds all."""
+    faults = list(found)
+    return IdnError(f"{source}: {sentence(faults)}", faults)
 
 
 def sentence(found: list[str]) -> str:
@@ -93,6 +111,17 @@ def phrase(fault: Any) -> str:
     noun = "character" if kind.startswith("string") else "item"
     figures = {key: _figure(value, noun if key.endswith("length") else "") for key, value in context.items()}
     return _WORDS.get(kind, "is not allowed here").format_map(figures)
+
+
+def _choice(given: Any, expected: str) -> str:
+    """A value that is none of those that pydantic lists, and which of them may be meant."""
+    names = re.findall(r"'([^']*)'", expected)
+    return f"{shown(given)}; {did_you_mean(given, names)}"
+
+
+def _keys(location: tuple[int | str, ...], file: type[Section]) -> list[str]:
+    """The keys of the section that a location is in."""
+    return list(_section(location, file).model_fields)
 
 
 def _section(location: tuple[int | str, ...], file: type[Section]) -> type[Section]:

@@ -10,6 +10,7 @@ from idn_gym.common.files import parse_json, read_text
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
 from idn_gym.scenario import yaml_file
+from idn_gym.scenario.kinds import SCENARIO, expecting
 from idn_gym.scenario.overrides import overridden, pairs
 from idn_gym.scenario.scenario import Scenario, parse
 from idn_gym.scenario.schema import Replay
@@ -25,9 +26,10 @@ def read_scenario(path: Path, overrides: Iterable[str] | Mapping[str, Any] = ())
     Raises
     ------
     IdnError
-        If the file cannot be read, or the scenario is not valid.
+        If the file cannot be read, is of another kind, or the scenario is not valid.
     """
-    return _relocated(from_values(read_values(path), str(path), overrides), path.parent)
+    with expecting(path, SCENARIO):
+        return _relocated(from_values(read_values(path), str(path), overrides), path.parent)
 
 
 def from_values(data: Any, source: str, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Scenario:

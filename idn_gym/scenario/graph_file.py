@@ -13,6 +13,7 @@ import networkx as nx
 
 from idn_gym.common.files import read_text
 from idn_gym.errors import IdnError
+from idn_gym.scenario.kinds import GRAPH, expecting
 
 _MAX_BYTES = 16 * 2**20
 # strings, comments, where the graph begins, and the digits before an exponent; the first two are left as they are
@@ -36,7 +37,8 @@ def read_graph(path: str | os.PathLike[str]) -> nx.Graph[str]:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in (".gml", ".graphml"):
-        raise IdnError(f"{path}: not a graph file; allowed suffixes: .gml, .graphml")
+        with expecting(path, GRAPH):
+            raise IdnError(f"{path}: not a graph file; allowed suffixes: .gml, .graphml")
     text = read_text(path, _MAX_BYTES)
     listed = _listed_in_xml(text, path) if suffix == ".graphml" else None
     try:

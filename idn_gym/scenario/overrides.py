@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from idn_gym.common.text import shown
+from idn_gym.common.text import allowed, shown
 from idn_gym.errors import IdnError
 from idn_gym.scenario.yaml_file import parse_yaml
 
@@ -40,7 +40,7 @@ def overridden(data: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
             raise IdnError(f"override {shown(key)}: more than {_DEEPEST} keys deep")
         step = _first_step(here, rest)
         if step is None:
-            raise IdnError(f"override {shown(key)}: no {shown(rest)} there to set")
+            raise IdnError(f"override {shown(key)}: {_nothing(here, key[: len(key) - len(rest) - 1], rest)}")
         head, at = step
         behind = rest[len(head) + 1 :]
         inner = (here[at] if isinstance(here, list) else here.get(head, {})) if len(head) < len(rest) else None
@@ -67,3 +67,13 @@ def _first_step(here: Any, key: str) -> tuple[str, int] | None:
                 if begins(name) and (found is None or len(str(name)) > len(found[0])):
                     found = str(name), at
     return found
+
+
+def _nothing(here: Any, above: str, rest: str) -> str:
+    """Why there is nothing to set: what the keys above it lead to, and the items there are."""
+    step = rest.partition(".")[0]
+    if not isinstance(here, list):
+        return f"{above} is {shown(here)}, which has no {shown(step)} to set"
+    names = [item["name"] for item in here if isinstance(item, dict) and isinstance(item.get("name"), str)]
+    choice = allowed(step, names) if names else f"allowed: places 0 to {len(here) - 1}"
+    return f"no {shown(step)} among the {above}; {choice}"

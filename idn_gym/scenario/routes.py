@@ -34,6 +34,16 @@ def entry_nodes(content: Content) -> list[int]:
     return [v for v, node in nodes if not node.repository]
 
 
+def holders(content: Content) -> dict[str, tuple[int, ...]]:
+    """Service -> nodes that have repository models of all its stages."""
+    task_of = {model.name: model.task for model in content.models}
+    held = [{task_of[name] for name in node.repository or ()} for node in content.nodes]
+    return {
+        service.name: tuple(v for v, tasks in enumerate(held) if tasks.issuperset(service.stages))
+        for service in content.offered
+    }
+
+
 def tiers(content: Content) -> IntArray:
     """(V,) tier of each node: as given, else hops to the nearest repository (0 where none can be reached)."""
     repositories = [v for v, node in enumerate(content.nodes) if node.repository]

@@ -8,8 +8,8 @@ from typing import Any
 
 import networkx as nx
 
-from idn_gym.common.text import listed, shown
-from idn_gym.scenario.routes import entry_nodes, link_graph
+from idn_gym.common.text import allowed, listed, shown
+from idn_gym.scenario.routes import entry_nodes, holders, link_graph
 from idn_gym.scenario.schema import Content
 
 MOST_REQUESTS = 1e12
@@ -17,13 +17,12 @@ MOST_REQUESTS = 1e12
 
 def broken_rules(content: Content) -> list[str]:
     """Every broken rule, as one line each, in the order of the file; empty if the scenario is valid."""
-    if content.services is not None or any(request.service for request in content.requests or ()):
-        return ["services: not served yet; each task is a service of its own"]
     found = [
         *_repeated("tasks", content.tasks),
         *_models(content),
         *_nodes(content),
         *_links(content),
+        *_services(content),
         *_workload(content),
     ]
     if found:  # routes only make sense over names and links that exist
@@ -47,10 +46,15 @@ def _repeated(key: str, names: Any, of: Callable[[Any], Hashable] = lambda name:
 def _models(content: Content) -> Iterator[str]:
     offered = [replica_name(model.name, n) for n in range(content.replicas) for model in content.models]
     yield from _repeated("models", offered)
-    tasks, allowed = set(content.tasks), listed(content.tasks)
+    tasks = set(content.tasks)
     for model in content.models:
         if model.task not in tasks:
-            yield f"models.{model.name}.task: unknown task {shown(model.task)}; allowed: {allowed}"
+            yield f"models.{model.name}.task: unknown task {shown(model.task)}; {allowed(model.task, content.tasks)}"
+    names = [model.name for model in content.models]
+    for model in content.models:
+        for before in model.after or ():
+            if before not in names:
+                yield f"models.{model.name}.after: unknown model {shown(before)}; {allowed(before, names)}"
 
 
 def _nodes(content: Content) -> Iterator[str]:
@@ -61,32 +65,51 @@ def _nodes(content: Content) -> Iterator[str]:
     for node in content.nodes:
         key = f"nodes.{node.name}"
         if node.processor not in known and (node.budget > 0 or node.repository):
-            yield f"{key}.processor: no model has a profile for {shown(node.processor)}; allowed: {listed(processors)}"
+            choice = allowed(node.processor, processors)
+            yield f"{key}.processor: no model has a profile for {shown(node.processor)}; {choice}"
             continue
         repository = node.repository or ()
         yield from _repeated(f"{key}.repository", repository)
         for name in repository:
             if name not in models:
-                yield f"{key}.repository: unknown model {shown(name)}; allowed: {listed(models)}"
+                yield f"{key}.repository: unknown model {shown(name)}; {allowed(name, models)}"
             elif node.processor not in models[name].profiles:
                 profiles = listed(sorted(models[name].profiles))
                 yield f"{key}.repository: {shown(name)} has no profile for {shown(node.processor)}; it has: {profiles}"
 
 
 def _links(content: Content) -> Iterator[str]:
-    nodes = {node.name for node in content.nodes}
-    allowed = listed(sorted(nodes))
+    nodes = sorted({node.name for node in content.nodes})
+    known = set(nodes)
     seen = set()
     for index, link in enumerate(content.links or ()):
         for end in ("source", "target"):
-            if getattr(link, end) not in nodes:
-                yield f"links.{index}.{end}: unknown node {shown(getattr(link, end))}; allowed: {allowed}"
+            name = getattr(link, end)
+            if name not in known:
+                yield f"links.{index}.{end}: unknown node {shown(name)}; {allowed(name, nodes)}"
         if link.source == link.target:
             yield f"links.{index}: {shown(link.source)} linked to itself; a link joins two nodes"
         ends = frozenset((link.source, link.target))
         if ends in seen:
             yield f"links.{index}: {link.source} - {link.target} given twice; links are undirected, each is given once"
         seen.add(ends)
+
+
+def _services(content: Content) -> Iterator[str]:
+    yield from _repeated("services", content.services or (), of=lambda service: service.name)
+    for service in content.services or ():
+        key, stages = f"services.{service.name}", len(service.stages)
+        for task in service.stages:
+            if task not in content.tasks:
+                yield f"{key}.stages: unknown task {shown(task)}; {allowed(task, content.tasks)}"
+        weights = service.accuracy_weights
+        if weights is not None and len(weights) != stages:
+            yield f"{key}.accuracy_weights: {len(weights)} of them; must be {stages}, one per stage"
+        if stages > 1 and service.deadline_ms is not None:
+            says = f"a deadline is for one stage, the service has {stages}; report_deadline_ms counts late requests"
+            yield f"{key}.deadline_ms: {service.deadline_ms:g}; {says}"
+        if stages > 1:
+            yield f"{key}.stages: {stages} of them; chains are not served yet, one stage is"
 
 
 def _workload(content: Content) -> Iterator[str]:
@@ -101,32 +124,37 @@ def _requests(content: Content) -> Iterator[str]:
     nodes = {node.name: node for node in content.nodes}
     task_of = {model.name: model.task for model in content.models}
     links = {frozenset((link.source, link.target)) for link in content.links or ()}
+    services = {service.name: service for service in content.offered}
+    word = "task" if content.services is None else "service"
     seen = set()
     for index, request in enumerate(content.requests or ()):
         key = f"requests.{index}"
-        if request.task is None:
-            yield f"{key}.task: missing"
+        if (request.task is None) == (request.service is None):
+            names = "neither task nor service" if request.task is None else "both task and service"
+            yield f"{key}: names {names}; must name one of them"
             continue
-        if request.asks_for not in content.tasks:
-            yield f"{key}.task: unknown task {shown(request.asks_for)}; allowed: {listed(content.tasks)}"
+        if request.asks_for not in services:
+            named = "task" if request.service is None else "service"
+            yield f"{key}.{named}: unknown {word} {shown(request.asks_for)}; {allowed(request.asks_for, services)}"
             continue
+        (task,) = services[request.asks_for].stages
         unknown = [name for name in request.path if name not in nodes]
         if unknown:
-            yield f"{key}.path: unknown node {shown(unknown[0])}; allowed: {listed(nodes)}"
+            yield f"{key}.path: unknown node {shown(unknown[0])}; {allowed(unknown[0], nodes)}"
             continue
         yield from _repeated(f"{key}.path", request.path)
         for here, there in pairwise(request.path):
             if here != there and frozenset((here, there)) not in links:
                 yield f"{key}.path: no link {here} - {there}; consecutive nodes of a path must be linked"
         last = nodes[request.path[-1]]
-        if request.asks_for not in {task_of[name] for name in last.repository or ()}:
+        if task not in {task_of[name] for name in last.repository or ()}:
             yield (
                 f"{key}.path: its last node {shown(last.name)} has no repository model of task "
-                f"{shown(request.asks_for)}; a path ends at a repository of its task"
+                f"{shown(task)}; a path ends at a repository of its task"
             )
         if (request.asks_for, request.path[0]) in seen:
-            task, entry = shown(request.asks_for), shown(request.path[0])
-            yield f"{key}: task {task} from {entry} twice; one path per task and entry node"
+            name, entry = shown(request.asks_for), shown(request.path[0])
+            yield f"{key}: {word} {name} from {entry} twice; one path per {word} and entry node"
         seen.add((request.asks_for, request.path[0]))
 
 
@@ -135,17 +163,14 @@ def _default_requests(content: Content) -> Iterator[str]:
     if not entries:
         yield "nodes: no entry node, since every node has a repository; mark one with entry: true"
         return
-    task_of = {model.name: model.task for model in content.models}
-    repositories: dict[str, list[int]] = {task: [] for task in content.tasks}
-    for v, node in enumerate(content.nodes):
-        for task in {task_of[name] for name in node.repository or ()}:
-            repositories[task].append(v)
+    word = "task" if content.services is None else "service"
     component = {v: c for c, members in enumerate(nx.connected_components(link_graph(content))) for v in members}
-    for task, held in repositories.items():
+    for name, held in holders(content).items():
         if not held:
-            yield f"tasks: {shown(task)} has no repository; some node must list a model of it under repository"
+            of = "it" if content.services is None else "each of its stages"
+            yield f"{word}s: {shown(name)} has no repository; some node must list a model of {of} under repository"
             continue
         reached = {component[v] for v in held}
         for v in entries:
             if component[v] not in reached:
-                yield f"links: no route from {shown(content.nodes[v].name)} to a repository of task {shown(task)}"
+                yield f"links: no route from {shown(content.nodes[v].name)} to a repository of {word} {shown(name)}"

@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from idn_gym.common.text import shown
 from idn_gym.errors import IdnError
-from idn_gym.scenario.faults import faults_of, sentence
+from idn_gym.scenario.faults import faults_of, refusal, sentence
+from idn_gym.scenario.json_schema import without_schema
 from idn_gym.scenario.rules import broken_rules
 from idn_gym.scenario.schema import Content
 
@@ -40,11 +41,12 @@ def parse(data: Any, source: str) -> Scenario:
     Raises
     ------
     IdnError
-        With the first fault, its key, value and what is allowed, and the number of further faults.
+        With the first fault, its key, value and what is allowed, and the number of further faults; its `faults` are
+        all of them.
     """
     if not isinstance(data, dict):
         raise IdnError(f"{source}: a scenario is a mapping of keys, not {shown(data)}")
     try:
-        return Scenario.model_validate(data)
+        return Scenario.model_validate(without_schema(data))
     except ValidationError as error:
-        raise IdnError(f"{source}: {sentence(faults_of(error, data, Scenario))}") from None
+        raise refusal(source, faults_of(error, data, Scenario)) from None

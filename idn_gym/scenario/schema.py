@@ -61,10 +61,10 @@ class Profile(Sparse):
 
     unsaid = ("price",)
 
-    size: Positive
-    delay: NonNegative
-    throughput: NonNegative
-    price: NonNegative = 0.0
+    size: Positive = Field(description="memory that the model takes there, MB")
+    delay: NonNegative = Field(description="time to serve a request there, ms")
+    throughput: NonNegative = Field(description="requests/s it can serve there; per slot, times slot_seconds")
+    price: NonNegative = Field(default=0.0, description="of holding it there, currency per hour")
 
 
 class Model(Sparse):
@@ -76,13 +76,19 @@ class Model(Sparse):
 
     unsaid = ("output_mb", "trips", "after")
 
-    name: Name
-    task: Name
-    accuracy: Annotated[float, Field(ge=0.0, le=100.0)]
-    output_mb: NonNegative = 0.0
-    trips: NonNegative = 1.0
-    after: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = None
-    profiles: Annotated[dict[Name, Profile], Field(min_length=1)]
+    name: Name = Field(description="name, unique among models; task/variant by habit")
+    task: Name = Field(description="the task it serves, one of tasks")
+    accuracy: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        description="accuracy in percentage points, 0 to 100: 40.2, not 0.402"
+    )
+    output_mb: NonNegative = Field(default=0.0, description="what it hands to the next stage of a chain, MB")
+    trips: NonNegative = Field(default=1.0, description="times a link's latency, from it to the next stage of a chain")
+    after: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = Field(
+        default=None, description="models of the stage before that may precede it in a chain; default: any"
+    )
+    profiles: Annotated[dict[Name, Profile], Field(min_length=1)] = Field(
+        description="how it runs: processor -> profile; without a profile for a processor it cannot run there"
+    )
 
     @property
     def variant(self) -> str:
@@ -95,49 +101,69 @@ class Node(Sparse):
 
     unsaid = ("entry",)
 
-    name: Name
-    processor: Name
-    budget: NonNegative = 0.0
-    tier: Annotated[int, Field(ge=0, le=1000)] | None = None
-    entry: bool = False
-    repository: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = None
+    name: Name = Field(description="name, unique among nodes")
+    processor: Name = Field(description="its kind of processor, as profiles of models name it")
+    budget: NonNegative = Field(default=0.0, description="memory for the models that a policy places, MB")
+    tier: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="0 is the cloud; default: hops to the nearest repository"
+    )
+    entry: bool = Field(
+        default=False,
+        description="whether requests enter here; default: at the highest tier, or where no repository is",
+    )
+    repository: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = Field(
+        default=None,
+        description="models that it holds for good, outside its budget, and with capacity for all that reaches it",
+    )
 
 
 class Link(Section):
     """An undirected link; latency is the round trip in ms, bandwidth in MB/s (absent: transfers take no time)."""
 
-    source: Name
-    target: Name
-    latency: NonNegative
-    bandwidth: Positive | None = None
+    source: Name = Field(description="a node")
+    target: Name = Field(description="another node; links have no direction")
+    latency: NonNegative = Field(description="round trip, ms")
+    bandwidth: Positive | None = Field(default=None, description="MB/s; default: transfers take no time")
 
 
 class Service(Sparse):
-    """What a request asks for: one task, or several in turn.
-
-    Its requests carry `input_mb` MB, count `weight` times, and are served after those of higher `priority`.
-    `accuracy_weights`, one per stage, multiply the scenario's. An option slower than `deadline_ms` costs the scenario's
-    `violation_ms` more; `report_deadline_ms` is counted, in no cost.
-    """
+    """What a request asks for: one task, or several in turn."""
 
     unsaid = ("input_mb", "weight", "priority")
 
-    name: Name
-    stages: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1, max_length=8)]
-    input_mb: NonNegative = 0.0
-    weight: Positive = 1.0
-    priority: Annotated[int, Field(ge=-(10**9), le=10**9)] = 0
-    accuracy_weights: Annotated[tuple[NonNegative, ...], AsTuple, Field(min_length=1, max_length=8)] | None = None
-    deadline_ms: NonNegative | None = None
-    report_deadline_ms: NonNegative | None = None
+    name: Name = Field(description="name, unique among services")
+    stages: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1, max_length=8)] = Field(
+        description="tasks, in the order in which they are served"
+    )
+    input_mb: NonNegative = Field(default=0.0, description="what a request carries, MB")
+    weight: Positive = Field(default=1.0, description="what its costs and gains are multiplied by")
+    priority: Annotated[int, Field(ge=-(10**9), le=10**9)] = Field(
+        default=0, description="capacity goes to higher ones first"
+    )
+    accuracy_weights: Annotated[tuple[NonNegative, ...], AsTuple, Field(min_length=1, max_length=8)] | None = Field(
+        default=None, description="one per stage, times accuracy_weight; default: 1 each"
+    )
+    deadline_ms: NonNegative | None = Field(
+        default=None, description="latency above which an option costs violation_ms more, ms; of one stage"
+    )
+    report_deadline_ms: NonNegative | None = Field(
+        default=None, description="latency above which a request counts as missed, ms; in no cost"
+    )
+
+    @property
+    def counted_deadline(self) -> float | None:
+        """Ms beyond which a request counts as missed."""
+        return self.deadline_ms if self.report_deadline_ms is None else self.report_deadline_ms
 
 
 class Request(Section):
     """A request type: a service, or the one of a task's name, and the path from its entry node to a repository."""
 
-    task: Name | None = None
-    service: Name | None = None
-    path: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]
+    task: Name | None = Field(default=None, description="what is asked for: the service of this name")
+    service: Name | None = Field(default=None, description="what is asked for, one of services")
+    path: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
+        description="nodes from the entry node to a repository of the task, each linked to the next"
+    )
 
     @property
     def asks_for(self) -> str:
@@ -148,16 +174,20 @@ class Request(Section):
 class Outages(Section):
     """Nodes lose all but `remaining` of their capacity: `probability` to fail per slot, `duration` slots on average."""
 
-    kind: Literal["outages"]
-    probability: Annotated[float, Field(ge=0.0, le=1.0)]
-    duration: Annotated[float, Field(ge=1.0, le=1e15)] = 10.0
-    remaining: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    kind: Literal["outages"] = Field(description="nodes fail now and then")
+    probability: Annotated[float, Field(ge=0.0, le=1.0)] = Field(description="of a node to fail in a slot, 0 to 1")
+    duration: Annotated[float, Field(ge=1.0, le=1e15)] = Field(
+        default=10.0, description="of a failure, slots on average"
+    )
+    remaining: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        default=0.0, description="share of its capacity that a failed node keeps, 0 to 1"
+    )
 
 
 class ConstantCapacity(Section):
     """Every placement has its nominal capacity in every slot."""
 
-    kind: Literal["constant"]
+    kind: Literal["constant"] = Field(description="capacities stay nominal")
 
 
 Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
@@ -166,8 +196,10 @@ Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
 class Diurnal(Section):
     """The rate swings around its mean: times 1 + amplitude x sin(2 pi slot / period)."""
 
-    amplitude: Annotated[float, Field(ge=0.0, le=1.0)]
-    period: Annotated[float, Field(gt=1.0, le=1e9)]  # slots
+    amplitude: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        description="how far the rate swings, as a share of its mean, 0 to 1"
+    )
+    period: Annotated[float, Field(gt=1.0, le=1e9)] = Field(description="of a swing, slots")
 
 
 class Flash(Section):
@@ -176,21 +208,29 @@ class Flash(Section):
     It lasts `duration` slots on average (geometric), and adds to the total rate. A node has one crowd at a time.
     """
 
-    probability: Annotated[float, Field(ge=0.0, le=1.0)]
-    duration: Annotated[float, Field(ge=1.0, le=1e15)]
-    factor: Annotated[float, Field(ge=1.0, le=1e6)]
+    probability: Annotated[float, Field(ge=0.0, le=1.0)] = Field(description="that a crowd starts in a slot, 0 to 1")
+    duration: Annotated[float, Field(ge=1.0, le=1e15)] = Field(description="of a crowd, slots on average")
+    factor: Annotated[float, Field(ge=1.0, le=1e6)] = Field(
+        description="what a crowd multiplies the rate of its entry node by, 1 or more"
+    )
 
 
 class _Drawn(Section):
-    kind: Literal["zipf", "burst"]
-    rate: NonNegative
-    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = 1.2
-    profile: Literal["fixed", "sliding"] = "fixed"
-    shift: Count | None = None
-    every: Count | None = None
-    diurnal: Diurnal | None = None
-    flash: Flash | None = None
-    capacity: Capacity = ConstantCapacity(kind="constant")
+    kind: Literal["zipf", "burst"] = Field(description="law of the counts")
+    rate: NonNegative = Field(description="requests/s over all types, on average")
+    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        default=1.2, description="of the Zipf law: popularity of the i-th task is proportional to i^-exponent"
+    )
+    profile: Literal["fixed", "sliding"] = Field(
+        default="fixed", description="fixed: popularity stays; sliding: it shifts cyclically over the tasks"
+    )
+    shift: Count | None = Field(default=None, description="tasks that popularity shifts by; with profile sliding")
+    every: Count | None = Field(default=None, description="slots between shifts; with profile sliding")
+    diurnal: Diurnal | None = Field(default=None, description="swing of the rate over the day; default: none")
+    flash: Flash | None = Field(default=None, description="crowds; default: none")
+    capacity: Capacity = Field(
+        default=ConstantCapacity(kind="constant"), description="how capacities vary; default: they do not"
+    )
 
     @property
     def peak(self) -> float:
@@ -209,9 +249,12 @@ class _Drawn(Section):
 
 
 class Zipf(_Drawn):
-    """Poisson counts; `rate` in requests/s over all types, popularity of the i-th task proportional to i^-exponent."""
+    """Poisson counts; `rate` in requests/s over all types.
 
-    kind: Literal["zipf"]
+    Popularity of the i-th service is proportional to i^-exponent.
+    """
+
+    kind: Literal["zipf"] = Field(description="counts are Poisson")
 
 
 class Burst(_Drawn):
@@ -219,34 +262,49 @@ class Burst(_Drawn):
 
     A small shape is bursty. With probability `persistence` a multiplier stays what it was in the slot before, which
     leaves the law of every slot as it is and makes persistence^n the correlation of multipliers n slots apart. There
-    is one multiplier ``per: type``, or one ``per: task`` that all its entry nodes share.
+    is one multiplier ``per: type``, or one ``per: task``: per service, shared by all its entry nodes.
     """
 
-    kind: Literal["burst"]
-    shape: Annotated[float, Field(ge=1e-3, le=1e15)]
-    persistence: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
-    per: Literal["type", "task"] | None = None
+    kind: Literal["burst"] = Field(description="counts are gamma-Poisson: bursty")
+    shape: Annotated[float, Field(ge=1e-3, le=1e15)] = Field(description="of the gamma law; the smaller, the burstier")
+    persistence: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
+        default=None,
+        description="probability that a multiplier stays what it was in the slot before, 0 to below 1; default: 0",
+    )
+    per: Literal["type", "task"] | None = Field(
+        default=None, description="what has a multiplier of its own; default: type"
+    )
 
 
 class Adversary(Section):
     """All requests of a slot, `rate` x slot_seconds of them, go to the type that a greedy victim is worst prepared for.
 
     The victim is the last-batch greedy rule with this `keep`. Types it is equally ill prepared for are drawn by
-    popularity over tasks, that of the i-th proportional to i^-exponent.
+    popularity over services, that of the i-th proportional to i^-exponent.
     """
 
-    kind: Literal["adversary"]
-    rate: NonNegative
-    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
-    keep: Annotated[float, Field(ge=0.0, le=1e6)] = 0.5
+    kind: Literal["adversary"] = Field(description="requests go where a greedy victim is worst prepared")
+    rate: NonNegative = Field(description="requests/s, all of one type in a slot")
+    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        default=0.0, description="of the Zipf law that settles ties"
+    )
+    keep: Annotated[float, Field(ge=0.0, le=1e6)] = Field(
+        default=0.5,
+        description="bonus on the gain of what the victim already holds: 0.5 asks a newcomer to be half as good again",
+    )
 
 
 class Replay(Section):
     """A trace file, and a capacity file where capacities vary; paths are relative to the scenario file."""
 
-    kind: Literal["trace"]
-    requests: Location
-    capacities: Location | None = None
+    kind: Literal["trace"] = Field(description="requests of a trace file")
+    requests: Location = Field(
+        description="trace file, relative to this file: CSV with columns slot,task,source,requests"
+    )
+    capacities: Location | None = Field(
+        default=None,
+        description="capacity file, relative to this file: CSV with columns slot,node,model,capacity; default: nominal",
+    )
 
 
 Workload = Annotated[Zipf | Burst | Adversary | Replay, Field(discriminator="kind")]
@@ -257,19 +315,41 @@ class Content(Sparse):
 
     unsaid = ("price_weight", "violation_ms", "provenance")
 
-    format: Literal["idn-gym/scenario-1"]
-    name: Name
-    slot_seconds: Positive = 60.0
-    horizon: Count = 600
-    replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    accuracy_weight: NonNegative = 1.0
-    price_weight: NonNegative = 0.0  # ms of gain per unit of currency
-    violation_ms: NonNegative = 0.0
-    tasks: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)]
-    models: Annotated[tuple[Model, ...], AsTuple, Field(min_length=1)]
-    nodes: Annotated[tuple[Node, ...], AsTuple, Field(min_length=1)]
-    links: Annotated[tuple[Link, ...], AsTuple, Field(min_length=1)] | None = None
-    services: Annotated[tuple[Service, ...], AsTuple, Field(min_length=1)] | None = None
-    requests: Annotated[tuple[Request, ...], AsTuple, Field(min_length=1)] | None = None
-    workload: Workload | None = None
-    provenance: dict[Name, str] = {}
+    format: Literal["idn-gym/scenario-1"] = Field(description="version of this format")
+    name: Name = Field(description="what it is called in tables and records")
+    slot_seconds: Positive = Field(default=60.0, description="length of a slot, s")
+    horizon: Count = Field(default=600, description="slots of an episode or run by default")
+    replicas: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="times that each model is offered: name, name#2, ..."
+    )
+    accuracy_weight: NonNegative = Field(
+        default=1.0, description="alpha, ms that a percentage point of inaccuracy costs"
+    )
+    price_weight: NonNegative = Field(
+        default=0.0, description="ms of gain per unit of currency; 0: prices are reported, not optimised"
+    )
+    violation_ms: NonNegative = Field(default=0.0, description="ms that an option later than a deadline costs more")
+    tasks: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
+        description="tasks, the most popular first"
+    )
+    models: Annotated[tuple[Model, ...], AsTuple, Field(min_length=1)] = Field(description="models, each of one task")
+    nodes: Annotated[tuple[Node, ...], AsTuple, Field(min_length=1)] = Field(description="compute nodes")
+    links: Annotated[tuple[Link, ...], AsTuple, Field(min_length=1)] | None = Field(
+        default=None, description="links between nodes; default: none"
+    )
+    services: Annotated[tuple[Service, ...], AsTuple, Field(min_length=1)] | None = Field(
+        default=None, description="what may be asked for, the most popular first; default: each task by itself"
+    )
+    requests: Annotated[tuple[Request, ...], AsTuple, Field(min_length=1)] | None = Field(
+        default=None,
+        description="request types; default: every service from every entry node, on the way to its nearest repository",
+    )
+    workload: Workload | None = Field(
+        default=None, description="what draws the requests; default: none, and a trace file is needed"
+    )
+    provenance: dict[Name, str] = Field(default={}, description="where figures come from: dotted key -> free text")
+
+    @property
+    def offered(self) -> tuple[Service, ...]:
+        """The services that requests may ask for: those listed, else one of each task, of its name."""
+        return self.services or tuple(Service(name=task, stages=(task,)) for task in self.tasks)

@@ -36,8 +36,9 @@ class Opponent:
         self._seen = self._batches.astype(np.float32).astype(np.float64)
         self._capacities = network.capacities.astype(np.float32).astype(np.float64)
         self._order = np.argsort(network.tiers, kind="stable")
-        entries = np.bincount(network.type_task, minlength=network.N)[network.type_task]
-        self._log_popularity = -workload.exponent * np.log1p(network.type_task) - np.log(entries)
+        service = network.type_service
+        entries = np.bincount(service, minlength=len(network.service_names))[service]
+        self._log_popularity = -workload.exponent * np.log1p(service) - np.log(entries)
         nothing = np.zeros(network.P)
         responses = np.array([self._response(e, nothing) for e in self._seen])
         self._at_best = kernels.gain(network, self._batches, network.capacities, responses)  # (R,)

@@ -11,10 +11,10 @@ from idn_gym.typing import FloatArray
 
 
 def popularity(network: Network, slots: FloatArray) -> FloatArray:
-    """(len(slots), R) share of each type in the requests of a slot: that of its task, split evenly over entry nodes.
+    """(len(slots), R) share of each type in the requests of a slot: that of its service, split evenly over entry nodes.
 
-    The i-th task in the file has popularity proportional to i^-exponent; a sliding profile moves it by `shift`
-    tasks every `every` slots, cyclically.
+    The i-th service in the file has popularity proportional to i^-exponent; a sliding profile moves it by `shift`
+    services every `every` slots, cyclically.
 
     Raises
     ------
@@ -24,13 +24,14 @@ def popularity(network: Network, slots: FloatArray) -> FloatArray:
     workload = network.scenario.workload
     if not isinstance(workload, Zipf | Burst):
         raise IdnError(f"scenario {network.scenario.name}: its workload has no rate")
-    weights = np.arange(1, network.N + 1, dtype=np.float64) ** -workload.exponent
+    count = len(network.service_names)
+    weights = np.arange(1, count + 1, dtype=np.float64) ** -workload.exponent
     step = np.zeros(len(slots), dtype=np.int64)
     if workload.shift is not None and workload.every is not None:  # it slides
         step = workload.shift * (np.asarray(slots, dtype=np.int64) // workload.every)
-    entries = np.bincount(network.type_task, minlength=network.N)
-    of_task = weights[(np.arange(network.N) - step[:, None]) % network.N] * (entries > 0)
-    of_type = (of_task / np.maximum(entries, 1))[:, network.type_task]
+    entries = np.bincount(network.type_service, minlength=count)
+    of_service = weights[(np.arange(count) - step[:, None]) % count] * (entries > 0)
+    of_type = (of_service / np.maximum(entries, 1))[:, network.type_service]
     return of_type / of_type.sum(axis=1, keepdims=True)
 
 

@@ -18,9 +18,9 @@ class Bursts:
     def __init__(self, network: Network, workload: Burst) -> None:
         self._shape = workload.shape
         self._persistence = 0.0 if workload.persistence is None else workload.persistence
-        self._of_task = network.type_task if workload.per == "task" else None
-        self._last: FloatArray | None = None  # (R,) or (N,)
-        self._width = network.N if workload.per == "task" else network.R
+        self._of_service = network.type_service if workload.per == "task" else None
+        self._last: FloatArray | None = None  # (R,), or as many as there are services
+        self._width = network.R if self._of_service is None else len(network.service_names)
 
     def next_block(self, slots: int, generator: np.random.Generator) -> FloatArray:
         """(slots, R) multipliers of the coming slots."""
@@ -34,7 +34,7 @@ class Bursts:
             newest = np.where(stays, 0, np.arange(slots)[:, None])
             drawn = np.take_along_axis(drawn, np.maximum.accumulate(newest), axis=0)
             self._last = drawn[-1]
-        return drawn if self._of_task is None else drawn[:, self._of_task]
+        return drawn if self._of_service is None else drawn[:, self._of_service]
 
 
 class Crowds:

@@ -7,13 +7,15 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from idn_gym.common.files import read_text
-from idn_gym.common.text import listed
+from idn_gym.common.text import allowed, did_you_mean
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
+from idn_gym.scenario.kinds import CAPACITY, TRACE, expecting
 from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import LARGEST, Trace, fitting
 
@@ -25,8 +27,8 @@ _MAX_BYTES = 2**30
 def read_trace(network: Network, requests: Path, capacities: Path | None = None) -> Trace:
     """Read a request file (slot, task, source, requests) and, where capacities vary, a capacity file.
 
-    Slots count from 0, T is the largest plus 1, missing rows are 0 requests, or nominal capacity. With a capacity file
-    capacities vary, whatever it says.
+    The column `task` holds the service's name. Slots count from 0, T is the largest plus 1, missing rows are 0
+    requests, or nominal capacity. With a capacity file capacities vary, whatever it says.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def read_capacities(network: Network, path: Path, slots: int | None = None, rows
     for slot, node, model, value in rows:
         if node not in nodes or model not in models:
             what, name, known = ("node", node, nodes) if node not in nodes else ("model", model, models)
-            raise IdnError(f"{rows.where}: unknown {what} {name!r}; allowed: {listed(known)}")
+            raise IdnError(f"{rows.where}: unknown {what} {name!r}; {allowed(name, known)}")
         p = network.number(node, model)
         if p < 0:
             raise IdnError(
@@ -136,11 +138,10 @@ class _Rows:
         return f"{self.path}:{self.line}"
 
     def __iter__(self) -> Iterator[tuple[int, str, str, float]]:
-        reader = csv.reader(io.StringIO(read_text(self.path, _MAX_BYTES)), strict=True)
+        with expecting(self.path, TRACE if self.columns == REQUEST_COLUMNS else CAPACITY):
+            reader = csv.reader(io.StringIO(read_text(self.path, _MAX_BYTES)), strict=True)
+            self._refuse_columns(reader)
         try:
-            first = next(reader, [])
-            if first != self.columns:
-                raise IdnError(f"{self.path}: columns {','.join(first)!r}; must be {','.join(self.columns)!r}")
             for row in reader:
                 self.line = reader.line_num
                 if not row:
@@ -150,6 +151,14 @@ class _Rows:
                 yield self._slot(row[0]), row[1], row[2], self._number(row[3])
         except csv.Error as error:
             raise IdnError(f"{self.path}:{reader.line_num}: not CSV: {error}") from None
+
+    def _refuse_columns(self, reader: Any) -> None:
+        try:
+            first: list[str] = next(reader, [])
+        except csv.Error as error:
+            raise IdnError(f"{self.path}:{reader.line_num}: not CSV: {error}") from None
+        if first != self.columns:
+            raise IdnError(f"{self.path}: columns {','.join(first)!r}; must be {','.join(self.columns)!r}")
 
     def _slot(self, text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) <= 12):
@@ -175,8 +184,10 @@ def _filled(rest: FloatArray, slots: int, entries: dict[tuple[int, int], float])
 
 
 def _refuse_type(network: Network, where: str, task: str, source: str) -> None:
-    if task not in network.scenario.tasks:
-        raise IdnError(f"{where}: unknown task {task!r}; allowed: {listed(network.scenario.tasks)}")
+    word = "task" if network.scenario.services is None else "service"
+    if task not in network.service_names:
+        raise IdnError(f"{where}: unknown {word} {task!r}; {allowed(task, network.service_names)}")
     if source not in network.node_names:
-        raise IdnError(f"{where}: unknown source {source!r}; must be an entry node of the scenario")
-    raise IdnError(f"{where}: no request type for task {task!r} from {source!r}; see idn-gym show for those there are")
+        meant = did_you_mean(source, network.node_names)
+        raise IdnError(f"{where}: unknown source {source!r}; {meant}it must be an entry node of the scenario")
+    raise IdnError(f"{where}: no request type for {word} {task!r} from {source!r}; idn-gym show lists those there are")

@@ -87,7 +87,7 @@ def test_update_is_the_step_of_the_paper_for_every_row_of_a_batch(tiny: Network)
     log_state = np.concatenate([start(tiny, tiny.spendable), np.log(rng.uniform(0.01, 0.9, (2, tiny.P)))])
     gradient = rng.uniform(0.0, 300.0, (3, tiny.P))
     eta = 0.01
-    got = update(tiny, log_state, gradient, StepSizes(tiny, eta, 0.0, tiny.spendable))
+    got = update(log_state, gradient, StepSizes(tiny, eta, 0.0, tiny.spendable))
     for b in range(3):
         h = np.exp(log_state[b]) * np.exp(eta * gradient[b] / tiny.sizes)
         with np.errstate(divide="ignore"):  # what does not fit is 0

@@ -209,7 +209,7 @@ def test_fractional_optimum_is_that_of_a_linear_program(sliding: tuple[Network, 
     for column, (t, rho, k) in enumerate(served, start=network.P):
         p = int(network.service.options[rho, k])
         row = np.zeros(width)
-        row[column], row[p] = 1.0, -network.service.shares(trace.requests[t], trace.capacities_at(t))[p]
+        row[column], row[p] = 1.0, -network.service.shares(trace.requests[t], trace.capacities_at(t))[0, p]
         rows.append(row)
         limits.append(0.0)
         batches.setdefault((t, rho), np.zeros(width))[column] = 1.0

@@ -332,7 +332,7 @@ def test_delay_is_mirror_descent_along_the_subgradient_of_earlier_slots(delay: i
         gradients.append(kernels.gain_and_subgradient(network, batch, network.capacities, np.exp(log_state))[1])
         agent.act(seen(network, batch))
         if t >= delay:
-            log_state = update(network, log_state, gradients[t - delay], steps)
+            log_state = update(log_state, gradients[t - delay], steps)
         assert agent.fractional.tobytes() == np.exp(log_state)[0].tobytes()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from instances import with_services
 
 from idn_gym import IdnError, Network, draw, kernels, load_scenario
 from idn_gym.model import allocation, gain
@@ -18,14 +19,16 @@ DTYPES = [torch.float64, torch.float32]
 ROWS = 5
 
 
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return Network.compile(load_scenario("topology-2-fixed"))
+@pytest.fixture(scope="module", params=["one class", "services"])
+def network(request: pytest.FixtureRequest) -> Network:
+    plain = Network.compile(load_scenario("topology-2-fixed"))
+    return plain if request.param == "one class" else with_services(plain, 0)
 
 
-@pytest.fixture(scope="module")
-def tiny() -> Network:
-    return Network.compile(load_scenario("tiny"))
+@pytest.fixture(scope="module", params=["one class", "services"])
+def tiny(request: pytest.FixtureRequest) -> Network:
+    plain = Network.compile(load_scenario("tiny"))
+    return plain if request.param == "one class" else with_services(plain, 0)
 
 
 def slots(network: Network, regime: str, dtype: Any, rows: int = ROWS) -> list[Any]:
@@ -105,7 +108,7 @@ def test_projection_pack_and_rounding_are_the_reference(network: Network, backen
     packed = batched.pack(network, log_h, backend=backend)
     assert packed.tolist() == [allocation.pack(network, h).tolist() for h in log_h.double().numpy()]
     y = torch.from_numpy(np.exp(expected)).to(dtype).clamp(max=1.0)
-    for residual in ("drop", "coin"):
+    for residual in ("drop", "coin", "fit"):
         rounded = batched.round_dependent(network, y, uniforms, residual, backend=backend)
         pairs = zip(y.double().numpy(), uniforms.double().numpy(), strict=True)
         assert rounded.tolist() == [allocation.round_dependent(network, *pair, residual).tolist() for pair in pairs]

@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 def test_kernels(script: str) -> None:
     environment = dict(os.environ)
     environment.pop("TRITON_INTERPRET", None)
+    environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), environment.get("PYTHONPATH", "")])
     if script == "triton_parity.py":
         environment["TRITON_INTERPRET"] = "1"
     done = subprocess.run([sys.executable, str(HERE / script)], capture_output=True, text=True, env=environment)

@@ -21,10 +21,11 @@ def compiled(kernel: Any, arguments: str, constants: dict[str, Any], warps: int)
 def main() -> None:
     """Raise on the first kernel that does not compile."""
     f = "fp32"
-    tables = f"*fp64 *fp64 *i32 *i32 *i32 *{f} *i32 *{f} *{f} *i32 *i32 *{f} *i32 i32 i32 i32 i32 fp32" + " i32" * 6
-    for gradient, serve, y in ((True, False, f), (False, True, "i8")):
-        outputs = "*fp64 " * 6 if serve else f"*{f} " * 6
-        constants = {"GRADIENT": gradient, "SERVE": serve, "BLOCK": 256}
+    tables = f"*fp64 *fp64 *i32 *i32 *i32 *i32 *{f} *i32 *{f} *{f} *i8 *i32 *i32 *{f} *i32 i32 i32 i32 i32 fp32"
+    tables += " i32" * 6
+    for gradient, serve, y, classes in ((True, False, f, 1), (False, True, "i8", 1), (True, False, f, 3)):
+        outputs = "*fp64 " * 7 if serve else f"*{f} " * 7
+        constants = {"CLASSES": classes, "GRADIENT": gradient, "SERVE": serve, "BLOCK": 256}
         compiled(triton_kernels.slots, f"*{f} *{f} *{y} {outputs} {tables}", constants, 8)
     mirror = f"*{f} *{f} *fp64 *fp64 *fp64 *{f} *{f} *i32 *fp64" + " i32" * 5
     compiled(triton_kernels.mirror, mirror, {"WITH_STATE": True, "WIDTH": 256}, 4)

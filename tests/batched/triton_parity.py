@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from instances import with_services
 
 from idn_gym import Network, batched, draw, load_scenario
 
@@ -12,7 +13,13 @@ ROWS = 3
 
 def main() -> None:
     """Raise on the first difference."""
-    network = Network.compile(load_scenario("tiny"))
+    tiny = Network.compile(load_scenario("tiny"))
+    for network in (tiny, with_services(tiny, 0)):
+        compare(network)
+
+
+def compare(network: Network) -> None:
+    """Raise on the first difference on a network."""
     generator = np.random.default_rng(0)
     shape = (ROWS, network.P)
     log_h, uniforms, loose = generator.normal(size=shape), generator.random(shape), generator.random(shape)
@@ -42,7 +49,7 @@ def main() -> None:
         )
         torch.testing.assert_close(out.exp(), log_y.exp(), rtol=10 * exact, atol=0.0)
         torch.testing.assert_close(state, log_y.exp(), rtol=10 * exact, atol=0.0)
-        for residual in ("drop", "coin"):
+        for residual in ("drop", "coin", "fit"):
             rounded = batched.round_dependent(network, log_y.exp(), u, residual, backend="triton")
             assert torch.equal(
                 rounded, batched.round_dependent(network, log_y.exp(), u, residual, backend="reference")

@@ -500,8 +500,8 @@ OVERRIDES: dict[str, str] = {
     "workload.rate=*a": "override 'workload.rate=*a' aliases",
     "workload.kind=burst": "workload.shape missing",
     "workload=3": "workload 3",
-    "nodes.moon.budget=3": "override 'nodes.moon.budget' 'moon.budget'",
-    "nodes.9.budget=3": "override 'nodes.9.budget' '9.budget'",
+    "nodes.moon.budget=3": "override 'nodes.moon.budget' 'moon' allowed cloud, co, bs0, bs1",
+    "nodes.9.budget=3": "override 'nodes.9.budget' '9' allowed cloud,",
     "nodes.bs0.budget=-1": "nodes.bs0.budget -1 greater than or equal to 0",
     "nodes.bs0.memory=1": "nodes.bs0.memory unknown key allowed budget",
     "nodes.bs0=3": "nodes 3",
@@ -515,7 +515,7 @@ OVERRIDES: dict[str, str] = {
     "workload." * 3000 + "=1": "override more than 50 keys deep",
     "nodes.bs0" + "." * 3000 + "x=1": "override more than 50 keys deep",
     "nodes." + "bs0." * 3000 + "=1": "override more than 50 keys deep",
-    "models." + "x." * 3000 + "=1": "override no there to set",
+    "models." + "x." * 3000 + "=1": "override no 'x' among models allowed",
     "x" * 100_000 + "=1": "xxx unknown key allowed format",
     "name=" + "x" * 100_000: "name 'xxx at most 200 characters",
     "tasks=[" + "a, " * 50_000 + "b]": "tasks 'a' twice more)",
@@ -524,7 +524,7 @@ OVERRIDES: dict[str, str] = {
 # Whole commands over files in a folder of good ones; see `folder`
 COMMANDS: dict[str, tuple[str, str]] = {
     "scenario that is not packaged": ("run nosuch --agent random", "'nosuch' packaged tiny suffix"),
-    "id that is not registered": ("show IDN/Nosuch-v0", "IDN/Nosuch-v0 cannot be read"),
+    "id that is not registered": ("show IDN/Nosuch-v0", "id IDN/Nosuch-v0 allowed IDN/Tiny-v0"),
     "scenario file that is missing": ("show nosuch.yaml", "nosuch.yaml cannot be read"),
     "scenario file that is a folder": ("show ./folder.csv", "folder.csv cannot be read"),
     "scenario file that is broken, to run": ("run broken.json --agent random", "broken.json horizon 0"),

@@ -172,14 +172,14 @@ class TestText:
 
     def test_labels_of_plots(self, tmp_path: Path) -> None:
         """A dollar is no formula, wherever a name comes to stand; an unfinished one would be an error."""
-        from idn_gym.report import plots
+        from idn_gym.report import plots, trade_off
 
         names = {"$\\frac{$": [1.0, 2.0], "a$b_{": [2.0, 1.0], "$x$": [0.0, 1.0]}
         title = "$\\undefined{$ \x1b"
         plots.ntag_over_time(names, tmp_path / "a.png", hindsight=["$x$"], title=title)
         plots.regret_over_time(names, tmp_path / "b.png", comparator="$x$ of $\\frac{$", title=title)
         rows = [{"agent": name, "latency_ms": 1.0, "inaccuracy": 2.0} for name in names]
-        plots.latency_against_inaccuracy(rows, tmp_path / "c.png", title=title)
+        trade_off.latency_against_inaccuracy(rows, tmp_path / "c.png", title=title)
         shares = {"$\\frac{$": {"$\\v{$": [0.5]}}
         plots.allocation_per_tier(shares, ["tier 0"], tmp_path / "d.png", title=title)
         assert len(list(tmp_path.iterdir())) == 4

@@ -229,7 +229,9 @@ class TestInformationAndReward:
             "cost": 827.0,
             "latency_ms": 147.0 / 16.0,
             "inaccuracy": 42.5,
+            "missed": 0.0,
             "model_update_mb": 9.0,
+            "price_per_slot": 0.0,
             "repaired": 0,
             "tier_shares": [2 / 16, 5 / 16, 9 / 16],
         }

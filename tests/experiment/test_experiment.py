@@ -67,7 +67,7 @@ class TestText:
         assert AgentSpec.parse(typed).parameters == parameters
 
     @pytest.mark.parametrize(
-        "typed", ["a:x", "a:=1", "a:x=1,x=2", "a:x=1,y", 'a:x="open', "a:x={", "a:x=[NaN]", "a:x=*b"]
+        "typed", ["a:x y", "a:=1", "a:x=1,x=2", "a:x=1,y", 'a:x="open', "a:x={", "a:x=[NaN]", "a:x=*b"]
     )
     def test_refused(self, typed: str) -> None:
         with pytest.raises(IdnError, match="agent 'a:"):

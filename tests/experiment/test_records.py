@@ -638,9 +638,10 @@ class TestEveryMoment:
 
 
 class TestResume:
-    """What may be resumed: the same runs on the same stream."""
+    """What may be resumed: the same runs on the same stream, and more agents on it."""
 
     COMMAND = ("run", "tiny", "--agent", "random", "--agent", "repository-only", "--slots", "6", "--seed", "3")
+    AGENTS = ("random", "repository-only")
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -660,7 +661,6 @@ class TestResume:
         [
             (lambda command: [*command, "--seed", "4"], "seed"),
             (lambda command: [*command, "--slots", "5"], "slots"),
-            (lambda command: [*command, "--agent", "infida"], "agents"),
             (lambda command: [*command[:2], *command[4:]], "agents"),
             (lambda command: [*command[:2], *command[4:6], *command[2:4], *command[6:]], "agents"),
             (lambda command: [word.replace("random", "random:refresh=2") for word in command], "agents"),
@@ -668,7 +668,7 @@ class TestResume:
             (lambda command: [*command, "--set", OUTAGES], "scenario"),
             (lambda command: [word.replace("tiny", "topology-2-fixed") for word in command], "scenario"),
         ],
-        ids=["seed", "slots", "more agents", "fewer agents", "order", "parameter", "rate", "outages", "scenario"],
+        ids=["seed", "slots", "fewer agents", "order", "parameter", "rate", "outages", "scenario"],
     )
     def test_another_run_is_refused(
         self, folder: Path, change: Callable[[Sequence[str]], list[str]], says: str
@@ -679,6 +679,29 @@ class TestResume:
         assert outcome.stderr.count("\n") == 1
         assert str(folder) in outcome.stderr
         assert says in outcome.stderr
+        assert comparable(folder) == before
+
+    @pytest.mark.parametrize("at", [2, 4, 6], ids=["first", "between", "last"])
+    def test_agents_are_added(self, folder: Path, tmp_path: Path, at: int) -> None:
+        """Nobody plays twice, and the folder ends as that of one run of them all: command, order, plots, everything."""
+        command = [*self.COMMAND[:at], "--agent", "infida", *self.COMMAND[at:]]
+        kept = {path: path.stat().st_mtime_ns for agent in self.AGENTS for path in (folder / agent).iterdir()}
+        added = in_process(*command, "--output", folder, "--resume", "--json")
+        assert added.status == 0, added.stderr
+        assert [text.split(":")[0] for text in added.stderr.splitlines()] == ["infida"]
+        assert {path: path.stat().st_mtime_ns for path in kept} == kept
+        whole = in_process(*command, "--output", tmp_path / "whole", "--json")
+        assert comparable(folder) == comparable(tmp_path / "whole")
+        asked = [command[i + 1] for i, word in enumerate(command) if word == "--agent"]
+        for outcome in (added, whole):
+            assert [row["agent"] for row in json.loads(outcome.stdout)["agents"]] == asked
+
+    def test_nothing_is_added_to_what_is_damaged(self, folder: Path) -> None:
+        (folder / "random" / "slots.csv").write_text("slot\n0\n")
+        before = comparable(folder)
+        outcome = in_process(*self.COMMAND, "--agent", "infida", "--output", folder, "--resume")
+        assert (outcome.status, outcome.stderr.count("\n")) == (2, 1)
+        assert str(folder / "random" / "slots.csv") in outcome.stderr
         assert comparable(folder) == before
 
     @pytest.mark.usefixtures("no_plots")

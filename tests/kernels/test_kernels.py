@@ -411,14 +411,17 @@ def test_agents_on_another_network(tiny: Network, other: Network, name: str) -> 
 def test_parts_of_agents_on_another_network(tiny: Network, other: Network) -> None:
     trace, wrong = draw(tiny, 4, 0), draw(other, 4, 0)
     load = kernels.loads(tiny, trace.requests)
-    rank = Columns.of(tiny, trace).rank
-    search = LocalSearch(tiny, trace, load, rank, 1e-9)
+    rank, price = Columns.of(tiny, trace).rank, np.zeros(tiny.P)
+    search = LocalSearch(tiny, trace, load, rank, price, 1e-9)
     for call in (
         lambda: static_greedy(tiny, wrong),
         lambda: Columns.of(tiny, wrong),
-        lambda: LocalSearch(tiny, wrong, load, rank, 1e-9),
-        lambda: LocalSearch(tiny, trace, load, rank[:-1], 1e-9),
-        lambda: LocalSearch(tiny, trace, load[:, :-1], rank, 1e-9).improve(np.zeros(tiny.P, dtype=np.int8), np.inf),
+        lambda: LocalSearch(tiny, wrong, load, rank, price, 1e-9),
+        lambda: LocalSearch(tiny, trace, load, rank, price[:-1], 1e-9),
+        lambda: LocalSearch(tiny, trace, load, rank[:-1], price, 1e-9),
+        lambda: LocalSearch(tiny, trace, load[:, :-1], rank, price, 1e-9).improve(
+            np.zeros(tiny.P, dtype=np.int8), np.inf
+        ),
         lambda: search.improve(np.zeros(other.P, dtype=np.int8), np.inf),
         lambda: AdaHedge(3, 2).see(np.zeros((2, 3))),
         lambda: AdaHedge(3).see(np.zeros(3)),

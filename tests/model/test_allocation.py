@@ -23,7 +23,7 @@ from idn_gym.scenario import parse
 
 DOUBT = 1e-6  # chance that a right sampler fails one statistical test here; the seeds are fixed
 FILLED = 1e-12  # of a node's mass: what the projection leaves to the others where the clipped fill it to rounding
-RESIDUALS = ("coin", "drop", "reserve")
+RESIDUALS = ("coin", "drop", "fit", "reserve")
 
 
 def shelves(*nodes: tuple[list[float], float]) -> Network:
@@ -368,7 +368,7 @@ def fractions(network: Network, generator: np.random.Generator, rows: int) -> np
 @pytest.mark.parametrize("rounding", [allocation.round_dependent, kernels.round_dependent])
 def test_rounding_refuses_another_residual(rounding: Any) -> None:
     network = shelves(([1.0, 2.0], 2.0))
-    with pytest.raises(IdnError, match="residual: 'keep'; allowed: 'coin', 'drop', 'reserve'"):
+    with pytest.raises(IdnError, match="residual: 'keep'; allowed: 'coin', 'drop', 'fit', 'reserve'"):
         rounding(network, np.zeros((1, 2)), np.zeros((1, 2)), "keep")
 
 

@@ -113,7 +113,7 @@ def test_tiny_by_hand(tiny: Network) -> None:
 
 def test_shares_and_potential_capacities_of_tiny(tiny: Network) -> None:
     requests = np.array([REQUESTS[key] for key in tiny.type_index()])
-    shares = by_placement(tiny, tiny.service.shares(requests, tiny.capacities))
+    shares = by_placement(tiny, tiny.service.shares(requests, tiny.capacities)[0])
     assert shares["bs0", "cars/small"] == 6 / 8
     assert shares["bs1", "cars/small"] == 6 / 10
     assert shares["co", "cars/small"] == 12 / 18

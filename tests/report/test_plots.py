@@ -16,7 +16,7 @@ from instances import allocation
 from idn_gym import IdnError, Network, load_scenario
 from idn_gym.experiment import metrics, records
 from idn_gym.experiment.spec import AgentSpec, RunSpec
-from idn_gym.report import plots
+from idn_gym.report import plots, trade_off
 from idn_gym.report.shares import variant_shares
 from idn_gym.scenario import parse
 
@@ -31,8 +31,8 @@ PLOTS: dict[str, Callable[[plots.Target], None]] = {
     "ntag": lambda target: plots.ntag_over_time(SERIES, target, hindsight=["agent-1"], bound=61.5, title="$ 5"),
     "one slot": lambda target: plots.ntag_over_time({"a": [1.0]}, target),
     "only nan": lambda target: plots.ntag_over_time({"a": [np.nan]}, target),
-    "points": lambda target: plots.latency_against_inaccuracy(ROWS, target, title="ten agents"),
-    "one point": lambda target: plots.latency_against_inaccuracy(ROWS[:1], target),
+    "points": lambda target: trade_off.latency_against_inaccuracy(ROWS, target, title="ten agents"),
+    "one point": lambda target: trade_off.latency_against_inaccuracy(ROWS[:1], target),
     "tiers": lambda target: plots.allocation_per_tier(SHARES, ["tier 1", "tier 2"], target, title="six agents"),
     "regret": lambda target: plots.regret_over_time(SERIES, target, comparator="agent-1", hindsight=["agent-1"]),
     "regret, bound": lambda target: plots.regret_over_time(SERIES, target, comparator="agent-1", bound=-0.5),
@@ -56,14 +56,14 @@ def test_no_pyplot_and_no_matplotlib_before_the_first_plot() -> None:
     code = """
 import sys
 from idn_gym.env import rendering
-from idn_gym.report import plots
+from idn_gym.report import plots, trade_off
 assert "matplotlib" not in sys.modules
 import io
 import matplotlib
 settings = lambda: {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != "backend"}
 before = settings()
 plots.ntag_over_time({"a": [1.0, 2.0]}, io.BytesIO())
-plots.latency_against_inaccuracy([{"agent": "a", "latency_ms": 1.0, "inaccuracy": 2.0}], io.BytesIO())
+trade_off.latency_against_inaccuracy([{"agent": "a", "latency_ms": 1.0, "inaccuracy": 2.0}], io.BytesIO())
 plots.allocation_per_tier({"a": {"x": [1.0]}}, ["tier 1"], io.BytesIO())
 assert "matplotlib.pyplot" not in sys.modules
 assert settings() == before
@@ -141,7 +141,7 @@ def test_beyond_twelve_variants_the_least_are_others() -> None:
 def test_errors() -> None:
     for call in (
         lambda: plots.ntag_over_time({}, io.BytesIO()),
-        lambda: plots.latency_against_inaccuracy([], io.BytesIO()),
+        lambda: trade_off.latency_against_inaccuracy([], io.BytesIO()),
         lambda: plots.allocation_per_tier({}, [], io.BytesIO()),
     ):
         with pytest.raises(IdnError, match="empty; must hold at least one agent"):

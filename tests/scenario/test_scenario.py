@@ -367,7 +367,7 @@ REQUIRED = {
     "models.cars/v1.0.profiles.gpu.": ("size", "delay", "throughput"),
     "nodes.bs.0.": ("processor",),
     "links.1.": ("source", "target", "latency"),
-    "requests.1.": ("task", "path"),
+    "requests.1.": ("path",),
     "workload.": ("kind", "rate", "shape"),
     "workload.capacity.": ("kind", "probability"),
 }
@@ -721,10 +721,13 @@ def test_overrides_apply_in_order_and_as_a_mapping() -> None:
     [
         ("workload.rate", "override 'workload.rate': must be KEY=VALUE, for example workload.rate=300"),
         ("=3", "override '=3': must be KEY=VALUE"),
-        ("nodes.moon.budget=3", "override 'nodes.moon.budget': no 'moon.budget' there to set"),
-        ("nodes.3.budget=3", "override 'nodes.3.budget': no '3.budget' there to set"),
-        ("nodes.-1.budget=3", "override 'nodes.-1.budget': no '-1.budget' there to set"),
-        ("slot_seconds.x=3", "override 'slot_seconds.x': no 'x' there to set"),
+        (
+            "nodes.moon.budget=3",
+            "override 'nodes.moon.budget': no 'moon' among the nodes; allowed: bs.0, switch, cloud",
+        ),
+        ("nodes.3.budget=3", "override 'nodes.3.budget': no '3' among the nodes; allowed: bs.0,"),
+        ("nodes.-1.budget=3", "override 'nodes.-1.budget': no '-1' among the nodes; allowed: bs.0,"),
+        ("slot_seconds.x=3", "override 'slot_seconds.x': slot_seconds is 60.0, which has no 'x' to set"),
         ("speed=3", "f.yaml: speed: unknown key"),
         ("nodes.bs.0.speed=3", "f.yaml: nodes.bs.0.speed: unknown key"),
         ("workload.rate=-3", "f.yaml: workload.rate: -3; must be greater than or equal to 0"),
@@ -800,7 +803,7 @@ def test_a_file_may_be_named_as_a_packaged_scenario(tmp_path: Path, monkeypatch:
     ("content", "says"),
     [
         (None, "cannot be read: No such file or directory"),
-        ("directory", "cannot be read: Is a directory"),
+        ("directory", "cannot be read: this is a folder, not a scenario file"),
         (b"name: caf\xe9\n", "not UTF-8 text (byte 9)"),
         ("name: café\n".encode("utf-16"), "not UTF-8 text (byte 0)"),
         (b"", "a scenario is a mapping of keys, not None"),

@@ -383,11 +383,9 @@ def test_columns_are_exactly_these(tiny: Network, folder: Path, found: str) -> N
 
 
 def test_a_capacity_file_is_no_trace_and_the_other_way_round(tiny: Network, folder: Path) -> None:
-    refused(tiny, written(folder, CAPACITIES), "r.csv: columns 'slot,node,model,capacity'; must be 'slot,task,source")
+    refused(tiny, written(folder, CAPACITIES), "r.csv: this is a capacity file, not a trace file; it goes to: idn-gym")
     path = written(folder, REQUESTS)
-    refused(
-        tiny, path, "r.csv: columns 'slot,task,source,requests'; must be 'slot,node,model,capacity'", capacities=True
-    )
+    refused(tiny, path, "r.csv: this is a trace file, not a capacity file; it goes to: idn-gym", capacities=True)
 
 
 @pytest.mark.parametrize("slot", ["-1", "1.0", "1e3", "", " 1", "+1", "x", "0x1", "١", "1_0", "9" * 13, "9" * 5000])
@@ -404,8 +402,8 @@ def test_counts_are_numbers_from_0(tiny: Network, folder: Path, count: str) -> N
     ("rows", "expected"),
     [
         ("0,boats,bs0,1\n", "r.csv:2: unknown task 'boats'; allowed: cars, people"),
-        ("0,Cars,bs0,1\n", "r.csv:2: unknown task 'Cars'; allowed: cars, people"),
-        ("0,cars,bs0,1\n0,cars,bs9,1\n", "r.csv:3: unknown source 'bs9'; must be an entry node"),
+        ("0,Cars,bs0,1\n", "r.csv:2: unknown task 'Cars'; did you mean 'cars'? allowed: cars, people"),
+        ("0,cars,bs0,1\n0,cars,bs9,1\n", "r.csv:3: unknown source 'bs9'; did you mean 'bs0'? it must be an entry node"),
         ("0,cars,co,1\n", "r.csv:2: no request type for task 'cars' from 'co'"),
         ("0,cars,bs0,1\n1,cars,bs0,1\n0,cars,bs0,2\n", "r.csv:4: slot 0, task cars, source bs0 twice"),
         ("0,cars,bs0,0\n0,cars,bs0,0\n", "r.csv:3: slot 0, task cars, source bs0 twice"),
@@ -417,7 +415,7 @@ def test_counts_are_numbers_from_0(tiny: Network, folder: Path, count: str) -> N
         ('0,"cars"s,bs0,1\n', "r.csv:2: not CSV: "),
         ("0,cars,bs0,1\r1,cars,bs0,1\r", "r.csv:2: not CSV: "),
         ("0," + "c" * 200_000 + ",bs0,1\n", "r.csv:2: not CSV: field larger than field limit"),
-        ("0,ca\0rs,bs0,1\n", r"r.csv:2: unknown task 'ca\x00rs'; allowed: cars, people"),
+        ("0,ca\0rs,bs0,1\n", r"r.csv:2: unknown task 'ca\x00rs'; did you mean 'cars'? allowed: cars, people"),
         ("99999999999,cars,bs0,1\n", "r.csv: 100000000000 slots; at most 1048576 for a file with so few rows (1)"),
         ("100000000,cars,bs0,1\n", "r.csv: 100000001 slots; at most 1048576 for a file with so few rows (1)"),
         ("0,cars,bs0,1\n1048576,cars,bs0,1\n", "r.csv: 1048577 slots; at most 1048576 for a file with so few rows (2)"),
@@ -430,7 +428,7 @@ def test_faults_of_traces(tiny: Network, folder: Path, rows: str, expected: str)
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        ("0,bs9,cars/small,1\n", "r.csv:2: unknown node 'bs9'; allowed: cloud, co, bs0, bs1"),
+        ("0,bs9,cars/small,1\n", "r.csv:2: unknown node 'bs9'; did you mean 'bs0'? allowed: cloud, co, bs0, bs1"),
         ("0,bs0,cars/tiny,1\n", "r.csv:2: unknown model 'cars/tiny'; allowed: cars/small, cars/medium, cars/large"),
         (
             "0,cloud,cars/large,1\n",
@@ -508,7 +506,7 @@ def test_a_drawn_stream_with_outages_has_a_limit_of_its_own(tiny: Network) -> No
 
 def test_files_that_cannot_be_read(tiny: Network, folder: Path) -> None:
     refused(tiny, folder / "missing.csv", "missing.csv: cannot be read: No such file or directory")
-    refused(tiny, folder, f"{folder.name}: cannot be read: Is a directory")
+    refused(tiny, folder, f"{folder.name}: cannot be read: this is a folder, not a trace file")
     refused(
         tiny,
         written(folder, REQUESTS.encode() + "0,caf\xe9,bs0,1\n".encode("latin-1")),

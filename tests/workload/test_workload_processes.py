@@ -236,14 +236,20 @@ def test_a_crowd_adds_to_the_rate_of_its_entry_node_alone() -> None:
         ("workload.flash={probability: 0.1, duration: 2}", "workload.flash.factor: missing"),
         ("workload.diurnal={amplitude: 1.5, period: 24}", "workload.diurnal.amplitude: 1.5; must be less than"),
         ("workload.diurnal={amplitude: 1, period: 0}", "workload.diurnal.period: 0; must be greater than 1"),
-        ("workload.diurnal={amplitude: 1, perod: 9}", "workload.diurnal.period: missing (and 1 more)"),
+        (
+            "workload.diurnal={amplitude: 1, perod: 9}",
+            "workload.diurnal.perod: unknown key; did you mean 'period'? allowed: amplitude",
+        ),
         ("workload.persistence=0.5", "workload.persistence: unknown key; allowed: kind, rate, exponent"),
         ("workload={kind: burst, rate: 1, shape: 1, persistence: 1}", "workload.persistence: 1; must be less than 1"),
         ("workload={kind: burst, rate: 1, shape: 1, per: node}", "workload.per: 'node'; allowed: 'type' or 'task'"),
         ("workload={kind: adversary}", "workload.rate: missing"),
         ("workload={kind: adversary, rate: 1, keep: -1}", "workload.keep: -1; must be greater than or equal to 0"),
         ("workload={kind: adversary, rate: 1, shape: 2}", "workload.shape: unknown key; allowed: kind, rate, exponent"),
-        ("workload={kind: oracle}", "workload.kind: 'oracle'; allowed: 'zipf', 'burst', 'adversary', 'trace'"),
+        (
+            "workload={kind: zipff}",
+            "workload.kind: 'zipff'; did you mean 'zipf'? allowed: 'zipf', 'burst', 'adversary', 'trace'",
+        ),
         (
             "workload={kind: zipf, rate: 1e9, flash: {probability: 0, duration: 1, factor: 1e6}}",
             "workload.rate: 1000000000.0 requests/s, 1e+15 at its peak; a slot may have at most 1e+12",

@@ -14,6 +14,8 @@ from idn_agents.distributed.node import Node, Route, Uniforms
 from idn_agents.infida.bounds import theory_rate
 from idn_agents.infida.infida import state_mass
 from idn_agents.infida.mirror_descent import MirrorDescent
+from idn_agents.infida.slack import charges
+from idn_agents.rounding.rounding import residual_of
 from idn_gym.common.parameters import one_of, real, whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
@@ -63,12 +65,13 @@ class DistributedInfida(MirrorDescent):
         super().reset(network, seed)
         routes = node_routes(network)
         self._nodes = []
-        mass = state_mass(network, self.residual)
+        mass, costs = state_mass(network, self.residual), charges(network)
         for v in range(network.V):
             shelf, first = network.shelf(v), int(network.node_start[v])
             uniforms = Uniforms(seed, first, shelf.P, network.P - first - shelf.P)
             tasks = network.model_task[network.placement_model[first : first + shelf.P]]
-            parameters = (self.scale, self.residual, self.delay, self.unheard)
+            holding = costs[first : first + shelf.P].copy()
+            parameters = (self.scale, residual_of(network, self.residual), self.delay, self.unheard, holding)
             self._nodes.append(Node(shelf, mass[v : v + 1].copy(), tasks, routes[v], uniforms, *parameters))
         draws = generator(seed, 2)
         receivers = [node.receive for node in self._nodes]
@@ -132,6 +135,7 @@ def node_routes(network: Network) -> list[list[Route]]:
     holder = np.append(network.placement_node, -1)
     fits = np.append(network.fits, True)
     for rho in range(network.R):
+        task, priority = int(network.type_task[rho]), int(service.type_class[rho])
         path = network.paths[rho][network.paths[rho] >= 0].tolist()
         options = service.options[rho, : service.option_count[rho]]
         at = np.where(options < network.P, holder[options], service.repository_node[rho])
@@ -139,5 +143,5 @@ def node_routes(network: Network) -> list[list[Route]]:
             ranks = np.flatnonzero((at == v) & fits[options])
             placed = int(network.node_start[v + 1] - network.node_start[v])
             own = np.minimum(options[ranks] - network.node_start[v], placed).astype(np.int64)
-            routes[v].append(Route(rho, int(network.type_task[rho]), down, up, own, service.costs[rho, ranks]))
+            routes[v].append(Route(rho, task, priority, down, up, own, service.costs[rho, ranks]))
     return routes

@@ -14,6 +14,8 @@ import numpy as np
 
 from idn_agents.agent import generator
 from idn_agents.distributed.messages import Count, Least, Message, Offers, Outgoing, Price
+from idn_agents.infida.infida import start
+from idn_agents.infida.slack import StateSpace
 from idn_gym import kernels
 from idn_gym.common.arrays import shaped
 from idn_gym.model.placements import Placements
@@ -30,6 +32,7 @@ class Route:
 
     rho: int
     task: int
+    priority: int  # class: 0 is the highest
     down: int | None  # neighbour towards the entry node; None: it enters here
     up: int | None  # neighbour towards the repository; None: the path ends here
     options: IntArray  # (n,) placements of the node that serve it, by rank; then P if its repository model is here
@@ -64,7 +67,7 @@ class _Batch:
     requests: FloatArray  # (types,); 0 until heard
     prices: FloatArray  # (types,) ms, gamma of K*; -inf until heard
     asked: BoolArray  # (types,) whether an answer is due: an offer was passed on upstream
-    shares: FloatArray  # (P+1,) of what passes, the part each placement can serve; 1 for the repository model
+    shares: FloatArray  # (classes, P+1) of what passes, the part that placements serve; 1 for the repository model
     turned: list[int] = field(default_factory=list)  # types whose batch was covered here
 
 
@@ -85,6 +88,7 @@ class Node:
     residual : see `idn_gym.model.allocation.round_dependent`.
     delay : slots after which it answers a type whose batch it found covered.
     unheard : what stands for an answer that never came: the ``last`` price heard of the type, or ``nothing``.
+    holding : (P,) ms per slot that holding each placement takes off the net gain, or inf to keep it out; by default 0.
     """
 
     def __init__(
@@ -98,12 +102,15 @@ class Node:
         residual: Any = "drop",
         delay: int = 0,
         unheard: str = "last",
+        holding: FloatArray | None = None,
     ) -> None:
         self._shelf, self._mass, self._tasks = shelf, mass, tasks.astype(np.int64)
         self._routes, self._uniforms, self._scale = routes, uniforms, scale
         self._residual, self._delay, self._unheard = residual, delay, unheard
         self._index = {route.rho: i for i, route in enumerate(routes)}
         self._task = np.array([route.task for route in routes], dtype=np.int64)
+        self._class = np.array([route.priority for route in routes], dtype=np.int64)
+        self._classes = int(self._class.max(initial=0)) + 1
         self._beyond = np.full(len(routes), np.inf)  # ms, the least that an option farther on costs
         self._last = np.full(len(routes), -np.inf)  # ms, the price last heard
         # options of all types, one after the other
@@ -111,10 +118,12 @@ class Node:
         self._of = [slice(end - n, end) for n, end in zip(lengths, np.cumsum(lengths, dtype=int).tolist(), strict=True)]
         self._type = np.repeat(np.arange(len(routes)), lengths)
         self._options = np.concatenate([np.zeros(0, dtype=np.int64), *(route.options for route in routes)])
+        self._share = self._class[self._type], self._options  # where the share of each option stands
         self._costs = np.concatenate([np.zeros(0), *(route.costs for route in routes)])
 
-        self._log_state = kernels.project(self._shelf, np.zeros((1, shelf.P)), mass)
-        self._state = np.exp(self._log_state)
+        self._space = StateSpace(shelf, np.zeros(shelf.P) if holding is None else holding, mass)
+        self._log_state = start(self._space.placements, mass)
+        self._state = self._space.held(np.exp(self._log_state))
         self._steps, self._sum = 0, 0.0  # taken, and of the largest ascent in each
         self._batches: dict[int, _Batch] = {}
 
@@ -133,7 +142,7 @@ class Node:
             requests=np.zeros(types),
             prices=np.full(types, -np.inf),
             asked=np.zeros(types, dtype=np.bool_),
-            shares=np.ones(self._shelf.P + 1),
+            shares=np.ones((self._classes, self._shelf.P + 1)),
         )
         for rho, count in requests.items():
             batch.requests[self._index[rho]] = count
@@ -148,10 +157,16 @@ class Node:
         """With all counts in: share capacities among the types that pass, and ask for what entered here."""
         batch = self._batch
         tasks = int(max(self._task.max(initial=0), self._tasks.max(initial=0))) + 1
-        load = np.bincount(self._task, batch.requests, minlength=tasks)  # adds up in the order of the types
-        reciprocal = np.divide(1.0, load, out=np.full(tasks, _NO_LOAD), where=load > 0)
-        batch.shares[:-1] = np.minimum(1.0, batch.capacities * reciprocal[self._tasks])
-        self._offered = (batch.shares * np.append(self._state, 1.0))[self._options]
+        above = np.zeros(tasks)  # requests of higher classes
+        for share, own in zip(batch.shares, np.arange(self._classes)[:, None] == self._class, strict=True):
+            load = np.bincount(
+                self._task[own], batch.requests[own], minlength=tasks
+            )  # adds up in the order of the types
+            reciprocal = np.divide(1.0, load, out=np.full(tasks, _NO_LOAD), where=load > 0)
+            left = np.maximum(0.0, batch.capacities - above[self._tasks])
+            share[:-1] = np.minimum(1.0, left * reciprocal[self._tasks])
+            above += load
+        self._offered = (batch.shares * np.append(self._state, 1.0))[self._share]
         nothing = np.zeros(0)
         for i in self._entering():
             yield from self._gather(i, Offers(batch.slot, self._routes[i].rho, nothing, nothing))
@@ -180,11 +195,14 @@ class Node:
         known = heard | batch.asked if self._unheard == "last" else heard
         prices = np.where(known, self._last, -np.inf)
         saved = batch.requests[self._type] * np.maximum(prices[self._type] - self._costs, 0.0)
-        gradient = (batch.shares * np.bincount(self._options, saved, minlength=shelf.P + 1))[None, :-1]
-        ascent = gradient / shelf.sizes
+        if self._classes > 1:  # shares before or after the sum, as the kernels of one class and of several do
+            saved *= batch.shares[self._share]
+        gradient = np.bincount(self._options, saved, minlength=shelf.P + 1)
+        gradient = (gradient if self._classes > 1 else batch.shares[0] * gradient)[None, :-1]
+        ascent = self._space.ascent(gradient)
         rate = np.full((1, 1), self._scale_free(ascent) if eta is None else eta)
-        self._log_state = kernels.mirror_step(shelf, self._log_state, ascent, rate, self._mass)
-        self._state = np.exp(self._log_state)
+        self._log_state = kernels.mirror_step(self._space.placements, self._log_state, ascent, rate, self._mass)
+        self._state = self._space.held(np.exp(self._log_state))
 
     def round(self) -> IntArray:
         """(P,) int8 what it will hold, drawn from its state."""
@@ -213,7 +231,8 @@ class Node:
 
     def _scale_free(self, ascent: FloatArray) -> float:
         self._steps += 1
-        self._sum += float(kernels.node_maximum(self._shelf, ascent)[0, 0])
+        space = self._space
+        self._sum += float(kernels.node_maximum(space.placements, space.steepness(ascent))[0, 0])
         return self._scale * self._steps / self._sum if self._sum > 0 else 0.0
 
     def _tell_least(self, i: int) -> Outgoing:

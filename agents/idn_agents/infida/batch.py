@@ -10,11 +10,12 @@ import torch
 
 from idn_agents.agent import generator
 from idn_agents.infida.infida import Infida, StepSizes, start, state_mass, update
-from idn_agents.rounding.rounding import rounding_of
+from idn_agents.rounding.rounding import residual_of, rounding_of
 from idn_gym import batched
 from idn_gym.errors import IdnError
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
+from idn_gym.model.placements import Placements
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 Tensor = torch.Tensor
@@ -73,19 +74,22 @@ class InfidaBatch:
         self._device_generator = torch.Generator(self.device)
         self._device_generator.manual_seed(int(generator(seeds[0]).integers(2**63)))
         mass = state_mass(network, self._agents[0].residual)
-        self._log_state = self._tensor(start(network, mass)).expand(rows, -1).contiguous()
-        self.fractional = torch.exp(self._log_state)
         self._allocation = torch.zeros(rows, network.P, dtype=torch.int8, device=self.device)
         self._steps = _Steps(
             network,
             [agent.rate for agent in self._agents],
             [agent.scale for agent in self._agents],
-            self._tensor(mass).double() if self.device.type != "mps" else self._tensor(mass),
+            mass,
             _Operations(self._backend),
             self._tensor,
         )
+        self._steps.mass = self._tensor(mass).double() if self.device.type != "mps" else self._tensor(mass)
+        self._log_state = self._tensor(start(self._steps.space.placements, mass)).expand(rows, -1).contiguous()
+        self._state = torch.exp(self._log_state)
+        self.fractional = self._steps.space.held(self._state)
+        self._residual: Any = residual_of(network, self._agents[0].residual)
         self._gain = self._log_state.new_empty(rows)
-        self._gradient, self._uniforms = torch.empty_like(self._log_state), torch.empty_like(self._log_state)
+        self._gradient, self._uniforms = torch.empty_like(self.fractional), torch.empty_like(self.fractional)
         self._slot = 0
         self._next_refresh = np.zeros(rows, dtype=np.int64)  # what is due is known without asking the device
         self._period = np.array([agent.first_period for agent in self._agents])
@@ -119,11 +123,11 @@ class InfidaBatch:
             backend=self._backend,
             check=False,
         )
-        update(self._network, self._log_state, self._gradient, self._steps, out=self._log_state, state=self.fractional)
+        update(self._log_state, self._gradient, self._steps, out=self._log_state, state=self._state)
+        self.fractional = self._steps.space.held(self._state)
 
     def _round(self, due: BoolArray) -> None:
-        residual: Any = self._agents[0].residual
-        keywords: dict[str, Any] = {"residual": residual, "backend": self._backend, "check": False}
+        keywords: dict[str, Any] = {"residual": self._residual, "backend": self._backend, "check": False}
         rows = np.flatnonzero(due)
         uniforms = self._draw(rows)
         if due.all():
@@ -194,10 +198,12 @@ class _Steps(StepSizes):
     """`StepSizes` that turns a gradient into the ascent in place."""
 
     def ascent(self, gradient: Tensor) -> Tensor:
-        """Gradient (B, P) over sizes, in the gradient's memory."""
+        """Gradient (B, P) over sizes, in the gradient's memory where it has as many entries as the state."""
+        if self.space.priced:
+            return super().ascent(gradient)
         if gradient.device.type != "cpu":
-            return torch.div(gradient, self.sizes, out=gradient)
-        array, sizes = gradient.numpy(), self.sizes.numpy()
+            return torch.div(gradient, self.space.sizes, out=gradient)
+        array, sizes = gradient.numpy(), self.space.sizes.numpy()
 
         def work(first: int, stop: int) -> None:
             np.divide(array[first:stop], sizes, out=array[first:stop])
@@ -215,5 +221,5 @@ class _Operations:
     def mirror_step(self, *arguments: Any, **filled: Any) -> Tensor:
         return batched.mirror_step(*arguments, **filled, backend=self._backend, check=False)
 
-    def node_maximum(self, network: Network, values: Tensor) -> Tensor:
-        return batched.node_maximum(network, values, backend=self._backend)
+    def node_maximum(self, placements: Placements, values: Tensor) -> Tensor:
+        return batched.node_maximum(placements, values, backend=self._backend)

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from idn_agents.infida.slack import charges
 from idn_gym.common.parameters import whole
+from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 
 PSI = 1.0 - 1.0 / math.e
@@ -16,7 +18,8 @@ def regret_bound(network: Network, slots: int) -> float:
     """Bound in ms on the state regret after T slots, under the library's capacity rule; psi times it on psi-regret.
 
     sigma sqrt(2 D T / theta) with sigma = max L_m Delta_C / s_m and theta = 1 / sum_v min{b^v, ||s^v||_1}, which hold
-    since the potential capacities of all types at a placement sum to L at most.
+    since the potential capacities of all types at a placement sum to L at most. Where holding has a price it bounds the
+    regret of the states' net gain, and nothing of psi-regret: see docs/guarantees.md#with-prices.
     """
     whole("slots", slots)
     return _sigma(network) * math.sqrt(2.0 * _divergence(network) * slots * float(network.spendable.sum()))
@@ -26,8 +29,15 @@ def paper_regret_bound(network: Network, slots: int) -> float:
     """The paper's bound in ms on psi-regret after T slots, for any potential capacities up to L.
 
     psi (R L_max Delta_C / s_min) sqrt(2 s_max |V| |M| D T), with R request types.
+
+    Raises
+    ------
+    IdnError
+        If holding has a price in this network: psi-regret is of a gain that only grows with what is placed.
     """
     whole("slots", slots)
+    if network.priced:
+        raise IdnError(f"the paper's bound is of a gain without prices; {network.scenario.name} has price_weight > 0")
     sizes, capacities = network.sizes[network.fits], network.capacities[network.fits]
     if not len(sizes):
         return 0.0
@@ -47,13 +57,21 @@ def theory_rate(network: Network, slots: int) -> float:
 
 
 def _divergence(network: Network) -> float:
-    """D = sum_v min{b^v, ||s^v||_1} log(||s^v||_1 / min{b^v, ||s^v||_1}), over what fits."""
+    """D = sum_v min{b^v, ||s^v||_1} log(||s^v||_1 / min{b^v, ||s^v||_1}), over what fits, a slack included."""
     total = network.fitting_mb
+    if network.priced:
+        paying = network.sizes * network.fits * (charges(network) < np.inf)
+        total = np.bincount(network.placement_node, paying, minlength=network.V) + network.spendable
     used = network.spendable > 0
     return float((network.spendable[used] * np.log(total[used] / network.spendable[used])).sum())
 
 
 def _sigma(network: Network) -> float:
+    """Largest |g_p| / s_p: g is in [0, L Delta_C], less what holding costs, of what may pay for it."""
+    if network.priced:
+        costs = charges(network)
+        steepest = np.where(costs < np.inf, np.maximum(network.capacities * _saved(network) - costs, costs), 0.0)
+        return float((steepest * network.fits / network.sizes).max(initial=0.0))
     return float((network.capacities * network.fits / network.sizes).max(initial=0.0)) * _saved(network)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from idn_agents.agent import generator, refuse_other
 from idn_agents.infida.bounds import theory_rate
 from idn_agents.infida.mirror_descent import LARGEST_SCALE, MirrorDescent
 from idn_agents.infida.mixture_kernel import mix, node_products
+from idn_agents.infida.slack import StateSpace, charges
 from idn_agents.rounding.hedge import AdaHedge
-from idn_agents.rounding.rounding import ROUNDINGS, Coordination, rounding_of
+from idn_agents.rounding.rounding import ROUNDINGS, Coordination, residual_of, rounding_of
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real, whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
+from idn_gym.model.placements import Placements
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
@@ -69,12 +72,13 @@ class Infida(MirrorDescent):
         super().reset(network, seed)
         mass = state_mass(network, self.residual)
         rates, scales = zip(*(_ADAPTIVE if self.rate == "adaptive" else ((self.rate, self.scale),)), strict=True)
-        self._log_states = np.repeat(start(network, mass), len(rates), axis=0)
-        self._hedge = AdaHedge(len(rates), network.V)
         self._steps = StepSizes(network, rates, scales, mass)
+        self._space = self._steps.space
+        self._log_states = np.repeat(start(self._space.placements, mass), len(rates), axis=0)
+        self._hedge = AdaHedge(len(rates), network.V)
         self._rounding = rounding_of(self.rounding, network, seed, self.residual, self.coordination)
         self._states = np.exp(self._log_states)
-        self._state = self._states[:1].copy()
+        self._state = self._space.held(self._states[:1]).copy()
 
     @property
     def fractional(self) -> FloatArray:
@@ -89,13 +93,14 @@ class Infida(MirrorDescent):
         self._rounding.see(requests, capacities)
         _, gradient = kernels.gain_and_subgradient(self._network, requests, capacities, self._state)
         if self.rate != "adaptive":
-            self._log_states = update(self._network, self._log_states, gradient, self._steps)
-            self._state = np.exp(self._log_states)
+            self._log_states = update(self._log_states, gradient, self._steps)
+            self._state = self._space.held(np.exp(self._log_states))
             return
-        self._hedge.see(node_products(self._network, self._states, gradient[0]))
+        network, space = self._network, self._space
+        self._hedge.see(node_products(network, space.held(self._states), space.net(gradient[0])))
         gradients = np.repeat(gradient, len(self._states), axis=0)
-        update(self._network, self._log_states, gradients, self._steps, out=self._log_states, state=self._states)
-        self._state = mix(self._network, self._states, self._hedge.weights)
+        update(self._log_states, gradients, self._steps, out=self._log_states, state=self._states)
+        self._state = mix(network, space.held(self._states), self._hedge.weights)
 
     def _round(self) -> IntArray:
         return self._rounding.round(self._state)
@@ -126,18 +131,19 @@ class InfidaOffline:
         network = self._network
         refuse_other(network, trace)
         load = kernels.loads(network, trace.requests)
-        log_state = start(network, network.spendable)
-        steps = StepSizes(network, "scale-free", self._scale, network.spendable)
+        steps = StepSizes(network, "scale-free", self._scale, network.spendable, slots=trace.slots)
+        log_state = start(steps.space.placements, network.spendable)
         total = np.zeros(network.P)
         for _ in range(self._iterations):
-            state = np.exp(log_state[0])
+            state = steps.space.held(np.exp(log_state))[0]
             total += state
             _, slopes = kernels.type_gains(network, trace.requests, trace.capacities, state, load)
             gradient = network.service.terms.by_placement(slopes)[None]
-            log_state = update(network, log_state, gradient, steps)
+            log_state = update(log_state, gradient, steps)
         self.fractional = total / self._iterations
         uniforms = self._generator.random((1, network.P))
-        self._allocation = kernels.round_dependent(network, self.fractional[None], uniforms)[0]
+        residual = residual_of(network, "drop")
+        self._allocation = kernels.round_dependent(network, self.fractional[None], uniforms, residual)[0]
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         return self._allocation
@@ -147,7 +153,7 @@ class InfidaOffline:
 
 
 def state_mass(network: Network, residual: str = "drop") -> FloatArray:
-    """(V,) MB a state spends at each node: min(b, ||s||_1), less the largest size under ``reserve``."""
+    """(V,) MB a state spends at each node, its slack included: min(b, ||s||_1), less the largest under ``reserve``."""
     if residual != "reserve":
         return network.spendable
     largest = kernels.node_maximum(network, network.sizes[None])[0]
@@ -155,19 +161,20 @@ def state_mass(network: Network, residual: str = "drop") -> FloatArray:
     return np.where(total <= network.budgets, total, np.maximum(0.0, network.budgets - largest))
 
 
-def start(network: Network, mass: FloatArray) -> FloatArray:
+def start(placements: Placements, mass: FloatArray) -> FloatArray:
     """(1, P) log y_1 = argmin Phi: the same fraction of everything that fits. Source: docs/model.md#mirror-descent."""
-    return kernels.project(network, np.zeros((1, network.P)), mass)
+    return kernels.project(placements, np.zeros((1, placements.P)), mass)
 
 
-def update(network: Network, log_state: Any, gradient: Any, steps: StepSizes, **filled: Any) -> Any:
-    """(B, P) log y_{t+1}, the one step of INFIDA, for a batch of independent states: arrays, or tensors.
+def update(log_state: Any, gradient: Any, steps: StepSizes, **filled: Any) -> Any:
+    """(B, entries) log y_{t+1}, the one step of INFIDA, for a batch of independent states: arrays, or tensors.
 
-    h = y exp(eta g / s), then the Bregman projection on each node's budget; in the log domain throughout.
+    h = y exp(eta g / s), then the Bregman projection on each node's budget; in the log domain throughout. With prices,
+    g is less what holding costs, and 0 for the slack of each node.
 
     Parameters
     ----------
-    log_state : (B, P) log y_t.
+    log_state : (B, entries) log y_t, over `steps.space`.
     gradient : (B, P) g_t in ms.
     steps : what eta is, and the mass that the state of each node sums to.
     filled : `out` and `state`, as in `kernels.mirror_step`.
@@ -175,18 +182,20 @@ def update(network: Network, log_state: Any, gradient: Any, steps: StepSizes, **
     Source: docs/model.md#mirror-descent.
     """
     ascent = steps.ascent(gradient)
-    return steps.operations.mirror_step(network, log_state, ascent, steps.next(ascent), steps.mass, **filled)
+    placements, rate = steps.space.placements, steps.next(ascent)
+    return steps.operations.mirror_step(placements, log_state, ascent, rate, steps.mass, **filled)
 
 
 class StepSizes:
-    """The learning rate of each node over time, in MB per ms; see `Infida`.
+    """What states are over, and the learning rate of each node over time, in MB per ms; see `Infida`.
 
     Parameters
     ----------
     rate, scale : of all states, or a sequence with those of each.
-    mass : (V,) or (B, V) MB.
+    mass : (V,) MB.
     operations : `idn_gym.kernels` or `idn_gym.batched`, whichever goes with the states.
     array : makes what `operations` work on from an array.
+    slots : that gradients are sums over.
     """
 
     def __init__(
@@ -194,12 +203,13 @@ class StepSizes:
         network: Network,
         rate: str | float | Sequence[str | float],
         scale: float | Sequence[float],
-        mass: Any,
+        mass: FloatArray,
         operations: Any = kernels,
         array: Callable[[FloatArray], Any] = np.asarray,
+        slots: int = 1,
     ) -> None:
-        self.mass, self.operations, self.sizes = mass, operations, array(network.sizes)
-        self._network = network
+        self.mass: Any = mass
+        self.operations, self.space = operations, StateSpace(network, charges(network) * slots, mass, array)
         rates = [rate] if isinstance(rate, str | int | float) else list(rate)
         horizon = {"theory": network.scenario.horizon, "anytime": 1}
         etas = [theory_rate(network, horizon[of]) if of in horizon else of for of in rates]
@@ -217,16 +227,22 @@ class StepSizes:
         self._sum = array(np.zeros((1, network.V)))
         self._count = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"operations": self.operations.__name__}  # modules do not pickle
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, operations=import_module(state["operations"]))
+
     def ascent(self, gradient: Any) -> Any:
-        """(B, P) g / s."""
-        return gradient / self.sizes
+        """(B, entries) g / s."""
+        return self.space.ascent(gradient)
 
     def next(self, ascent: Any) -> Any:
-        """(B, V) eta for the step along ascent = g / s (B, P)."""
+        """(B, V) eta for the step along ascent = g / s (B, entries)."""
         self._count += 1
         eta = self._constant + self._anytime / math.sqrt(self._count)
         if not self._scale_free:
             return eta + self._sum
-        self._sum = self._sum + self.operations.node_maximum(self._network, ascent)
+        self._sum = self._sum + self.operations.node_maximum(self.space.placements, self.space.steepness(ascent))
         reached = self._sum > 0
         return eta + self._scale * self._count / (self._sum + ~reached) * reached

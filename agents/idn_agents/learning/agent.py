@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idn_agents.agent import observed
+from idn_agents.learning.limits import refuse_priced
 from idn_gym.common.parameters import shown
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
@@ -40,7 +41,8 @@ class Learnt:
         self._refuse = checkpoint.refuse_other_network
 
     def accepts(self, network: Network) -> None:
-        """The network that the policy was made for; or, of a policy for any, one whose options are ranked."""
+        """The network it was made for; or, of a policy for any, one whose options are ranked. None with prices."""
+        refuse_priced(network, self._path.name)
         self._refuse(self._policy, network, self._path.name)
 
     def reset(self, network: Network, seed: int) -> None:

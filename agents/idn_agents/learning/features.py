@@ -65,7 +65,9 @@ class Features:
         self._sizes = self._tensor(network.sizes)
         self._node = torch.as_tensor(np.array(network.placement_node, dtype=np.int64), device=self.device)
         self._group = torch.as_tensor(np.array(network.placement_group, dtype=np.int64), device=self.device)
-        self._groups = torch.as_tensor(np.array(service.path_groups, dtype=np.int64), device=self.device)
+        self._grouped = service.groups // service.classes  # a node and a task, whatever the class
+        groups = np.where(service.path_groups < service.groups, service.path_groups % self._grouped, self._grouped)
+        self._groups = torch.as_tensor(groups.astype(np.int64), device=self.device)
         fits = np.array(network.fits)
         self._fits = self._tensor(fits)
         self._budget = self._tensor(network.spendable)
@@ -109,14 +111,13 @@ class Features:
             gains.append(self._gain_per_mb(forecast, capacities, (1.0 - SHRINK) * point + SHRINK * state))
         total = forecast.sum(1, keepdim=True)
         cost = (forecast * self._repository_cost).sum(1, keepdim=True)
-        load = torch.zeros(len(held), self.network.V * self.network.N + 1, device=self.device)
+        load = torch.zeros(len(held), self._grouped + 1, device=self.device)
         load.index_add_(1, self._groups.reshape(-1), forecast.repeat_interleave(self._groups.shape[1], dim=1))
         load = load[:, self._group]
         tops = [self._top(gain, self._node, self.network.V) for gain in gains]
         columns = [_part(gain, top[:, self._node]) for gain, top in zip(gains, tops, strict=True)]
-        grouped = self.network.V * self.network.N
-        columns += [_part(gain, self._top(gain, self._group, grouped)[:, self._group]) for gain in gains]
-        columns += [state, _part(state, self._top(state, self._group, grouped)[:, self._group]), plan, held]
+        columns += [_part(gain, self._top(gain, self._group, self._grouped)[:, self._group]) for gain in gains]
+        columns += [state, _part(state, self._top(state, self._group, self._grouped)[:, self._group]), plan, held]
         columns += [self._size.expand_as(held), torch.clamp(_part(capacities, load), max=1.0), _part(load, total)]
         columns += [self._saving.expand_as(held), self._inaccuracy.expand_as(held)]
         columns += [_part(tops[0] * self._budget, cost)[:, self._node]]

@@ -23,8 +23,18 @@ def refuse_options(options: Any) -> None:
     real("update_weight", options.update_weight, highest=MOST_UPDATE_WEIGHT)
 
 
-def refuse_large_batch(network: Network, envs: int, seen: int) -> None:
-    """Raise an `IdnError` if environments, each of which sees so many values between two updates, are too many."""
+def refuse_priced(network: Network, who: str) -> None:
+    """Raise an `IdnError` where holding has a price: learnt policies rank placements and fill nodes to the brim."""
+    if network.priced:
+        raise IdnError(
+            f"{who}: learnt policies fill every node to the brim, whatever that costs; scenario "
+            f"{network.scenario.name} has prices and price_weight {network.scenario.price_weight:g}, which must be 0"
+        )
+
+
+def refuse_untrainable(network: Network, envs: int, seen: int) -> None:
+    """Raise an `IdnError` if a network has prices, or environments, each of which sees so many values, are too many."""
+    refuse_priced(network, "training")
     values = envs * (2 * BLOCK * network.R + seen)
     if values > _MOST_VALUES:
         raise IdnError(f"envs: {envs}, of which {values} values are kept at a time; at most {_MOST_VALUES}")

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from idn_agents.learning.checkpoint import WIDEST, refuse_large, restore_optimiser
-from idn_agents.learning.limits import MOST_UPDATE_WEIGHT, refuse_large_batch, refuse_options
+from idn_agents.learning.limits import MOST_UPDATE_WEIGHT, refuse_options, refuse_untrainable
 from idn_agents.learning.orders import Filling, Orders
 from idn_agents.learning.policy import FlatPolicy, FlatView, PlacementPolicy
 from idn_agents.learning.threads import one_thread
@@ -203,7 +203,7 @@ class Trainer:
             env = self._environments(scenario, 1)
             observation, _ = env.reset(seed=FIRST_SEED)
             seen = self.policy.view(env.network, 1, self.device).see(observation).numel()
-            refuse_large_batch(env.network, self.options.envs, seen * min(self.options.rollout, self.options.slots))
+            refuse_untrainable(env.network, self.options.envs, seen * min(self.options.rollout, self.options.slots))
 
     def _refuse_rates(self, scenario: Scenario) -> None:
         rates, workload = self.options.rates, scenario.workload

@@ -22,7 +22,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from torch import nn
 
 from idn_agents.learning.checkpoint import WIDEST, refuse_large, restore_optimiser
-from idn_agents.learning.limits import refuse_large_batch, refuse_options
+from idn_agents.learning.limits import refuse_options, refuse_untrainable
 from idn_agents.learning.policy import FlatPolicy, FlatView
 from idn_agents.learning.threads import one_thread
 from idn_gym import kernels
@@ -116,7 +116,7 @@ class SB3Trainer:
         sizes = FlatView.width(network := Network.compile(scenario)), network.P
         with torch.device("meta"):  # takes no memory, however large
             refuse_large(FlatPolicy(*sizes, (options.hidden,) * 2), f"hidden: {options.hidden}")
-        refuse_large_batch(network, options.envs, _LEAST_SLOTS * sizes[0])
+        refuse_untrainable(network, options.envs, _LEAST_SLOTS * sizes[0])
         env = gymnasium.make_vec(
             "IDN/Scenario-v0",
             num_envs=options.envs,

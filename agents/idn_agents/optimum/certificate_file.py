@@ -26,7 +26,8 @@ from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.model.allocation_file import named, named_values, parse_allocation
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario, parse
-from idn_gym.scenario.faults import faults_of, sentence
+from idn_gym.scenario.faults import faults_of, refusal
+from idn_gym.scenario.kinds import CERTIFICATE, expecting
 from idn_gym.scenario.schema import Count, Replay, Section
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import MOST_VALUES, Trace
@@ -156,6 +157,11 @@ def read_certificate(path: Path) -> CertificateFile:
     IdnError
         With the first key that is missing, unknown or not what it must be.
     """
+    with expecting(path, CERTIFICATE):
+        return _read(path)
+
+
+def _read(path: Path) -> CertificateFile:
     values = parse_json(read_text(path, _MAX_BYTES), str(path))
     if not isinstance(values, dict):
         raise IdnError(f"{path}: {shown(values)}; a certificate is a mapping of keys")
@@ -165,7 +171,7 @@ def read_certificate(path: Path) -> CertificateFile:
     try:
         return CertificateFile.model_validate(values)
     except ValidationError as error:
-        raise IdnError(f"{path}: {sentence(faults_of(error, values, CertificateFile))}") from None
+        raise refusal(path, faults_of(error, values, CertificateFile)) from None
 
 
 def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:

@@ -9,7 +9,7 @@ import numpy as np
 
 from idn_agents.agent import refuse_other
 from idn_agents.optimum.certificate import relative_gap
-from idn_agents.optimum.search import Solution, refuse_options, solve
+from idn_agents.optimum.search import Solution, log_step, refuse_options, solve
 from idn_gym.common.parameters import whole
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Burst, Zipf
@@ -41,20 +41,24 @@ class DynamicOptimum:
         self._slot = 0
 
     def fit(self, trace: Trace) -> None:
-        """`solve` phase by phase, each with its share of the time that is left."""
+        """`solve` phase by phase, each with its share of the time that is left; an interrupt is passed on."""
         refuse_other(self._network, trace)
         every = self._every or popularity_phase(self._network) or trace.slots
         self._length, self._solutions = every, list[Solution]()
-        limit = np.inf if self._time_limit is None else self._time_limit
-        deadline = time.monotonic() + limit
+        deadline = time.monotonic() + (np.inf if self._time_limit is None else self._time_limit)
         starts = range(0, trace.slots, every)
         for n, first in enumerate(starts):
             part = trace.part(first, min(first + every, trace.slots))
             share = max(deadline - time.monotonic(), 0.0) / (len(starts) - n)
-            solution = solve(self._network, part, gap=self._gap, time_limit=None if np.isinf(share) else share)
+
+            def log(gain: float, bound: float, phase: str, number: int = n + 1) -> None:
+                log_step(gain, bound, f"phase {number} of {len(starts)}, {phase}")
+
+            limit = None if np.isinf(share) else share
+            solution = solve(self._network, part, gap=self._gap, time_limit=limit, progress=log)
+            if solution.status == "interrupted":
+                raise KeyboardInterrupt
             self._solutions.append(solution)
-            if solution.status == "interrupted":  # the other phases take what they find at once
-                deadline = time.monotonic()
 
     def act(self, observation: dict[str, FloatArray]) -> FloatArray:
         solution = self._solutions[self._slot // self._length]

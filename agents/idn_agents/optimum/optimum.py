@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from idn_agents.optimum.search import refuse_options, solve
+from idn_agents.optimum.search import log_step, refuse_options, solve
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import Trace
@@ -30,8 +30,11 @@ class Optimum:
         self._network = network
 
     def fit(self, trace: Trace) -> None:
-        """`solve` for the stream, within the time limit."""
-        self._solution = solve(self._network, trace, gap=self._gap, time_limit=self._time_limit, leaves=self._leaves)
+        """`solve` for the stream, within the time limit; an interrupt is passed on."""
+        limits: dict[str, Any] = {"gap": self._gap, "time_limit": self._time_limit, "leaves": self._leaves}
+        self._solution = solve(self._network, trace, **limits, progress=log_step)
+        if self._solution.status == "interrupted":
+            raise KeyboardInterrupt
 
     def act(self, observation: dict[str, FloatArray]) -> FloatArray:
         return self._solution.allocation

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idn_agents.optimum.search import refuse_options, solve
+from idn_agents.optimum.search import log_step, refuse_options, solve
 from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.common.parameters import real, whole
 from idn_gym.errors import IdnError
-from idn_gym.experiment.intervals import Interval, mean_interval
+from idn_gym.experiment.intervals import Interval, student_interval
+from idn_gym.kernels.compiled import clock
 from idn_gym.model.network import Network
 from idn_gym.scenario.schema import Replay
 from idn_gym.typing import FloatArray, IntArray
@@ -99,8 +100,8 @@ def estimate(
         raise IdnError(
             f"scenario {network.scenario.name}: replays a trace, always the same; idn-gym optimum is for that"
         )
-    began = time.monotonic()
-    deadline = began + (np.inf if time_limit is None else time_limit)
+    begun = clock()
+    deadline = time.monotonic() + (np.inf if time_limit is None else time_limit)
 
     def sample(number: int) -> Trace:
         first = seed + number * streams
@@ -108,7 +109,7 @@ def estimate(
 
     def search(trace: Trace, left: int) -> tuple[IntArray, float]:
         share = max(deadline - time.monotonic(), 0.0) / left
-        solution = solve(network, trace, gap=gap, time_limit=None if np.isinf(share) else share)
+        solution = solve(network, trace, gap=gap, time_limit=None if np.isinf(share) else share, progress=log_step)
         if solution.status == "interrupted":
             raise KeyboardInterrupt
         return solution.allocation, solution.certified_bound
@@ -123,10 +124,10 @@ def estimate(
         gained -= network.holding @ candidate  # in every slot
         gains.append(gained.reshape(streams, slots).sum(axis=1))
         progress(number, replications, 1.0 - gains[-1].mean() / bounds[-1] if bounds[-1] > 0.0 else 0.0)
-    ahead = mean_interval(np.array(bounds) - np.mean(gains, axis=1), 2.0 * confidence - 1.0)
+    ahead = student_interval(np.array(bounds) - np.mean(gains, axis=1), 2.0 * confidence - 1.0)
     return Estimate(
         allocation=candidate,
-        expected_gain=mean_interval(np.concatenate(gains), confidence),
+        expected_gain=student_interval(np.concatenate(gains), confidence),
         expected_bound=float(np.mean(bounds)),
         gap=ahead.mean,
         gap_limit=ahead.high,
@@ -134,5 +135,5 @@ def estimate(
         slots=slots,
         streams=streams,
         replications=replications,
-        seconds=time.monotonic() - began,
+        seconds=clock() - begun,
     )

@@ -8,6 +8,7 @@ needs no solver.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from idn_agents.optimum.highs import import_highspy
 from idn_agents.optimum.local_search import LocalSearch
 from idn_gym import kernels
 from idn_gym.common.parameters import real, whole
+from idn_gym.kernels.compiled import clock
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
 from idn_gym.typing import FloatArray, IntArray
@@ -40,6 +42,13 @@ _STALE_TRIALS = 3  # after so many without a better one there are no more
 _ROUGH = 1e-3  # share of a type's ceiling that the master may overestimate it by at a rounded allocation
 
 Progress = Callable[[float, float, str], None]  # net gain and bound in ms, phase in words
+_log = logging.getLogger("idn_gym.optimum")
+
+
+def log_step(gain: float, bound: float, phase: str) -> None:
+    """A `Progress` that logs each step as a line."""
+    left = relative_gap(gain, bound)
+    _log.info("%s: gap %.3f%%, gain %.6g ms, bound %.6g ms", phase, 100.0 * left, gain, bound)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +145,7 @@ class _Search:
         self._leaves = leaves
         self._network, self._trace, self._gap, self._deadline = network, trace, gap, deadline
         self._progress = progress
-        self._begun = time.monotonic()
+        self._begun = clock()
         self._reported = (-1.0, np.inf, "")
         self._phase = "relax"
         self._load = kernels.loads(network, trace.requests)
@@ -182,7 +191,7 @@ class _Search:
         certified = certified_bound(self._network, self._trace, certificate)
         self._lower(certified)
         self._report()
-        seconds = time.monotonic() - self._begun
+        seconds = clock() - self._begun
         fractional, fractional_bound = self._fractional
         net = self._gain if self._network.priced else None
         gain = self._served(self._allocation) if self._network.priced else self._gain

@@ -26,7 +26,7 @@ def coordinate(
     held: IntArray,
     charge: float = 0.0,
 ) -> FloatArray:
-    """Empty and fill nodes one after the other, each by marginal gain per MB over past batches, given all others.
+    """Empty and fill nodes one after the other, each by marginal net gain per MB over past batches, given all others.
 
     Parameters
     ----------
@@ -38,8 +38,9 @@ def coordinate(
 
     Returns
     -------
-    (P,) the point, integral at the nodes filled. A placement is added while it fits and earns more than its charge,
-    the one of largest net gain per MB first (ties: by the order in the file); what is held stays if it fits.
+    (P,) the point, integral at the nodes filled. A placement is added while it fits and earns more than holding it
+    costs and its charge, the one of largest net gain per MB first (ties: by the order in the file). What is held, and
+    costs nothing to hold, stays if it fits.
 
     Raises
     ------
@@ -70,8 +71,8 @@ def coordinate(
             for i, p in enumerate(own):
                 if y[p] == 0.0 and network.sizes[p] <= left:
                     added = gain(np.where(np.arange(network.P) == p, 1.0, y)) - here
-                    value = added / network.sizes[p] - (0.0 if held[p] else charge)
-                    net[i] = value if value > 0.0 or held[p] else -np.inf
+                    value = (added - network.holding[p]) / network.sizes[p] - (0.0 if held[p] else charge)
+                    net[i] = value if value > 0.0 or (held[p] and network.holding[p] == 0.0) else -np.inf
             if not (net > -np.inf).any():
                 break
             y[own[net.argmax()]] = 1.0

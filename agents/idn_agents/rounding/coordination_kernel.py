@@ -12,7 +12,7 @@ import numpy as np
 
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import FLOATS, filled, indices, ranked, shaped, window_rows
-from idn_gym.kernels.shared import room_of, row_of, share_of
+from idn_gym.kernels.shared import first_group, room_of, row_of, share_of
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
@@ -43,15 +43,16 @@ def coordinate(
     order = indices("nodes", nodes, network.V, "nodes")
     point = filled("point", point, (network.P,), FLOATS[:1])
     held = shaped("held", held, network.P, dtype=np.int8)
-    total = charge * len(requests)
-    service = ranked(network)
-    _coordinate(network.tables, service.tables, service.visitors, requests, capacities, load, order, point, held, total)
+    charges = charge * len(requests), network.holding * len(requests)
+    shelf, service = network.tables, ranked(network)
+    _coordinate(shelf, service.tables, service.visitors, requests, capacities, load, order, point, held, *charges)
 
 
 @_jit
-def _coordinate(shelf, tables, visitors, requests, capacities, load, nodes, y, held, charge):
+def _coordinate(shelf, tables, visitors, requests, capacities, load, nodes, y, held, charge, holding):
     first, types = visitors
-    tasks = tables.groups // len(shelf.budgets)
+    of_class = tables.groups // tables.classes
+    tasks = of_class // len(shelf.budgets)
     gain = np.zeros(len(y))
     width = tables.options.shape[1]
     present, candidates = np.empty(width, dtype=np.int64), np.empty(width, dtype=np.int64)
@@ -67,16 +68,18 @@ def _coordinate(shelf, tables, visitors, requests, capacities, load, nodes, y, h
         for p in range(start, stop):
             y[p] = 0.0
             gain[p] = 0.0
-        for i in range(first[v * tasks], first[(v + 1) * tasks]):
-            _add_gains(tables, types[i], start, stop, requests, capacities, load, y, gain, scratch)
+        for c in range(tables.classes):
+            at = c * of_class + v * tasks
+            for i in range(first[at], first[at + tasks]):
+                _add_gains(tables, types[i], start, stop, requests, capacities, load, y, gain, scratch)
         while True:
             best = -1
             highest = 0.0
             for p in range(start, stop):
                 if y[p] > 0.0 or shelf.sizes[p] > room:
                     continue
-                net = gain[p] / shelf.sizes[p] - (0.0 if held[p] else charge)
-                if (net > 0.0 or held[p]) and (best < 0 or net > highest):
+                net = (gain[p] - holding[p]) / shelf.sizes[p] - (0.0 if held[p] else charge)
+                if (net > 0.0 or (held[p] and holding[p] == 0.0)) and (best < 0 or net > highest):
                     best = p
                     highest = net
             if best < 0:
@@ -87,8 +90,9 @@ def _coordinate(shelf, tables, visitors, requests, capacities, load, nodes, y, h
             for p in range(start, stop):
                 if tables.placement_group[p] == group:
                     gain[p] = 0.0
-            for i in range(first[group], first[group + 1]):
-                _add_gains(tables, types[i], start, stop, requests, capacities, load, y, gain, scratch)
+            for at in range(group, tables.groups, of_class):  # of every class
+                for i in range(first[at], first[at + 1]):
+                    _add_gains(tables, types[i], start, stop, requests, capacities, load, y, gain, scratch)
 
 
 @_jit
@@ -111,7 +115,7 @@ def _add_gains(tables, rho, start, stop, requests, capacities, load, y, gain, sc
             m += 1
     if m == 0:
         return
-    at_repository = costs[last]
+    at_repository, groups = costs[last], first_group(tables, rho)
     for t in range(len(requests)):
         r = requests[t, rho]
         if r == 0.0:
@@ -122,14 +126,14 @@ def _add_gains(tables, rho, start, stop, requests, capacities, load, y, gain, sc
         used = 0
         while used < n and rest > 0.0:
             left[used] = rest
-            mass[used] = min(rest, share_of(tables, capacity, reciprocal, present[used]) * y[present[used]])
+            mass[used] = min(rest, share_of(tables, capacity, reciprocal, present[used], groups) * y[present[used]])
             rest -= mass[used]
             used += 1
         left[used] = rest
         for c in range(m):
             if before[c] > used or left[before[c]] <= 0.0:
                 break
-            take = min(left[before[c]], share_of(tables, capacity, reciprocal, candidates[c]))
+            take = min(left[before[c]], share_of(tables, capacity, reciprocal, candidates[c], groups))
             here = candidate_cost[c]
             # what it takes over it takes from the worst options in use
             moved = min(take, rest)

@@ -17,6 +17,7 @@ from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.window import LONGEST, Window
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real, whole
+from idn_gym.model.allocation import Residual
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
@@ -58,6 +59,11 @@ class Coordination:
         whole("horizon", self.horizon)
 
 
+def residual_of(network: Network, residual: Residual) -> Residual:
+    """What `round_dependent` is asked for: where holding has a price, ``fit`` for ``drop``, which fills to the brim."""
+    return "fit" if residual == "drop" and network.priced else residual
+
+
 def rounding_of(kind: str, network: Network, seed: int, residual: Any, options: Coordination) -> Rounding:
     """The rounding of that kind, for one run."""
     dependent = Dependent(network, seed, residual)
@@ -74,7 +80,8 @@ class Dependent:
     """
 
     def __init__(self, network: Network, seed: int, residual: Any) -> None:
-        self._network, self._generator, self.residual = network, generator(seed), residual
+        self._network, self._generator = network, generator(seed)
+        self.residual: Any = residual_of(network, residual)
 
     def see(self, requests: FloatArray, capacities: FloatArray) -> None:
         """Nothing: it looks at the state alone."""
@@ -101,11 +108,14 @@ def kept(network: Network, state: FloatArray, dropped: IntArray, exact: IntArray
     """(P,) int8, feasible: what dropping left out comes first, then what it kept, then what else fits.
 
     With `exact` the rounding that keeps E[x] = y but may exceed budgets, by one placement a node, and `dropped` what
-    ``drop`` makes of it: what is left out is one placement a node at most, and fits alone. Between them the two hold
-    all of `exact`, so their gains add up to its gain at least.
+    ``drop`` or ``fit`` makes of it: what is left out is one placement a node at most, and fits alone. Between them the
+    two hold all of `exact`, so their gains add up to its gain at least. Where holding has a price, nothing else is
+    added.
     """
     density = state / network.sizes
     priority = density + 2.0 * density.max(initial=1.0) * dropped
+    if network.priced:
+        priority[dropped == 0] = -np.inf
     priority[(exact == 1) & (dropped == 0)] = np.inf
     return kernels.pack(network, priority[None])[0]
 
@@ -114,9 +124,9 @@ class Coordinated:
     """Nodes in turn, each given what the others hold, on past batches; loads what pays, and otherwise leaves it.
 
     A search fills the nodes in order, twice: first with those whose turn is yet to come at their state, then with them
-    at what the first round gave them. The better of the two replaces what is held if its gain over the window pays for
-    loading it. The next search comes once half of the window is new, later while searches find nothing, and as soon as
-    that after a batch far off the forecast.
+    at what the first round gave them. The better of the two replaces what is held if its net gain over the window pays
+    for loading it. The next search comes once half of the window is new, later while searches find nothing, and as
+    soon as that after a batch far off the forecast.
     """
 
     def __init__(self, network: Network, seed: int, residual: Any, options: Coordination) -> None:
@@ -162,15 +172,18 @@ class Coordinated:
         def gain(allocation: IntArray) -> float:
             return float(kernels.serve(network, requests, capacities, allocation[None]).gain.mean())
 
+        def price(allocation: IntArray) -> float:
+            return float(network.holding @ allocation)
+
         at_held = gain(held)
         service = at_held / max(float(network.spendable.sum()), 1e-300)  # ms per MB held and slot
         charge = (options.update_weight + options.bonus * service) / options.horizon
         point = np.where(state[0] > _TRACE, state[0], 0.0) if options.point == "state" else held.astype(np.float64)
-        best, least = None, at_held * (1.0 + 1e-9)
+        best, least = None, at_held * (1.0 + 1e-9) - price(held)
         for _ in range(2):
             coordinate(network, requests, capacities, load, self._order, point, held, charge)
             found = point.astype(np.int8)
-            net = gain(found) - charge * float(network.sizes @ ((found == 1) & (held == 0)))
+            net = gain(found) - price(found) - charge * float(network.sizes @ ((found == 1) & (held == 0)))
             if net > least:
                 best, least = found, net
         return best
@@ -181,13 +194,13 @@ class Guarded:
 
     Once a slot is served, what each of them would have gained is known: `AdaHedge` weighs them, and one coin, thrown
     at the start, picks by the weights. So the expected gain is that of the weights in each slot, and what is held
-    changes hands only as the weights move. Each of them goes on as if it were alone. With an update weight, gains are
-    net of what each loads.
+    changes hands only as the weights move. Each of them goes on as if it were alone. Gains are net of what holding
+    costs and, with an update weight, of what each loads.
     """
 
     def __init__(self, coordinated: Coordinated, dependent: Dependent, network: Network, seed: int) -> None:
         self._coordinated, self._dependent, self._network = coordinated, dependent, network
-        self._keep = dependent.residual == "drop"
+        self._keep = dependent.residual != "reserve"
         self._names = ["coordinated", dependent.residual, *(["keep"] if self._keep else [])]
         self._hedge = AdaHedge(len(self._names))
         self._coin = generator(seed, 3).random()
@@ -199,7 +212,8 @@ class Guarded:
     def see(self, requests: FloatArray, capacities: FloatArray) -> None:
         """Learn what each proposal gained."""
         gains = kernels.serve(self._network, requests, capacities, self._proposals).gain
-        self._hedge.see((gains - self._update_weight * self._loaded)[:, None])
+        paid = self._proposals @ self._network.holding
+        self._hedge.see((gains - paid - self._update_weight * self._loaded)[:, None])
         self._loaded[:] = 0.0
         self._coordinated.see(requests, capacities)
 

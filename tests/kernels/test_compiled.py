@@ -1,0 +1,27 @@
+"""The clock that stands still while something is compiled."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from numba.core import event
+
+from idn_gym.kernels import compiled
+
+
+def test_the_clock_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: of the seconds 10 to 30, those from 12 to 19 and from 20 to 22 go into compiling, one in the other."""
+    now = [10.0]
+    monkeypatch.setattr(compiled, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    about = {"dispatcher": SimpleNamespace(), "args": (), "return_type": None}
+    begun = compiled.clock()
+    shown = []
+    for second, happens in [(12, "+"), (14, "+"), (15, "-"), (17, ""), (19, "-"), (20, "+"), (22, "-"), (30, "")]:
+        now[0] = float(second)
+        if happens == "+":
+            event.start_event("numba:compile", data=about)
+        elif happens == "-":
+            event.end_event("numba:compile", data=about)
+        shown.append(compiled.clock() - begun)
+    assert shown == [2.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0, 11.0]
