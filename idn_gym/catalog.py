@@ -1,5 +1,7 @@
 """Published variants of YOLOv4 on two GPUs: every figure with its source, or the rule it was estimated by.
 
+And models whose placements are configurations, of cores and a batch size, from a table of how they were profiled.
+
 Sources: AlexeyAB/darknet README @59596d7 (mAP@0.5, weights, FPS of yolov4-tiny on an RTX 2080 Ti), ceccocats/tkDNN
 README @0292e21 (FPS of YOLOv4, FP32, batch 1), nightsnack/YOLObile @900db66 (pruned YOLOv4: mAP@0.5, GFLOPs, weights).
 """
@@ -34,6 +36,16 @@ class Profile:
     size: Figure  # memory in use, MB
     delay: Figure  # ms
     throughput: Figure  # requests/s
+
+
+@dataclass(frozen=True)
+class Row:
+    """A configuration of a model as it was profiled: cores, requests in a batch, and what they come to."""
+
+    cores: int
+    batch: int
+    latency: float  # ms that a batch takes
+    throughput: float  # requests/s
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,66 @@ def detection_provenance() -> dict[str, str]:
             for name, figure in _figures(profile):
                 sources[f"{key}.profiles.{profile.processor}.{name}"] = figure.source
     return sources
+
+
+def configurations(
+    task: str,
+    variant: str,
+    accuracy: float,
+    table: Iterable[Row],
+    processor: str,
+    *,
+    core_mb: float = 1.0,
+    core_price: float = 0.0,
+) -> list[dict[str, Any]]:
+    """The `models` of a scenario file that are configurations of one variant, named ``task/variant-c4-b1``.
+
+    A request takes as long as its batch.
+
+    Parameters
+    ----------
+    accuracy : percentage points.
+    table : one row per configuration.
+    core_mb : MB of memory that go with a core; of the default, sizes and budgets count cores.
+    core_price : currency per hour of a core.
+
+    Examples
+    --------
+    >>> configurations("cars", "small", 60.0, [Row(4, 2, 20.0, 100.0)], "cpu", core_price=0.05)[0]["profiles"]
+    {'cpu': {'size': 4.0, 'delay': 20.0, 'throughput': 100.0, 'price': 0.2}}
+    """
+    return [
+        {
+            "name": f"{task}/{variant}-c{row.cores}-b{row.batch}",
+            "task": task,
+            "accuracy": accuracy,
+            "profiles": {
+                processor: {
+                    "size": row.cores * core_mb,
+                    "delay": row.latency,
+                    "throughput": row.throughput,
+                    "price": row.cores * core_price,
+                }
+            },
+        }
+        for row in table
+    ]
+
+
+def cpu_table(gflops: float, cores: Iterable[int], batches: Sequence[int]) -> list[Row]:
+    """How a model of so many GFLOPs would profile on cores of a CPU; made up, by `CPU_RULE`."""
+    rows = []
+    for c in cores:
+        for b in batches:
+            latency = 10.0 + 12.0 * gflops * b * (0.1 + 0.9 / c)
+            rows.append(Row(c, b, round(latency, 2), round(1000.0 * b / latency, 2)))
+    return rows
+
+
+CPU_RULE = (
+    "made up: a batch of b takes 10 ms + b x GFLOPs x 12 ms x (0.1 + 0.9 / cores), Amdahl's law with a tenth serial; "
+    "throughput = 1000 b / that; GFLOPs of torchvision's documentation"
+)
 
 
 def _figures(profile: Profile) -> Iterable[tuple[str, Figure]]:
@@ -166,3 +238,10 @@ VARIANTS: tuple[Variant, ...] = (
     _pruned("14x", 49.0, 18.0, 3.73, "YOLObile README"),
     *_tiny(),
 )
+
+# top-1 on ImageNet (percentage points) and GFLOPs per image; torchvision documentation, weights IMAGENET1K_V1
+RESNETS: dict[str, tuple[float, float]] = {
+    "resnet18": (69.758, 1.81),
+    "resnet50": (76.13, 4.09),
+    "resnet152": (78.312, 11.51),
+}

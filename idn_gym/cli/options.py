@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -29,6 +30,12 @@ def _json_alone(context: typer.Context, as_json: bool) -> bool:
     return as_json
 
 
+class Parts(StrEnum):
+    """What results can be taken apart by."""
+
+    SERVICE = "service"
+
+
 ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="packaged name, id, or a scenario file")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override, e.g. workload.rate=300")
@@ -47,6 +54,7 @@ Workers = Annotated[int | None, typer.Option(min=1, help="processes; default: on
 Address = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="run on this Ray cluster; auto, ray://HOST:PORT, or local")
 ]
+ByService = Annotated[Parts | None, typer.Option(help="what it comes to for each service")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="on stderr, every line that searches log")]
 CapacityFile = Annotated[Path | None, typer.Option("--capacities", help="capacity file that goes with the trace")]
 

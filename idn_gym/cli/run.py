@@ -13,6 +13,7 @@ from idn_gym.cli.options import (
     NOTHING_TO_RESUME,
     Address,
     AsJson,
+    ByService,
     CapacityFile,
     Overrides,
     ScenarioName,
@@ -49,6 +50,7 @@ def run(
     workers: Annotated[int | None, typer.Option(min=1, help="processes for --seeds; default: one per core")] = None,
     output: Annotated[Path | None, typer.Option(help="record folder to write")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with, or add to, the run in --output")] = False,
+    by: ByService = None,
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,6 +64,8 @@ def run(
         raise IdnError(f"--seed {seed}: goes not with --seeds; give one of them")
     if seeds is None and workers is not None:
         raise IdnError(f"--workers {workers}: share out the seeds of --seeds; a run of one seed has one process")
+    if seeds is not None and by is not None:
+        raise IdnError(f"--by {by}: takes the runs of one seed apart; goes not with --seeds")
     if seeds is not None and verbose:
         raise IdnError("--verbose: shows what agents log on one stream; goes not with --seeds")
     chosen = [seed or 0] if seeds is None else seeds_in(seeds)
@@ -70,14 +74,16 @@ def run(
     how: dict[str, Any] = {"slots": slots, "trace": trace, "capacities": capacities}
     runs = {number: tuple(RunSpec(loaded, spec, seed=number, **how) for spec in agents) for number in chosen}
     if seeds is None:
-        _run(runs[chosen[0]], output, resume, verbose, as_json)
+        _run(runs[chosen[0]], output, resume, by is not None, verbose, as_json)
     else:
         _run_seeds(runs, workers or cores(), output, resume, as_json)
 
 
-def _run(runs: Sequence[RunSpec], output: Path | None, resume: bool, verbose: bool, as_json: bool) -> None:
+def _run(
+    runs: Sequence[RunSpec], output: Path | None, resume: bool, by_service: bool, verbose: bool, as_json: bool
+) -> None:
     """Runs of one seed."""
-    from idn_gym.experiment import records
+    from idn_gym.experiment import evaluation, records
     from idn_gym.experiment.bounds import bound_shares
     from idn_gym.report import tables
     from idn_gym.report.progress import PlayProgress
@@ -85,15 +91,20 @@ def _run(runs: Sequence[RunSpec], output: Path | None, resume: bool, verbose: bo
     about = runs[0].scenario.name, runs[0].seed
     plots = _plots().plot_run if output is not None else None
     with PlayProgress(verbose) as progress:
-        _, stream, results = records.run(
+        network, stream, results = records.run(
             runs, output, resume=resume, command=typed_command(), progress=progress, plots=plots
         )
+    services = [evaluation.by_service(network, stream, result.placed()) for result in results if by_service]
     if as_json:
         rows = [{**result.row(), **bound_shares(result, results)} for result in results]
+        for row, of_agent in zip(rows, services, strict=False):
+            row["services"] = of_agent
         print_json({"scenario": about[0], "slots": stream.slots, "seed": about[1], "agents": rows})
         return
     title = f"{about[0]}, {stream.slots} slots, seed {about[1]}, {int(stream.requests.sum()):,} requests"
     _show(tables.results(results, title), "records and plots", output)
+    for result, of_agent in zip(results, services, strict=False):
+        _show(tables.services(of_agent, str(result.agent)))
 
 
 def _run_seeds(
@@ -177,7 +188,7 @@ def sweep(
     _show(tables.sweep(rows, title), "records and table.csv", output)
 
 
-def _show(table: Any, kept: str, output: Path | None) -> None:
+def _show(table: Any, kept: str = "", output: Path | None = None) -> None:
     """Print a table, and where what is kept is found."""
     from idn_gym.report.console import console
 

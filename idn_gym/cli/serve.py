@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from idn_gym.cli.options import AsJson, Overrides, ScenarioName, Seed, Slots, print_json
+from idn_gym.cli.options import AsJson, ByService, Overrides, ScenarioName, Seed, Slots, print_json
 from idn_gym.errors import IdnError
 
 
@@ -68,6 +68,7 @@ def evaluate(
     capacities: Annotated[Path | None, typer.Option(help="capacity file; default: nominal")] = None,
     slot: Annotated[int | None, typer.Option(min=0, help="of an allocations.csv; default: the last")] = None,
     subgradient: Annotated[bool, typer.Option("--subgradient", help="the subgradient of every slot too")] = False,
+    by: ByService = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +90,11 @@ def evaluate(
         raise IdnError(f"--slot: goes with the allocations.csv of a run, which {allocation} is not")
     placed = read_placed(network, allocation, slot) if recorded else read_allocation(network, allocation)
     document = evaluation.evaluate(network, stream, placed, subgradient=subgradient)
+    if by is not None:
+        document["services"] = evaluation.by_service(network, stream, [placed] * stream.slots)
     if as_json:
         print_json(document)
         return
     console().print(tables.evaluation(document))
+    if by is not None:
+        console().print(tables.services(document["services"], "all slots"))

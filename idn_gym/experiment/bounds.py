@@ -12,7 +12,7 @@ SHARES = {"of_bound": _STATIC, "of_dynamic_bound": _DYNAMIC}  # key of a row -> 
 
 
 def static_bound(results: Sequence[Result]) -> float | None:
-    """Certified gain in ms that no static allocation exceeds on the stream of these runs, where an agent proved one."""
+    """Certified net gain in ms that no static allocation exceeds on the stream of these runs, where an agent proved one."""
     return least_static_bound(result.info for result in results)
 
 
@@ -27,20 +27,20 @@ def dynamic_bound(results: Sequence[Result]) -> float | None:
 
 
 def bound_shares(result: Result, results: Sequence[Result]) -> dict[str, float]:
-    """The part of each proven bound that a run gained; keys `of_bound` and `of_dynamic_bound`, where there is one."""
-    return shares(result.summary.gain, [other.info for other in results])
+    """The part of each proven bound that a run gained, net of prices; keys `of_bound` and `of_dynamic_bound`, where there is one."""
+    return shares(result.summary.worth, [other.info for other in results])
 
 
-def shares(gain: float, infos: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """`bound_shares` of a gain in ms, from what the agents on its stream said of themselves."""
+def shares(worth: float, infos: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """`bound_shares` of a net gain in ms, from what the agents on its stream said of themselves."""
     bounds = {key: _least(infos, proven) for key, proven in SHARES.items()}
-    return {key: gain / bound for key, bound in bounds.items() if bound}
+    return {key: worth / bound for key, bound in bounds.items() if bound}
 
 
 def best_static(results: Sequence[Result]) -> Result | None:
     """The agent in hindsight that gained most with one allocation throughout, if there is one."""
     static = [result for result in results if result.hindsight and len(result.changes) == 1]
-    return max(static, key=lambda result: result.summary.gain, default=None)
+    return max(static, key=lambda result: result.summary.worth, default=None)
 
 
 def _least(infos: Iterable[dict[str, Any]], key: str) -> float | None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from idn_gym import kernels
-from idn_gym.env.outcome import Outcome, by_tier, weighted, weights_of
+from idn_gym.env.outcome import Outcome, by_tier, per_request, weighted, weights_of
 from idn_gym.experiment.metrics import SlotTable, summarise
 from idn_gym.model.allocation_file import named_values
 from idn_gym.model.network import Network
-from idn_gym.typing import FloatArray
+from idn_gym.model.service import ServedTypes
+from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
+
+Allocation = FloatArray | IntArray
 
 
 def slot_table(
@@ -98,3 +102,39 @@ def evaluate(network: Network, trace: Trace, allocation: FloatArray, *, subgradi
             for t in range(trace.slots)
         ]
     return document
+
+
+def by_service(network: Network, trace: Trace, placed: Iterable[Allocation]) -> list[dict[str, Any]]:
+    """What serving a trace comes to by service, as JSON values.
+
+    Parameters
+    ----------
+    placed : (P,) what serves each slot, slot by slot.
+
+    Returns
+    -------
+    Per service `service`, `requests`, `gain` (total ms), `latency_ms` and `inaccuracy` (per request), and where it has
+    a deadline `missed`, the share of its requests that were late.
+    """
+    count = len(network.service_names)
+    totals = {name: np.zeros(count) for name in ("requests", *ServedTypes._fields)}
+    for t, (requests, allocation) in enumerate(zip(trace.requests, placed, strict=True)):
+        served = network.service.serve_types(requests, trace.capacities_at(t), allocation)
+        for name, values in {"requests": requests, **served._asdict()}.items():
+            totals[name] += np.bincount(network.type_service, values, minlength=count)
+    each = per_request(totals["requests"])
+    columns = {
+        "requests": totals["requests"],
+        "gain": totals["gain"],
+        "latency_ms": totals["latency"] * each,
+        "inaccuracy": totals["inaccuracy"] * each,
+        "missed": totals["missed"] * each,
+    }
+    rows = [
+        {"service": service.name, **{key: float(column[i]) for key, column in columns.items()}}
+        for i, service in enumerate(network.scenario.offered)
+    ]
+    for row, service in zip(rows, network.scenario.offered, strict=True):
+        if service.counted_deadline is None:
+            del row["missed"]
+    return rows

@@ -47,6 +47,11 @@ class Summary:
     price_per_hour: float | None = None  # currency, on average
     net: float | None = None  # ms, total
 
+    @property
+    def worth(self) -> float:
+        """Total ms that runs are ordered by and bounds are about: the net gain, which without prices is the gain."""
+        return self.gain if self.net is None else self.net
+
 
 def summarise(table: SlotTable) -> Summary:
     """NTAG, total gain, latency and inaccuracy per request over the run, MB newly loaded per slot.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from typing import Any
 
 from idn_gym.experiment.metrics import SlotTable, Summary
@@ -22,6 +24,12 @@ class Result:
     table: SlotTable
     changes: list[tuple[int, IntArray]]  # (slot, allocation (P,) int8) wherever it changed
     fractional: FloatArray | None = None  # (P,) average over the slots of the fractional state, where there is one
+
+    def placed(self) -> Iterator[IntArray]:
+        """What was placed (P,), slot by slot."""
+        stops = [*(slot for slot, _ in self.changes[1:]), len(self.table.gain)]
+        for (first, allocation), stop in zip(self.changes, stops, strict=True):
+            yield from repeat(allocation, stop - first)
 
     def row(self) -> dict[str, Any]:
         """The row of the table of results, as JSON values."""

@@ -256,7 +256,7 @@ def _rows(output: Path, cell: Cell) -> list[Row]:
             "slots": slots,
             **{k: v for k, v in result.items() if k not in ("hindsight", "info")},
             **({} if bound is None else {"static_bound": bound}),
-            **shares(result["gain"], infos),
+            **shares(result.get("net", result["gain"]), infos),
         }
         for result in results
     ]

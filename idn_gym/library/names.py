@@ -18,6 +18,9 @@ _SCENARIOS = {
     "Geant-Sliding": "geant-sliding",
     "Adversary": "adversary",
     "GreedyTrap": "greedy-trap",
+    "Sla-Sliding": "sla-sliding",
+    "Autoscale-Burst": "autoscale-burst",
+    "Access-4G": "access-4g",
 }
 
 SCENARIO_OF_ID = {f"{NAMESPACE}/{name}-v0": scenario for name, scenario in _SCENARIOS.items()}

@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 
 from idn_gym.catalog import detection_models, detection_provenance
-from idn_gym.library import hard_instances
+from idn_gym.library import hard_instances, of_services
 from idn_gym.scenario import Scenario, parse
 from idn_gym.scenario.file import to_yaml
 from idn_gym.scenario.schema import FORMAT
@@ -99,6 +99,9 @@ def packaged_scenarios() -> dict[str, Scenario]:
         _backbone("geant", ("frankfurt", "london"), "two of its best connected nodes"),
         hard_instances.adversary(),
         hard_instances.greedy_trap(),
+        of_services.sla_sliding(_topology(2, "sliding")),
+        of_services.autoscale_burst(),
+        of_services.access_4g(),
     ]
     return {data["name"]: parse({"format": FORMAT, **data}, data["name"]) for data in built}
 

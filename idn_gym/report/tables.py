@@ -137,23 +137,40 @@ def evaluation(document: dict[str, Any]) -> Table[Any]:
         Column("cost ms", lambda row: f"{row['cost']:,.3f}", rank=3),
         Column("latency ms", lambda row: f"{row['latency_ms']:,.3f}", rank=1),
         Column("inaccuracy pp", lambda row: f"{row['inaccuracy']:,.3f}", rank=1),
+        Column("missed", lambda row: _figure(row.get("missed"), ".2%"), rank=1),
+        Column("price/slot", lambda row: _figure(row.get("price_per_slot"), ",.4g"), rank=1),
     ]
     about = f"NTAG {document['ntag']:.3f} ms; gain and cost summed over requests, latency and inaccuracy per request"
-    return Table("evaluation", columns, [*document["slots"], {**document, "slot": "all"}], [about])
+    captions: list[Cell] = [about]
+    if "net" in document:
+        captions.append(f"net gain {document['net']:,.3f} ms, less price_weight x price of what is placed")
+    return Table("evaluation", columns, [*document["slots"], {**document, "slot": "all"}], captions)
+
+
+def services(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
+    """What serving came to by service; see `idn_gym.experiment.evaluation.by_service`."""
+    columns = [
+        Column[dict[str, Any]]("service", lambda row: row["service"], left=True),
+        Column("requests", lambda row: f"{row['requests']:,g}", rank=2),
+        Column("gain ms", lambda row: f"{row['gain']:,.0f}"),
+        Column("latency ms", lambda row: f"{row['latency_ms']:,.2f}"),
+        Column("inaccuracy pp", lambda row: f"{row['inaccuracy']:,.2f}"),
+        Column("missed", lambda row: _figure(row.get("missed"), ".2%")),
+    ]
+    return Table(f"by service: {title}", columns, rows)
 
 
 def results(rows: Sequence[Result], title: str) -> Table[Any]:
     """The comparison of agents; with each one's share of the bounds in hindsight, where those were proven."""
-
-    def figure(value: float | None, form: str) -> str | None:
-        return None if value is None else format(value, form)
-
     columns = [
         Column[Result]("agent", lambda row: _agent(str(row.agent), row.hindsight), left=True),
         Column("NTAG ms", lambda row: f"{row.summary.ntag:.3f}"),
-        Column("gain of bound", lambda row: figure(bound_shares(row, rows).get("of_bound"), ".2%"), rank=1),
-        Column("gain of dynamic", lambda row: figure(bound_shares(row, rows).get("of_dynamic_bound"), ".2%"), rank=2),
-        Column("fractional NTAG ms", lambda row: figure(row.summary.fractional_ntag, ".3f"), rank=5),
+        Column("gain of bound", lambda row: _figure(bound_shares(row, rows).get("of_bound"), ".2%"), rank=1),
+        Column("gain of dynamic", lambda row: _figure(bound_shares(row, rows).get("of_dynamic_bound"), ".2%"), rank=2),
+        Column("fractional NTAG ms", lambda row: _figure(row.summary.fractional_ntag, ".3f"), rank=5),
+        Column("net ms", lambda row: _figure(row.summary.net, ",.0f")),
+        Column("price/h", lambda row: _figure(row.summary.price_per_hour, ",.4g"), rank=3),
+        Column("missed", lambda row: _figure(row.summary.missed, ".2%"), rank=2),
         Column("latency ms", lambda row: f"{row.summary.latency_ms:.2f}", rank=3),
         Column("inaccuracy pp", lambda row: f"{row.summary.inaccuracy:.2f}", rank=3),
         Column("updates MB/slot", lambda row: f"{row.summary.model_update_mb:,.0f}", rank=4),
@@ -161,17 +178,20 @@ def results(rows: Sequence[Result], title: str) -> Table[Any]:
     ]
     captions: list[Cell] = [_HINDSIGHT] if any(row.hindsight for row in rows) else []
     static, dynamic = static_bound(rows), dynamic_bound(rows)
+    gain = "gain" if all(row.summary.net is None for row in rows) else "net gain"
     if static:
         captions += [
-            f"gain of bound: total gain over {static:.6g} ms, which no static allocation exceeds (certified); online"
+            f"gain of bound: total {gain} over {static:.6g} ms, which no static allocation exceeds (certified); online"
             " agents may",
             "NTAG weighs slots alike, total gain requests: the two may order agents differently",
         ]
     else:
         captions.append("with --agent optimum: each one's share of a certified bound on static allocations")
     if dynamic:
-        captions.append(f"gain of dynamic: total gain over {dynamic:.6g} ms, for allocations that change by phase")
-    return Table(title, columns, sorted(rows, key=lambda row: -row.summary.gain), captions)
+        captions.append(f"gain of dynamic: total {gain} over {dynamic:.6g} ms, for allocations that change by phase")
+    if gain == "net gain":
+        captions.append("net: total gain less price_weight x price of what is placed")
+    return Table(title, columns, sorted(rows, key=lambda row: -row.summary.worth), captions)
 
 
 def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
@@ -202,6 +222,7 @@ def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
         Column("gain of dynamic", mean("of_dynamic_bound", ".2%"), rank=2),
         Column("latency ms", mean("latency_ms"), rank=1),
         Column("inaccuracy pp", mean("inaccuracy"), rank=1),
+        *_of_services(mean),
         Column("updates MB/slot", lambda same: f"{np.mean([row['model_update_mb'] for row in same]):,.0f}", rank=2),
     ]
     several = any(len(same) > 1 for same in groups.values())
@@ -230,6 +251,7 @@ def seeds(document: dict[str, Any], hindsight: Collection[str], title: str) -> T
         Column("fractional NTAG ms", mean("fractional_ntag", ".3f"), rank=6),
         Column("latency ms", mean("latency_ms"), rank=4),
         Column("inaccuracy pp", mean("inaccuracy"), rank=4),
+        *_of_services(mean),
         Column("updates MB/slot", mean("model_update_mb", ",.0f"), rank=5),
         Column("seconds", lambda row: f"{row['seconds']:.2f}", rank=7),
     ]
@@ -252,6 +274,19 @@ def checks(document: dict[str, Any]) -> Table[Any]:
     ]
     about = f"{document['runs']} runs of {document['slots']} slots; 95% confidence, paired over seeds"
     return Table(f"{document['figure']}: {document['title']}", columns, document["checks"], [about])
+
+
+def _of_services(mean: Callable[..., Callable[[Any], Cell | None]]) -> list[Column[Any]]:
+    """Columns of figures that only runs with prices or deadlines have."""
+    return [
+        Column("net ms", mean("net", ",.0f")),
+        Column("price/h", mean("price_per_hour", ",.4g"), rank=3),
+        Column("missed", mean("missed", ".2%"), rank=2),
+    ]
+
+
+def _figure(value: float | None, form: str) -> str | None:
+    return None if value is None else format(value, form)
 
 
 def _spread(mean: float, ends: Sequence[float] | None, form: str) -> str:
