@@ -30,7 +30,7 @@ def chain_gains(service, chains, requests, capacities, allocation, load, toleran
             if r == 0.0:
                 continue
             y = row_of(allocation, b)
-            if _shares(service, rho, terms, row_of(capacities, b), load[b], y, share, w, last) or not known:
+            if _shares(service, rho, terms, row_of(capacities, b), row_of(load, b), y, share, w, last) or not known:
                 saved, _ = route(chains, c, w, tolerance, False, s)
                 known = True
                 if len(gradient):
@@ -115,7 +115,7 @@ def chain_serving(service, chains, requests, capacities, allocation, load, first
             if r == 0.0:
                 continue
             y = row_of(allocation, b)
-            if _shares(service, rho, terms, row_of(capacities, b), load[b], y, share, w, last) or not known:
+            if _shares(service, rho, terms, row_of(capacities, b), row_of(load, b), y, share, w, last) or not known:
                 saved, _ = route(chains, c, w, 0.0, True, s)
                 known = True
                 latency, inaccuracy = _measures(chains, c, s)
@@ -127,6 +127,7 @@ def chain_serving(service, chains, requests, capacities, allocation, load, first
             served.latency[b] += r * latency
             served.inaccuracy[b] += r * inaccuracy
             served.missed[b] += r * missed
+            served.by_node[b, service.repository_node[rho]] -= r  # where the ranked part has them
             for k in range(members[0], members[1]):
                 served.by_node[b, chains.member_node[k]] += r * s.price[k - members[0]]
 

@@ -108,8 +108,8 @@ class Route(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ChainBuilder:
-    """What chains are compiled from: the catalog at the network's nodes."""
+class ChainCatalog:
+    """What chains are compiled from: the models, and how each runs at each node."""
 
     names: Sequence[str]  # (M,) of the scenario's model behind each, replicas share one
     after: Sequence[frozenset[str] | None]  # (M,) names of those that may precede it; None: any
@@ -220,7 +220,7 @@ class _Chain:
     @classmethod
     def of(
         cls,
-        builder: ChainBuilder,
+        catalog: ChainCatalog,
         stages: Sequence[int],
         weight: float,
         accuracy_weights: Sequence[float],
@@ -229,20 +229,20 @@ class _Chain:
         hops: FloatArray,
         per_mb: FloatArray,
     ) -> _Chain:
-        edges = list(_edges(builder, stages, weight, accuracy_weights, input_mb, path[path >= 0], hops, per_mb))
+        edges = list(_edges(catalog, stages, weight, accuracy_weights, input_mb, path[path >= 0], hops, per_mb))
         order = sorted({state for edge in edges for state in (edge.tail, edge.head) if state != SINK})
         number = {state: n for n, state in enumerate(order)} | {SINK: len(order)}
         for edge in edges:
             edge.tail, edge.head = number[edge.tail], number[edge.head]
         edges.sort(key=lambda edge: (edge.tail, edge.head))
         end = len(order)
-        at_repositories = _distances(edges, end, builder.placements)[0][end]
+        at_repositories = _distances(edges, end, catalog.placements)[0][end]
         unit = 2.0 ** np.ceil(np.log2(at_repositories)) * GRID if 0.0 < at_repositories < np.inf else 1.0
         for edge in edges:
             edge.cost = float(np.rint(edge.cost / unit) * unit)
             edge.members = [m._replace(cost=float(np.rint(m.cost / unit) * unit)) for m in edge.members]
             edge.members.sort(key=lambda member: member.cost)  # ties stay in the order of the file
-        repository = _distances(edges, end, builder.placements)[0][end]
+        repository = _distances(edges, end, catalog.placements)[0][end]
         there, onward = _distances(edges, end, -1)
         kept = []
         for edge in edges:
@@ -251,7 +251,7 @@ class _Chain:
                 members = []
                 for member in edge.members:
                     total = here + member.cost
-                    if member.placement == builder.placements:
+                    if member.placement == catalog.placements:
                         members += [member] if total <= repository else []
                         break  # what is dearer than a repository model is never reached
                     members += [member] if total < repository else []
@@ -271,7 +271,7 @@ class _Chain:
 
 
 def _edges(
-    builder: ChainBuilder,
+    catalog: ChainCatalog,
     stages: Sequence[int],
     weight: float,
     accuracy_weights: Sequence[float],
@@ -285,7 +285,7 @@ def _edges(
     Where models of a stage differ in what may precede them, they are reached by states of their own, with a 1, in
     which the kinds that may meet.
     """
-    of_stage = [np.flatnonzero(builder.task == task).tolist() for task in stages]
+    of_stage = [np.flatnonzero(catalog.task == task).tolist() for task in stages]
     last = len(stages) - 1
     # kinds of models by stage: what moves on from them, and which models may follow
     kind_of: list[dict[int, int]] = []
@@ -294,8 +294,8 @@ def _edges(
         kinds: dict[Any, int] = {}
         of_model = {}
         for m in models:
-            followers = frozenset(n for n in of_stage[s + 1] if _may_follow(builder, m, n))
-            key = (float(builder.trips[m]), float(builder.output_mb[m]), followers)
+            followers = frozenset(n for n in of_stage[s + 1] if _may_follow(catalog, m, n))
+            key = (float(catalog.trips[m]), float(catalog.output_mb[m]), followers)
             of_model[m] = kinds.setdefault(key, len(kinds))
         kind_of.append(of_model)
         moving.append([(trips, mb) for trips, mb, _ in kinds])
@@ -308,20 +308,20 @@ def _edges(
             views: dict[Any, Any] = {}  # kinds that may precede -> state
             served: dict[Any, list[Member]] = {}
             for m in of_stage[done]:
-                if np.isnan(builder.delay[node, m]):
+                if np.isnan(catalog.delay[node, m]):
                     continue
                 before = (0,)
                 if done:
-                    before = tuple(sorted({k for n, k in kind_of[done - 1].items() if _may_follow(builder, n, m)}))
+                    before = tuple(sorted({k for n, k in kind_of[done - 1].items() if _may_follow(catalog, n, m)}))
                 if not before:
                     continue
                 if before not in views:
                     views[before] = (j, done, 0, before[0]) if len(before) == 1 else (j, done, 1, len(views))
                 head = SINK if done == last else (j, done + 1, 0, kind_of[done][m])
-                inaccuracy = accuracy_weights[done] * float(builder.inaccuracy[m])
-                ms = float(builder.delay[node, m])
-                placement = builder.placements if builder.permanent[node, m] else int(builder.placement[node, m])
-                member = Member(placement, weight * (ms + builder.alpha * inaccuracy), ms, inaccuracy, node)
+                inaccuracy = accuracy_weights[done] * float(catalog.inaccuracy[m])
+                ms = float(catalog.delay[node, m])
+                placement = catalog.placements if catalog.permanent[node, m] else int(catalog.placement[node, m])
+                member = Member(placement, weight * (ms + catalog.alpha * inaccuracy), ms, inaccuracy, node)
                 served.setdefault((views[before], head), []).append(member)
             for before, view in views.items():
                 if len(before) > 1:
@@ -331,9 +331,9 @@ def _edges(
                 yield _Edge(tail, head, 0.0, 0.0, members, serves=True)
 
 
-def _may_follow(builder: ChainBuilder, before: int, model: int) -> bool:
-    allowed = builder.after[model]
-    return allowed is None or builder.names[before] in allowed
+def _may_follow(catalog: ChainCatalog, before: int, model: int) -> bool:
+    allowed = catalog.after[model]
+    return allowed is None or catalog.names[before] in allowed
 
 
 def _distances(edges: list[_Edge], end: int, only: int) -> tuple[FloatArray, FloatArray]:

@@ -6,14 +6,17 @@ is of single stages is as for any ranked service, and chains add what routing sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
 
-from idn_gym.model.chains import Chains, Flow, least_cost_flow
+from idn_gym.model.chains import ChainCatalog, Chains, Flow, least_cost_flow
+from idn_gym.model.paths import link_steps
 from idn_gym.model.ranked import RankedService
-from idn_gym.model.service import Served, Terms
+from idn_gym.model.service import Served, ServedTypes, Terms
+from idn_gym.scenario import Scenario
 from idn_gym.typing import FloatArray, IntArray
 
 
@@ -89,17 +92,27 @@ class RoutedService(RankedService):
 
     def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
         """See `Service`; every stage counts as a part of the requests served at its node."""
-        gain, cost, latency, inaccuracy, missed, by_node = super().serve(requests, capacities, allocation)
+        types = self.serve_types(requests, capacities, allocation)
+        by_node = super().serve(requests, capacities, allocation).by_node
         for c, rho, flow in self._flows(requests, capacities, allocation):
-            gain += requests[rho] * flow.saved
-            cost += requests[rho] * (self.chains.repository_cost[c] - flow.saved)
+            by_node[self.repository_node[rho]] -= requests[rho]  # where the ranked part has them
             for route in flow.routes:
-                share = requests[rho] * route.share
-                latency += share * route.latency
-                inaccuracy += share * route.inaccuracy
-                missed += share * (route.latency > self.chains.deadlines[c])
-                np.add.at(by_node, list(route.nodes), share / self.chains.stages[c])
+                np.add.at(by_node, list(route.nodes), requests[rho] * route.share / self.chains.stages[c])
+        gain, cost, latency, inaccuracy, missed = (float(values.sum()) for values in types)
         return Served(gain, cost, latency, inaccuracy, missed, by_node)
+
+    def serve_types(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> ServedTypes:
+        """See `Service`."""
+        types = super().serve_types(requests, capacities, allocation)
+        for c, rho, flow in self._flows(requests, capacities, allocation):
+            types.gain[rho] = requests[rho] * flow.saved
+            types.cost[rho] = requests[rho] * (self.chains.repository_cost[c] - flow.saved)
+            shares = requests[rho] * np.array([route.share for route in flow.routes])
+            latencies = np.array([route.latency for route in flow.routes])
+            types.latency[rho] = shares @ latencies
+            types.inaccuracy[rho] = shares @ np.array([route.inaccuracy for route in flow.routes])
+            types.missed[rho] = shares @ (latencies > self.chains.deadlines[c])
+        return types
 
     def type_cuts(
         self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
@@ -127,3 +140,56 @@ class RoutedService(RankedService):
         shares = self.shares(requests, capacities)
         chains = enumerate(self.chains.types.tolist())
         return [(c, rho, self.flow(c, shares, allocation)) for c, rho in chains if requests[rho] > 0.0]
+
+
+def with_chains(
+    ranked: RankedService,
+    catalog: ChainCatalog,
+    types: IntArray,
+    type_service: IntArray,
+    stages: Sequence[Sequence[int]],
+    scenario: Scenario,
+    tasks: int,
+) -> RoutedService:
+    """A service whose types (C,) are chains, from the ranked service of the first stage of each.
+
+    Parameters
+    ----------
+    stages : per service of the scenario, the task of each stage.
+    tasks : N
+    """
+    services = [scenario.offered[s] for s in type_service[types]]
+    hops, per_mb = link_steps(scenario, ranked.paths[types])
+    chains = catalog.build(
+        types=types,
+        stages=[stages[s] for s in type_service[types]],
+        weights=ranked.weights[types],
+        accuracy_weights=[service.accuracy_weights or (1.0,) * len(service.stages) for service in services],
+        input_mb=np.array([service.input_mb for service in services]),
+        paths=ranked.paths[types],
+        hops=hops,
+        per_mb=per_mb,
+        classes=ranked.type_class[types],
+        deadlines=ranked.deadlines[types],
+    )
+    # every stage's requests pass the groups of its task, at every node of the path
+    paths, width = ranked.paths, ranked.paths.shape[1]
+    groups = np.full((ranked.R, width * max(len(own) for own in stages)), ranked.groups, dtype=np.int32)
+    groups[:, :width] = ranked.path_groups
+    first = ranked.type_class * (ranked.groups // ranked.classes)
+    for rho in types:
+        for stage, task in enumerate(stages[type_service[rho]]):
+            at = np.where(paths[rho] >= 0, first[rho] + paths[rho] * tasks + task, ranked.groups)
+            groups[rho, stage * width : (stage + 1) * width] = at
+    # of a chain the ranked part serves nothing and costs nothing: there is only the repository, at which it ends
+    empty = {
+        "options": ranked.P, "costs": 0.0, "option_count": 1, "repository_latency": 0.0, "repository_inaccuracy": 0.0,
+        "deadlines": np.inf,
+    }  # fmt: skip
+    changed = {"path_groups": groups}
+    for name, value in empty.items():
+        array = getattr(ranked, name).copy()
+        array[types] = value
+        changed[name] = array
+    held = {field.name: getattr(ranked, field.name) for field in fields(RankedService)}
+    return RoutedService(**held | changed, chains=chains)
