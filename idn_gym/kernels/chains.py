@@ -82,13 +82,14 @@ def chain_marginal_gains(service, chains, listing, requests, capacities, y, load
             terms = _terms(chains, c)
             own = np.searchsorted(terms, p)
             last[: len(terms)] = -1.0
-            more, known = 0.0, False
+            more, known, own_share = 0.0, False, -1.0
             for t in range(len(requests)):
                 r = requests[t, rho]
                 if r == 0.0:
                     continue
-                if _shares(service, rho, terms, row_of(capacities, t), load[t], y, share, w, last) or not known:
-                    known = True
+                changed = _shares(service, rho, terms, row_of(capacities, t), load[t], y, share, w, last)
+                if changed or share[own] != own_share or not known:
+                    known, own_share = True, share[own]
                     more = 0.0
                     if share[own] > 0.0 and y[p] < 1.0:
                         before[: len(terms)] = w[: len(terms)]

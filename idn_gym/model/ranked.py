@@ -273,11 +273,12 @@ class RankedService(Compiled):
         return self.gain_of(requests, allocation, self.potential_capacities(requests, capacities))
 
     def gain_and_supergradient(
-        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
+        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray, tolerance: float = TOLERANCE
     ) -> tuple[float, FloatArray]:
         """See `Service`."""
         potential = self.potential_capacities(requests, capacities)
-        return self.gain_of(requests, allocation, potential), self.supergradient_of(requests, allocation, potential)
+        gradient = self.supergradient_of(requests, allocation, potential, tolerance)
+        return self.gain_of(requests, allocation, potential), gradient
 
     def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
         """See `Service`."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from idn_gym.model.chains import ChainCatalog, Chains, Flow, least_cost_flow
 from idn_gym.model.paths import link_steps
-from idn_gym.model.ranked import RankedService
+from idn_gym.model.ranked import TOLERANCE, RankedService
 from idn_gym.model.service import Served, ServedTypes, Terms
 from idn_gym.scenario import Scenario
 from idn_gym.typing import FloatArray, IntArray
@@ -79,10 +79,10 @@ class RoutedService(RankedService):
         )
 
     def gain_and_supergradient(
-        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
+        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray, tolerance: float = TOLERANCE
     ) -> tuple[float, FloatArray]:
-        """See `Service`."""
-        gain, gradient = super().gain_and_supergradient(requests, capacities, allocation)
+        """See `Service`; of chains that at the prices of the linear program, without a tolerance."""
+        gain, gradient = super().gain_and_supergradient(requests, capacities, allocation, tolerance)
         shares = self.shares(requests, capacities)
         for c, rho, flow in self._flows(requests, capacities, allocation):
             gain += requests[rho] * flow.saved
