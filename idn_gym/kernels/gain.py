@@ -13,13 +13,16 @@ from numba import types
 from numba.extending import intrinsic
 
 from idn_gym.errors import IdnError
+from idn_gym.kernels.chains import chain_gains, chain_serving
 from idn_gym.kernels.classes import gain_of_classes, pairs_of
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import dtype_of, filled, ranked, request_rows, slot_rows
 from idn_gym.kernels.shared import add_load, empty_load, first_group, load_width, row_of, share_of
 from idn_gym.kernels.threads import over_rows
+from idn_gym.model.chains import ChainTables
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import TOLERANCE
+from idn_gym.model.routed import RoutedService
 from idn_gym.model.service import Served
 from idn_gym.typing import FloatArray
 
@@ -38,12 +41,15 @@ def gain(
     gain = np.empty(rows) if out is None else filled("out", out, (rows,))
     service = ranked(network)
     tables, none = service.tables, gain[:0, None]
+    chains, load = chains_of(network, requests)
 
     def work(first: int, stop: int) -> None:
         if service.classes == 1:
             _gain(tables, requests, capacities, allocation, first, stop, gain)
         else:
             gain_of_classes(tables, pairs_of(service), requests, capacities, allocation, 1.0, first, stop, gain, none)
+        if chains is not None:
+            chain_gains(tables, chains, requests, capacities, allocation, load, 0.0, first, stop, gain, none)
 
     over_rows(rows, network.P, work)
     return gain
@@ -68,6 +74,7 @@ def gain_and_subgradient(
     gradient = np.empty((rows, network.P)) if out is None else filled("out[1]", second_out, (rows, network.P))
     service, covered = ranked(network), 1.0 - tolerance
     tables = service.tables
+    chains, load = chains_of(network, requests)
 
     def work(first: int, stop: int) -> None:
         slots = requests, capacities, allocation, covered, first, stop, gain, gradient
@@ -75,6 +82,9 @@ def gain_and_subgradient(
             _gain_and_subgradient(tables, *slots)
         else:
             gain_of_classes(tables, pairs_of(service), *slots)
+        if chains is not None:
+            rows = requests, capacities, allocation, load, tolerance, first, stop
+            chain_gains(tables, chains, *rows, gain, gradient)
 
     over_rows(rows, network.P, work)
     return gain, gradient
@@ -88,9 +98,12 @@ def serve(network: Network, requests: FloatArray, capacities: FloatArray, alloca
     served = Served(gain=gain, cost=cost, latency=latency, inaccuracy=inaccuracy, missed=missed, by_node=by_node)
     service = ranked(network)
     tables, listing = service.tables, service.listing
+    chains, load = chains_of(network, requests)
 
     def work(first: int, stop: int) -> None:
         _serve(tables, listing, requests, capacities, allocation, first, stop, served)
+        if chains is not None:
+            chain_serving(tables, chains, requests, capacities, allocation, load, first, stop, served)
 
     over_rows(rows, network.P, work)
     return served
@@ -106,6 +119,13 @@ def loads(network: Network, requests: FloatArray) -> FloatArray:
     for b in range(len(requests)):
         add_load(service.tables, requests[b], load[b])
     return load
+
+
+def chains_of(network: Network, requests: FloatArray) -> tuple[ChainTables | None, FloatArray | None]:
+    """What the kernels of chains read, and the `loads` of requests (B, R); None where no request type is a chain."""
+    if not isinstance(network.service, RoutedService):
+        return None, None
+    return network.service.chains.tables, loads(network, requests)
 
 
 def _pair(out: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:

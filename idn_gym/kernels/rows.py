@@ -27,7 +27,11 @@ _jit = compiled(error_model="numpy")
 
 def ranked(network: Network) -> RankedService:
     """The service that these kernels are compiled for, or an `IdnError` if the network's is of another kind."""
-    return RankedService.of(network.service, "kernels")
+    if not isinstance(network.service, RankedService):
+        raise IdnError(
+            f"kernels: are compiled for services that rank their options, not {type(network.service).__name__}"
+        )
+    return network.service
 
 
 def slot_rows(
