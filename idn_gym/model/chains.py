@@ -310,7 +310,7 @@ def _edges(
             for m in of_stage[done]:
                 if np.isnan(catalog.delay[node, m]):
                     continue
-                before = (0,)
+                before: tuple[int, ...] = (0,)
                 if done:
                     before = tuple(sorted({k for n, k in kind_of[done - 1].items() if _may_follow(catalog, n, m)}))
                 if not before:
@@ -405,6 +405,6 @@ def _routes(flow: FloatArray, tail: Any, head: Any, cost: Any, latency: Any, ina
             state = head[used[-1]]
         share = float(flow[used].min())
         flow[used] -= share
-        summed = (sum(float(values[i]) for i in used) for values in (cost, latency, inaccuracy))
-        found.append(Route(share, *summed, nodes=tuple(int(node[i]) for i in used if node[i] >= 0)))
+        ms, slow, wrong = (sum(float(values[i]) for i in used) for values in (cost, latency, inaccuracy))
+        found.append(Route(share, ms, slow, wrong, tuple(int(node[i]) for i in used if node[i] >= 0)))
     return found

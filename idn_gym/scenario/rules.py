@@ -172,7 +172,7 @@ def _default_requests(content: Content) -> Iterator[str]:
             yield f"{word}s: {shown(name)} has no repository; some node must list a model of {of} under repository"
             continue
         if not all(_repositories_serve(content, services[name], (content.nodes[v].name,)) for v in held):
-            yield f"services.{name}: repository models alone do not serve its stages in turn, by what may come after what"
+            yield f"services.{name}: repository models alone do not serve its stages in turn, by what comes after what"
             continue
         reached = {component[v] for v in held}
         for v in entries:

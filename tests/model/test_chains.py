@@ -173,7 +173,7 @@ def test_requests_are_late_by_the_latency_of_their_route() -> None:
 
 
 def test_a_lone_stage_of_a_chain_gains_nothing_so_nothing_is_submodular() -> None:
-    data, network = instance(0)
+    _, network = instance(0)
     assert isinstance(network.service, RoutedService)
     assert not network.service.submodular
 
