@@ -11,7 +11,7 @@ import pytest
 from idn_agents.baselines import RepositoryOnly
 from test_house import PROJECT
 
-from idn_gym import IdnError, Network, draw, load_scenario, pack
+from idn_gym import IdnError, Network, draw, pack
 from idn_gym.testing import BrokenRule, agent_checks, check_agent
 
 SLOW = {"optimum": "optimum:time_limit=5", "dynamic-optimum": "dynamic-optimum", "ppo": "ppo"}

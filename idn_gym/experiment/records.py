@@ -109,7 +109,7 @@ def _about(specs: Sequence[RunSpec], slots: int | None = None) -> dict[str, Any]
 
 
 def _versions(specs: Sequence[RunSpec]) -> dict[str, str]:
-    return versions(spec.agent.name for spec in specs)
+    return versions(name for spec in specs for name in spec.code)
 
 
 def _begin(
@@ -120,4 +120,4 @@ def _begin(
     if resumed(output / "run.json", resume, "run"):
         refuse_other_stream(output, read_run(output, about, _versions(specs)), stream)
     else:
-        write_run(output, described(FORMAT, command, about, [spec.agent.name for spec in specs]), stream)
+        write_run(output, described(FORMAT, command, about, [name for spec in specs for name in spec.code]), stream)

@@ -172,7 +172,7 @@ def _begin(output: Path, cells: Sequence[Cell], resume: bool, command: Sequence[
         {"folder": cell.folder, **cell.labels, "agents": [str(spec.agent) for spec in cell.runs]} for cell in cells
     ]
     description = output / "sweep.json"
-    agents = dict.fromkeys(spec.agent.name for cell in cells for spec in cell.runs)
+    agents = dict.fromkeys(name for cell in cells for spec in cell.runs for name in spec.code)
     if resumed(description, resume, "sweep"):
         _read_back(description, listed, versions(agents))
         for cell in cells:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from idn_gym.common.files import dotted
 from idn_gym.common.text import line, listed, shown
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.schema import OWN, Section
 
 _INTEGER, _NUMBER, _STRING = "must be an integer", "must be a number", "must be a string"
 _BOOLEAN, _LIST, _MAPPING = "must be a boolean, true or false", "must be a list", "must be a mapping of keys"
@@ -60,7 +60,8 @@ def faults_of(error: ValidationError, data: dict[str, Any], file: type[Section])
         if "faults" in context:
             found += context["faults"]
             continue
-        key, given = dotted(item["loc"], data) or "scenario", item.get("input")
+        place = [step for step in item["loc"] if step != OWN]  # that tag is no key, and no kind as it is written
+        key, given = dotted(place, data) or "scenario", item.get("input")
         match item["type"]:
             case "extra_forbidden":
                 found.append(
@@ -72,8 +73,10 @@ def faults_of(error: ValidationError, data: dict[str, Any], file: type[Section])
                 found.append(f"{key}: {item['msg']}")
             case "union_tag_invalid":
                 found.append(f"{key}.kind: {shown(given['kind'])}; allowed: {context['expected_tags']}")
-            case "union_tag_not_found":
+            case "union_tag_not_found" if isinstance(given, dict):
                 found.append(f"{key}.kind: missing")
+            case "union_tag_not_found":
+                found.append(f"{key}: {shown(given)}; {_MAPPING}")
             case _:
                 found.append(f"{key}: {shown(given)}; {phrase(item)}")
     return found
@@ -101,7 +104,9 @@ def _section(location: tuple[int | str, ...], file: type[Section]) -> type[Secti
     for step in location[:-1]:
         field = here[0].model_fields.get(str(step))
         if len(here) > 1:  # a union: the step is its tag, not a key
-            here = [section for section in here if step in get_args(section.model_fields["kind"].annotation)]
+            here = [
+                section for section in here if step in (get_args(section.model_fields["kind"].annotation) or (OWN,))
+            ]
         elif inner := _sections(field.annotation) if field else []:  # else the place or name of an item
             here = inner
     return here[0]
