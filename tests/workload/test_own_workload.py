@@ -121,12 +121,12 @@ def test_environments_draw_it_too(here: Path) -> None:
 
 @pytest.mark.parametrize("workload", [WAVES, {"kind": "zipf", "rate": 5.0, "capacity": {"kind": "mine.py:Fades"}}])
 def test_streams_on_a_device_are_copied_or_refused(here: Path, workload: Any) -> None:
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     scenario = read_scenario(scenario_file(here, workload))
     how = {"num_envs": 2, "scenario": scenario, "device": "cpu", "horizon": 5}
     envs = gymnasium.make_vec("IDN/Scenario-v0", **how, streams="numpy")
     envs.reset(seed=1)
-    seen, *_ = envs.step(envs.action_space.sample() * 0)
+    seen, *_ = envs.step(torch.zeros(2, 18, dtype=torch.int8))
     assert seen["requests"][1].tolist() == draw(Network.compile(scenario), 1, 2).requests[0].tolist()
     with pytest.raises(IdnError, match=r"streams: 'device' draws .*, not .*mine.py:\w+; use streams='numpy'"):
         gymnasium.make_vec("IDN/Scenario-v0", **how, streams="device")
