@@ -21,6 +21,9 @@ import numpy as np
 from idn_gym import sources
 from idn_gym.env.env import Observation
 from idn_gym.errors import IdnError
+from idn_gym.experiment.spec import AgentSpec
+from idn_gym.plugins import METHODS
+from idn_gym.scenario.schema import Replay
 from idn_gym.testing.rehearsal import (
     SEED,
     SLOTS,
@@ -39,9 +42,6 @@ from idn_gym.testing.rehearsal import (
     stream_of,
     unpickled,
 )
-from idn_gym.experiment.spec import AgentSpec
-from idn_gym.plugins import METHODS
-from idn_gym.scenario.schema import Replay
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.trace_file import requests_csv
 
