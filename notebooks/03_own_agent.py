@@ -164,8 +164,9 @@ axes.set(
 plt.show()
 
 # %% [markdown]
-# Looking at where requests pass and what they save brings little, for this heuristic too ignores what the nodes above and below hold: the greedy
-# that fills node by node, knowing what is placed, is well ahead. That is the claim of this notebook:
+# The first counts all that ever was asked for, though popularity moves on; the second looks where requests pass and what a placement saves. Both
+# ignore what the nodes above and below hold, and pay for it: the greedy that fills node by node, knowing what is placed, is well ahead. That is the
+# claim of this notebook:
 
 # %%
 assert min(ntag["last-batch-greedy"]) > max(ntag["Popularity"])
