@@ -121,9 +121,11 @@ def _kind(group: str) -> Discriminator:
     """Tells sections by their kind; what holds a colon, or is registered under the group, is of one's own."""
 
     def kind(values: Any) -> str | None:
-        found = values.get("kind") if isinstance(values, dict) else getattr(values, "kind", None)
+        if "kind" not in values if isinstance(values, dict) else not isinstance(values, Section):
+            return None
+        found = values["kind"] if isinstance(values, dict) else getattr(values, "kind", None)
         own = isinstance(found, str) and found not in _SHIPPED and (":" in found or found in names(group))
-        return OWN if own else None if found is None else str(found)
+        return OWN if own else str(found)
 
     return Discriminator(kind)
 

@@ -163,6 +163,7 @@ def test_a_package_may_register_them(here: Path, monkeypatch: pytest.MonkeyPatch
         "[idn_gym.workloads]\nwaves = theirs:Waves\nzipf = theirs:Waves\n[idn_gym.capacities]\nfades = theirs:Fades\n"
     )
     monkeypatch.syspath_prepend(str(install_agents(tmp_path / "theirs", MINE, points)))
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)
     workload = WAVES | {"kind": "waves", "capacity": {"kind": "fades", "least": 0.25}}
     found = draw(tiny(here, workload), 10, 3)
     assert np.array_equal(found.capacities, draw(tiny(here, WAVES), 10, 3).capacities)
