@@ -166,6 +166,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             }
         )
         self.action_space = spaces.MultiBinary(self.network.P)
+        self._price_weight = self.network.price_weight
         self._prices, self._timed = weights_of(self.network.prices), weights_of(self.network.timed)
         self._slot = self.horizon
         self._block: Trace | None = None
@@ -217,7 +218,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         self._slot += 1
         shown = self._steady.copy() if self._steady is not None else None
         observation = observe(self.network, requests, capacities, self._allocation, shown)
-        reward = float(paid(self._reward, outcome, self.update_weight, self.network.price_weight))
+        reward = float(paid(self._reward, outcome, self.update_weight, self._price_weight))
         return observation, reward, False, self._slot >= self.horizon, outcome._asdict()
 
     def render(self) -> Any:
