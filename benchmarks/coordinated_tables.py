@@ -178,31 +178,34 @@ SHOWN = {
 def draw_picture(document: dict[str, Any], path: Path) -> None:
     """Left: what is earned against what is loaded. Right: regret on a stream made for coordination."""
     from idn_gym.common.colours import INK
-    from idn_gym.common.figures import PALETTE, new_figure, save, style
+    from idn_gym.common.figures import new_figure, save, style
+    from idn_gym.report.look import looks
 
     figure = new_figure(1200, 520, 160, "constrained")
     left, right = figure.subplots(1, 2)
     rows = document["rivals"]["rows"]
     names = {OURS: "coordinated", WITHOUT: "the same, without the state", "last-batch-greedy": "last-batch greedy"}
     names |= {"infida": "INFIDA", "static-greedy": "static greedy (hindsight)"}
-    markers = {"topology-1-fixed": "s", "topology-1-sliding": "o", "topology-1-bursty": "^"}
+    fills: dict[str, Any] = {"topology-1-fixed": "full", "topology-1-sliding": "left", "topology-1-bursty": "none"}
+    look = looks([*names, ALONE])
     style(left, "GB loaded per slot", "% of the static bound", "Topology I, 7,500 requests/s")
-    for colour, (agent, label) in zip(PALETTE, names.items(), strict=False):
-        for case, marker in markers.items():
+    for agent, label in names.items():
+        drawn: dict[str, Any] = {"marker": look[agent].marker, "color": look[agent].colour, "linestyle": "none"}
+        for case, fill in fills.items():
             share = statistics.mean(by_seed(rows, case, agent, "share_of_bound").values())
             loaded = statistics.mean(by_seed(rows, case, agent, "model_update_mb").values())
-            left.plot(loaded / 1e3, 100.0 * share, marker, color=colour, markersize=7, label=f"{label}")
+            left.plot(loaded / 1e3, 100.0 * share, fillstyle=fill, markersize=7.5, label=label, **drawn)
     left.set_xscale("log")
     handles, labels = left.get_legend_handles_labels()
     first = dict(zip(reversed(labels), reversed(handles), strict=True))
     shapes = [
-        left.plot([], [], marker, color=INK, label=case.removeprefix("topology-1-"))[0]
-        for case, marker in markers.items()
+        left.plot([], [], "o", fillstyle=fill, color=INK, label=case.removeprefix("topology-1-"))[0]
+        for case, fill in fills.items()
     ]
     shown = [first[label] for label in names.values()]
     left.legend(
         [*shown, *shapes],
-        [*names.values(), *(case.removeprefix("topology-1-") for case in markers)],
+        [*names.values(), *(case.removeprefix("topology-1-") for case in fills)],
         loc="upper center",
         bbox_to_anchor=(0.5, -0.14),
         ncols=3,
@@ -212,13 +215,17 @@ def draw_picture(document: dict[str, Any], path: Path) -> None:
     own = [row for row in document["adversaries"]["rows"] if row["stream"] == "coordinated, last batch"]
     horizons = np.array(sorted({row["slots"] for row in own}))
     style(right, "T (slots)", "regret (slots' worth)", "a stream made for coordination on the last batch")
-    lines = {"coordinated": "coordinated, unguarded", "guarded": "coordinated, guarded", "infida": "INFIDA"}
-    for colour, (agent, label) in zip((PALETTE[1], PALETTE[0], PALETTE[3]), lines.items(), strict=True):
+    lines = {
+        "coordinated": ("coordinated, unguarded", look[ALONE]),
+        "guarded": ("coordinated, guarded", look[OURS]),
+        "infida": ("INFIDA", look["infida"]),
+    }
+    for agent, (label, of) in lines.items():
         regret = [
             statistics.mean(row["regret"] for row in own if row["agent"] == agent and row["slots"] == slots)
             for slots in horizons
         ]
-        right.plot(horizons, regret, "-o", color=colour, markersize=4, label=label)
+        right.plot(horizons, regret, color=of.colour, marker=of.marker, linestyle=of.line, markersize=5, label=label)
     bounds = [next(row["bound"] for row in own if row["slots"] == slots) for slots in horizons]
     right.plot(horizons, bounds, ":", color=INK, label="bound on state regret")
     right.set_xscale("log", base=2)

@@ -227,12 +227,14 @@ def table(document: dict[str, Any], scenario: str) -> str:
 
 def plot(document: dict[str, Any], target: Path) -> None:
     """Learning curves, with what others gain on the held-out streams as lines."""
-    from idn_gym.common.figures import PALETTE, label_ends, new_axes, new_figure, save
+    from idn_gym.common.figures import new_axes, new_figure, save
+    from idn_gym.common.labels import Name, label_ends
+    from idn_gym.report.look import looks
 
     figure = new_figure(1100, 420, 130)
     for i, scenario in enumerate(TRAINED_ON):
         axes = new_axes(
-            figure, (0.06 + 0.5 * i, 0.13, 0.31, 0.76), "slots of training, thousands", "NTAG, ms", scenario
+            figure, (0.06 + 0.5 * i, 0.13, 0.295, 0.76), "slots of training, thousands", "NTAG, ms", scenario
         )
         curves = [
             [row for n, row in enumerate(rows) if n % len(TRAINED_ON) == i]
@@ -240,9 +242,10 @@ def plot(document: dict[str, Any], target: Path) -> None:
         ]
         steps = np.array([row["steps"] for row in curves[0]]) / 1000.0
         values = np.array([[row["reward_without_noise"] for row in rows] for rows in curves])
-        axes.plot(steps, values.mean(axis=0), color=PALETTE[0], linewidth=1.8)
-        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=PALETTE[0], alpha=0.2, linewidth=0)
-        ends = [("ppo, training streams", float(values[:, -1].mean()), PALETTE[0])]
+        ppo = looks(["ppo"])["ppo"]
+        axes.plot(steps, values.mean(axis=0), color=ppo.colour, linewidth=1.8)
+        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=ppo.colour, alpha=0.2, linewidth=0)
+        ends = [Name("ppo, training streams", float(values[:, -1].mean()), ppo.colour, ppo.marker)]
         rows = [row for row in document["rows"] if row["scenario"] == scenario]
         lines: dict[str, float] = {}  # NTAG as well; what is proven of static allocations is about total gain
         for agent in (
@@ -256,9 +259,10 @@ def plot(document: dict[str, Any], target: Path) -> None:
             found = [row["ntag"] for row in rows if row["agent"] == agent]
             if found:
                 lines[agent.partition(":")[0]] = float(np.mean(found))
-        for colour, (name, value) in zip(PALETTE[1:], lines.items(), strict=False):
-            axes.axhline(value, color=colour, linewidth=1.0, linestyle="--")
-            ends.append((name, value, colour))
+        look = looks(lines)
+        for name, value in lines.items():
+            axes.axhline(value, color=look[name].colour, linewidth=1.0, linestyle=look[name].line)
+            ends.append(Name(name, value, look[name].colour, look[name].marker))
         axes.set_xlim(0.0, steps[-1])
         label_ends(axes, ends)
     with target.open("wb") as file:

@@ -30,7 +30,8 @@ from idn_agents.optimum.certificate_file import read_certificate, verify, write_
 from idn_agents.optimum.search import solve
 from scipy import sparse
 
-from idn_gym.common.figures import PALETTE, label_ends, new_axes, new_figure, save
+from idn_gym.common.figures import PALETTE, new_axes, new_figure, save
+from idn_gym.common.labels import Name, label_ends
 from idn_gym.experiment.folders import versions
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
@@ -195,7 +196,7 @@ def plot(rows: list[dict[str, Any]], file: Path) -> None:
         seconds, gains, bounds = np.array(row["series"]).T
         gaps = np.minimum.accumulate(100.0 * (1.0 - gains / bounds))
         axes.step([*seconds, latest], [*gaps, gaps[-1]], where="post", color=colour, linewidth=1.6)
-        ends.append((f"{row['case']}  {gaps[-1]:.3g} %", float(np.log10(gaps[-1])), colour))
+        ends.append(Name(f"{row['case']}  {gaps[-1]:.3g} %", float(np.log10(gaps[-1])), colour))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(0.2, latest)

@@ -145,18 +145,31 @@ def _print_case(
 
 def _draw(path: Path, horizons: np.ndarray, measured: dict[str, tuple[dict[str, np.ndarray], np.ndarray]]) -> None:
     from idn_gym.common.colours import INK
-    from idn_gym.common.figures import PALETTE, new_figure, save, style
+    from idn_gym.common.figures import new_figure, save, style
+    from idn_gym.report.look import DOTTED, looks
 
     figure = new_figure(1200, 620, 160, "constrained")
     panels = figure.subplots(1, len(measured), sharey=True)
     for axes, (name, (regret, bounds)) in zip(panels, measured.items(), strict=True):
         style(axes, "T (slots)", "regret (slots' worth)", name)
-        for colour, (row, values) in zip(PALETTE, regret.items(), strict=False):
+        look = looks(row.removesuffix(", state") for row in regret)
+        for row, values in regret.items():
             integral = "infida" in row and "state" not in row
-            axes.plot(horizons, values.mean(axis=1), "--" if integral else "-", color=colour, label=row, linewidth=1.5)
+            of = look[row.removesuffix(", state")]
+            line, marker = (DOTTED, "") if row.endswith(", state") else (of.line, of.marker)
+            axes.plot(
+                horizons,
+                values.mean(axis=1),
+                linestyle=line,
+                marker=marker,
+                markersize=4.5,
+                color=of.colour,
+                label=row,
+                linewidth=1.5,
+            )
             if not integral:  # the spread of integral agents reaches below 0, which has no logarithm
                 low, high = np.percentile(values, [5, 95], axis=1)
-                axes.fill_between(horizons, low.clip(_LEAST), high, color=colour, alpha=0.15, linewidth=0)
+                axes.fill_between(horizons, low.clip(_LEAST), high, color=of.colour, alpha=0.15, linewidth=0)
         axes.plot(horizons, bounds[:, 0], color=INK, linestyle=":", label="bound on state regret")
         axes.plot(horizons, horizons, color=INK, linewidth=0.6, label="everything lost (slope 1)")
         axes.set_xscale("log", base=2)

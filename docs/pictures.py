@@ -32,7 +32,7 @@ def topology() -> None:
     agent.reset(env.unwrapped.network, seed=0)
     for _ in range(10):
         observation, *_ = env.step(agent.act(observation))
-    Image.fromarray(env.render()).quantize(128).save(HERE / "topology-1.png", optimize=True)
+    Image.fromarray(env.render()).quantize(256).save(HERE / "topology-1.png", optimize=True)
 
 
 def rooms() -> nx.DiGraph[str]:
@@ -68,13 +68,15 @@ def house() -> None:
     axes.set_axis_off()
     axes.set_xlim(0.0, 1.0)
     axes.set_ylim(-0.5, floors - 0.5)
-    for above, below in shown.edges:
-        arrow = {"arrowstyle": "-|>", "color": "#888888", "shrinkA": 15.0, "linewidth": 1.2}
-        arrow["shrinkB"] = 15.0 if place[above][0] == place[below][0] else 38.0  # boxes are wider than high
-        axes.annotate("", place[below], place[above], arrowprops=arrow)
+    boxes = {}
     for room, (x, y) in place.items():
         box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": FAINT, "linewidth": 1.5}
-        axes.text(x, y, room, color=INK, fontsize=11, ha="center", va="center", bbox=box)
+        boxes[room] = axes.text(x, y, room, color=INK, fontsize=11, ha="center", va="center", bbox=box)
+    figure.draw_without_rendering()  # fixes where the boxes are, at whose edges arrows begin and end
+    for above, below in shown.edges:
+        ends = {"patchA": boxes[above].get_bbox_patch(), "patchB": boxes[below].get_bbox_patch()}
+        arrow = {"arrowstyle": "-|>", "color": "#888888", "shrinkA": 3.0, "shrinkB": 3.0, "linewidth": 1.2}
+        axes.annotate("", place[below], place[above], arrowprops=arrow | ends)
     save(figure, HERE / "house.png")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from idn_gym.common.extras import missing
 from idn_gym.env.vector_env import IDNVectorEnv
 from idn_gym.errors import IdnError
 from idn_gym.typing import FloatArray
@@ -14,7 +15,7 @@ from idn_gym.typing import FloatArray
 try:
     from stable_baselines3.common.vec_env import VecEnv
 except ImportError as error:  # pragma: no cover - depends on what is installed
-    raise IdnError(f"idn_gym.sb3 needs Stable-Baselines3; pip install 'idn-gym[rl]' ({error})") from None
+    raise missing("rl", "idn_gym.sb3", "stable_baselines3", error) from None
 
 
 class SB3VecEnv(VecEnv):

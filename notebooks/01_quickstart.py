@@ -26,9 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import idn_gym
-from idn_gym.common.figures import PALETTE
 
-plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)  # which colour-blind readers can tell apart
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 SLOTS = {"smoke": 70, "full": 600}[BUDGET]
 SEED = 0
@@ -71,6 +69,7 @@ plt.show()
 from idn_gym.experiment.metrics import running_ntag
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
+from idn_gym.report.look import look
 
 trace = idn_gym.draw(network, SLOTS, SEED)
 names = ["random", "static-greedy", "load-aware-greedy", "last-batch-greedy", "infida"]
@@ -85,11 +84,11 @@ for name, result in results.items():
 # %%
 figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
 for name, result in results.items():
-    axes.plot(
-        running_ntag(result.table.gain, result.table.requests), label=name, linestyle="--" if result.hindsight else "-"
-    )
+    of = look(name)  # colour and line of this agent in all pictures; readers who see no red or no green can tell them
+    axes.plot(running_ntag(result.table.gain, result.table.requests), label=name, color=of.colour, linestyle=of.line)
 fractional = results["infida"].table.fractional_gain
-axes.plot(running_ntag(fractional, results["infida"].table.requests), label="infida, fractional state", color="grey")
+state = running_ntag(fractional, results["infida"].table.requests)
+axes.plot(state, label="infida, fractional state", color=look("infida").colour, linestyle=":")
 axes.set(
     xlabel="time (slots)", ylabel="gain per request, averaged so far (ms)", title=f"topology-1-sliding, seed {SEED}"
 )

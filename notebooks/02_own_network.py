@@ -27,15 +27,14 @@ import networkx as nx
 import numpy as np
 
 from idn_gym import IdnError, Network
-from idn_gym.common.figures import PALETTE
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
+from idn_gym.report.look import look
 from idn_gym.scenario import parse
 from idn_gym.scenario.file import to_yaml
 from idn_gym.topology import nodes_and_links
 
-plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)  # which colour-blind readers can tell apart
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 SLOTS = {"smoke": 48, "full": 288}[BUDGET]
 SEED = 0
@@ -129,9 +128,8 @@ hours = 24 * np.arange(SLOTS) / SLOTS
 above.plot(hours, trace.requests.sum(axis=1) / 1000, color="black")
 above.set(ylabel="requests per slot (thousands)", title="a day of requests, and what each agent saves")
 for name, result in results.items():
-    below.plot(
-        hours, result.table.gain / result.table.requests, label=name, linestyle="--" if result.hindsight else "-"
-    )
+    gain = result.table.gain / result.table.requests
+    below.plot(hours, gain, label=name, color=look(name).colour, linestyle=look(name).line)
 below.set(xlabel="time of day (hours)", ylabel="gain per request (ms)")
 below.legend(loc="lower right")
 plt.show()

@@ -27,6 +27,7 @@ from idn_agents.infida.bounds import regret_bound
 from idn_gym import Network, draw, load_scenario
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
+from idn_gym.report.look import looks
 
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
 LARGEST, SEEDS = {"smoke": (10, 3), "full": (13, 10)}[BUDGET]
@@ -68,10 +69,14 @@ for i, slots in enumerate(HORIZONS.tolist()):
 
 # %%
 figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-for colour, (name, values) in zip(("#0072B2", "#009E73", "#D55E00"), regret.items(), strict=True):
+look = looks(AGENTS.values())  # the same in all pictures; readers who see no red or no green can tell them
+for name, values in regret.items():
+    of = look[AGENTS[name]]
     slope = np.polyfit(np.log2(HORIZONS), np.log2(values.mean(axis=1)), 1)[0]
-    axes.plot(HORIZONS, values.mean(axis=1), "o-", color=colour, label=f"{name}: slope {slope:.2f}")
-    axes.fill_between(HORIZONS, values.min(axis=1).clip(0.5), values.max(axis=1), color=colour, alpha=0.15, linewidth=0)
+    style = {"color": of.colour, "marker": of.marker, "linestyle": of.line}
+    axes.plot(HORIZONS, values.mean(axis=1), label=f"{name}: slope {slope:.2f}", **style)
+    low, high = values.min(axis=1).clip(0.5), values.max(axis=1)
+    axes.fill_between(HORIZONS, low, high, color=of.colour, alpha=0.15, linewidth=0)
 bound = [regret_bound(network, slots) / unit for slots in HORIZONS.tolist()]
 axes.plot(HORIZONS, bound, ":", color="black", label="bound on state regret: slope 0.50")
 axes.set(xlabel="T (slots)", ylabel="regret (slots' worth)", title=f"adversary, {SEEDS} seeds, band from least to most")

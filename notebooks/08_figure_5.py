@@ -25,6 +25,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from IPython.display import Image, display
 
+from idn_gym.report.look import look
 from idn_gym.reproduce import fig5
 from idn_gym.reproduce.reproduction import reproduce
 from idn_gym.reproduce.runs import Budget
@@ -55,19 +56,15 @@ def cost(agent, alpha):
 
 
 figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-looks = {
-    "infida": ("#0072B2", "o"),
-    "load-aware-greedy": ("#D55E00", "^"),
-    "last-batch-greedy": ("#009E73", "v"),
-    "static-greedy": ("#CC79A7", "s"),
-}
-for agent, (colour, marker) in looks.items():
+rivals = ("infida", "load-aware-greedy", "last-batch-greedy", "static-greedy")
+for agent in rivals:
+    of = look(agent)
     excess = [100 * (cost(agent, alpha) / cost(fig5.OPTIMUM, alpha) - 1) for alpha in fig5.ALPHAS]
-    axes.plot(fig5.ALPHAS, excess, color=colour, marker=marker, label=agent)
+    axes.plot(fig5.ALPHAS, excess, color=of.colour, marker=of.marker, linestyle=of.line, label=agent)
 axes.set(xlabel="alpha (ms per percentage point)", ylabel="cost above the optimum's (%)", title="topology-2-fixed")
 axes.legend()
 plt.show()
-assert all(cost(agent, alpha) > cost(fig5.OPTIMUM, alpha) for agent in looks for alpha in fig5.ALPHAS)
+assert all(cost(agent, alpha) > cost(fig5.OPTIMUM, alpha) for agent in rivals for alpha in fig5.ALPHAS)
 
 # %% [markdown]
 # ## The claims, decided

@@ -25,7 +25,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from IPython.display import Image, display
 
+from idn_gym.report.look import look
 from idn_gym.reproduce import fig7
+from idn_gym.reproduce.drawing import FRACTIONAL
 from idn_gym.reproduce.reproduction import reproduce
 from idn_gym.reproduce.runs import Budget
 
@@ -51,16 +53,16 @@ display(Image(folder / "fig7.png"))
 name = runs.levels("scenario")[-1]
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 looks = {
-    ("infida", "ntag"): ("#0072B2", "o", "infida"),
-    ("infida", "fractional_ntag"): ("#56B4E9", "D", "infida, fractional state"),
-    ("last-batch-greedy", "ntag"): ("#009E73", "v", "last-batch-greedy"),
+    ("infida", "ntag"): ("infida", look("infida")),
+    ("infida", "fractional_ntag"): FRACTIONAL,
+    ("last-batch-greedy", "ntag"): ("last-batch-greedy", look("last-batch-greedy")),
 }
-for (agent, column), (colour, marker, label) in looks.items():
+for (agent, column), (label, of) in looks.items():
     gaps = []
     for rate in fig7.RATES:
         labels = {"scenario": name, "workload.rate": rate}
         gaps.append((runs.values(column, agent, **labels) - runs.values("ntag", "load-aware-greedy", **labels)).mean())
-    axes.plot(fig7.RATES, gaps, color=colour, marker=marker, label=label)
+    axes.plot(fig7.RATES, gaps, color=of.colour, marker=of.marker, linestyle=of.line, label=label)
 axes.axhline(0, color="black", linewidth=0.8)
 axes.set(xscale="log", xlabel="request rate (requests/s)", ylabel="NTAG above load-aware greedy's (ms)", title=name)
 axes.set_xticks(fig7.RATES, [f"{rate:,.0f}" for rate in fig7.RATES])

@@ -130,6 +130,12 @@ def random_network(seed: int, ties: bool = False) -> Network:
     return Network.compile(parse(random_values(seed, ties), f"seed {seed}"))
 
 
+def small_network(seed: int, services: bool) -> Network:
+    """A random network, with ties where the seed is even; with services of several classes if asked."""
+    network = random_network(seed, ties=seed % 2 == 0)
+    return with_services(network, seed) if services else network
+
+
 def with_services(network: Network, seed: int, classes: int = 3) -> Network:
     """A network whose request types are of several classes, weigh their costs and inaccuracies, and have deadlines.
 

@@ -48,6 +48,7 @@ def optimum(
 ) -> None:
     """Best static allocation in hindsight, with a proven bound."""
     from idn_agents.optimum.certificate_file import refuse_long, write_certificate
+    from idn_agents.optimum.highs import require_solver
     from idn_agents.optimum.search import log_step, refuse_options, solve
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
@@ -58,6 +59,7 @@ def optimum(
 
     if certificate is not None and not certificate.parent.is_dir():
         raise IdnError(f"{certificate}: no folder {certificate.parent} to write it to")
+    require_solver("optimum")
     with as_options("gap", "time_limit", "leaves", "seed"):
         refuse_options(gap, time_limit, leaves)
         parameters.seed(seed)
@@ -103,6 +105,7 @@ def saa(
     as_json: AsJson = False,
 ) -> None:
     """Best static allocation over a distribution of streams, and an interval on how far from optimal it is."""
+    from idn_agents.optimum.highs import require_solver
     from idn_agents.optimum.saa import estimate
     from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import named
@@ -110,6 +113,7 @@ def saa(
     from idn_gym.report.console import console
     from idn_gym.report.progress import SearchProgress
 
+    require_solver("saa")
     network = Network.compile(load_scenario(scenario, overrides or ()))
 
     slots = network.scenario.horizon if slots is None else slots

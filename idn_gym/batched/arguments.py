@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from idn_gym.common.arrays import numbers
+from idn_gym.common.extras import missing
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK, Placements, refuse_over_budget, room
@@ -144,5 +145,5 @@ def triton_backend() -> Any:
     try:
         import idn_gym.batched.triton_backend as module
     except ImportError as error:
-        raise IdnError(f"backend: 'triton' needs Triton; pip install 'idn-gym[gpu]' ({error})") from None
+        raise missing("gpu", "backend 'triton'", "triton", error) from None
     return module

@@ -30,6 +30,9 @@ class Kinds(StrEnum):
     SWEEP = "sweep"
 
 
+_UNITS = {"rate": "requests/s", "shift": "tasks", "every": "slots"}  # of a workload's keys
+
+
 def list_(as_json: AsJson = False) -> None:
     """Packaged scenarios and registered agents."""
     from idn_gym.library.load import load_scenario
@@ -85,10 +88,10 @@ def show(
     slots = (f"slots of {loaded.slot_seconds:g} s", f"horizon {loaded.horizon:,} slots")
     screen.print(layout.Listing([f"{loaded.name}: ", *layout.names([*sizes, *slots])]))
     screen.print(layout.Listing(tables.LEGEND), style="dim")
-    weight = f"accuracy weight {loaded.accuracy_weight:g} ms per percentage point"
+    weight = f"accuracy weight {loaded.accuracy_weight:g} ms per percentage point, "
     workload = loaded.workload.model_dump(exclude_none=True, exclude_defaults=True) if loaded.workload else {}
-    about = [f"{key} {value}" for key, value in {"kind": "none", **workload}.items()]
-    screen.print(layout.Listing(layout.names([weight, "workload: " + about[0], *about[1:]])))
+    about = [f"{key} {value} {_UNITS.get(key, '')}".rstrip() for key, value in {"kind": "none", **workload}.items()]
+    screen.print(layout.Listing([*layout.words(weight), *layout.names(["workload: " + about[0], *about[1:]])]))
     shown = [tables.nodes(network), tables.models(loaded), tables.request_types(network)]
     for table in [*shown, tables.provenance(loaded)] if loaded.provenance else shown:
         screen.print()

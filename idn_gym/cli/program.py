@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from idn_gym import plugins
 from idn_gym.cli import inspect, run, serve, stdout, terminal
 from idn_gym.common import startup
-from idn_gym.common.text import line, shown
+from idn_gym.common.text import did_you_mean, line, shown
 from idn_gym.errors import IdnError
 from idn_gym.scenario.faults import phrase
 
@@ -135,14 +135,26 @@ def _passed_on() -> Iterator[None]:
     except BrokenPipeError as error:
         raise terminal.Unread from error
     except _Refusal as error:
-        if isinstance(error.__cause__, ValidationError):  # typer's newer versions leave the checking to pydantic
-            fault = error.__cause__.errors(include_url=False)[0]
-            given = "" if fault["type"] == "value_error" else f"{shown(fault['input'])}; "
-            error.message = given + phrase(fault)
-        if len(sys.argv) > 1:  # else it is the help
-            text = line(error.format_message())
-            error.format_message = lambda: text
-        raise
+        if len(sys.argv) == 1:  # it is the help
+            raise
+        raise IdnError(_usage(error)) from None
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the usage, in one line, and where the right one is."""
+    if isinstance(error.__cause__, ValidationError):  # typer's newer versions leave the checking to pydantic
+        fault = error.__cause__.errors(include_url=False)[0]
+        given = "" if fault["type"] == "value_error" else f"{shown(fault['input'])}; "
+        error.message = given + phrase(fault)
+    text = line(" ".join(error.format_message().split()), 200)
+    context = getattr(error, "ctx", None)
+    if hasattr(error, "possibilities") and context is not None:  # an option that there is not
+        options = [word for parameter in context.command.params for word in parameter.opts if word.startswith("--")]
+        text = f"no such option: {shown(error.option_name)}; {did_you_mean(error.option_name, options)}"
+    text = text[:1].lower() + text[1:].rstrip(" .;")
+    if context is None:
+        return text
+    return f"{text}{'' if text.endswith('?') else ';'} see {context.command_path} --help"
 
 
 if __name__ == "__main__":

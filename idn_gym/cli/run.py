@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,7 +113,7 @@ def _run_seeds(
     """Runs of several seeds: a sweep over them, in folders of their own names."""
     from idn_gym.experiment import sweep as sweeps
     from idn_gym.experiment.intervals import compared
-    from idn_gym.experiment.record_files import read_row
+    from idn_gym.experiment.record_files import read_figures, read_row
     from idn_gym.report import tables
     from idn_gym.report.progress import SweepProgress
 
@@ -127,7 +127,7 @@ def _run_seeds(
         sweeps.Cell({"scenario": scenario, "seed": seed}, runs[seed], f"seed-{seed}", command_of_seed(command, seed))
         for seed in seeds
     ]
-    title = f"{scenario}, {slots} slots, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    title = f"{scenario}, {slots} slots"
     with kept_or_temporary(output, resume) as folder, SweepProgress() as progress:
         rows = sweeps.run(
             cells,
@@ -139,6 +139,13 @@ def _run_seeds(
             plots=pictures.plot_run if pictures else None,
         )
         agents = [read_row(folder / cells[0].folder / spec.agent.folder, spec.agent) for spec in first]
+        if pictures:
+            by_seed = {
+                seed: [read_figures(folder / f"seed-{seed}" / spec.agent.folder, spec.agent) for spec in runs[seed]]
+                for seed in seeds
+            }
+            alpha = first[0].scenario.accuracy_weight
+            pictures.draw_seeds(by_seed, folder, accuracy_weight=alpha, title=title)
     hindsight = [agent["agent"] for agent in agents if agent["hindsight"]]
     document = {
         "scenario": scenario,
@@ -151,6 +158,7 @@ def _run_seeds(
     if as_json:
         print_json(document)
     else:
+        title = f"{title}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
         _show(tables.seeds(document, hindsight, title), "records, table.csv and plots", output)
 
 
@@ -169,6 +177,7 @@ def sweep(
     from idn_gym.report import tables
     from idn_gym.report.progress import SweepProgress
 
+    draw = _drawing() if output is not None else None
     most = MOST_RUNS if max_runs is None else max_runs
     cells = read_sweep(grid, most, lambda line: print(f"idn-gym: {line}", file=sys.stderr, flush=True))
     with kept_or_temporary(output, resume) as folder, SweepProgress() as progress:
@@ -181,11 +190,13 @@ def sweep(
             command=typed_command(),
             progress=progress,
         )
+        if draw is not None:
+            draw(rows, folder / "ntag.png")
     if as_json:
         print_json({"rows": rows})
         return
     title = f"{printable(grid.name)}: {len(cells)} cells, {len(rows)} runs"
-    _show(tables.sweep(rows, title), "records and table.csv", output)
+    _show(tables.sweep(rows, title), f"records, table.csv{' and plots' * (draw is not None)}", output)
 
 
 def _show(table: Any, kept: str = "", output: Path | None = None) -> None:
@@ -198,7 +209,24 @@ def _show(table: Any, kept: str = "", output: Path | None = None) -> None:
         screen.print(f"{kept} in {printable(output)}", soft_wrap=True)
 
 
+def _drawing() -> Callable[[Sequence[dict[str, Any]], Path], object] | None:
+    """What draws a sweep; None, and a line about it, without matplotlib: workers of a cluster need none of it."""
+    from idn_gym.common.figures import require_matplotlib
+    from idn_gym.report.sweep_plots import draw
+
+    try:
+        require_matplotlib()
+    except IdnError as error:
+        print(f"idn-gym: no plots: {error}", file=sys.stderr, flush=True)
+        return None
+    return draw
+
+
 def _plots() -> Any:
+    """What draws runs; a missing matplotlib is told before the agents play, not after."""
+    from idn_gym.common.figures import require_matplotlib
+
+    require_matplotlib()
     from idn_gym.report import run_plots
 
     return run_plots

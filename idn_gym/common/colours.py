@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 LEAST_CONTRAST = 4.5  # of text, by WCAG 2.2, success criterion 1.4.3
+LEAST_CONTRAST_OF_MARKS = 3.0  # criterion 1.4.11
 WHITE, BLACK = "#ffffff", "#000000"
 INK, FAINT = "#222222", "#d9d9d9"
 
@@ -34,12 +35,22 @@ def text_on(ground: Colour) -> str:
 
 def readable(colour: Colour, ground: Colour = WHITE) -> str:
     """The colour, mixed with as much black as it takes to read text of it on a light ground."""
-    parts = rgb(colour)
-    for share in range(100, -1, -4):
-        mixed = "#" + "".join(f"{int(share / 100.0 * part * 255.0):02x}" for part in parts)
-        if contrast(mixed, ground) >= LEAST_CONTRAST:
-            return mixed
-    return BLACK
+    shades = (_mixed(colour, BLACK, percent / 100.0) for percent in range(0, 100, 4))
+    return next((shade for shade in shades if contrast(shade, ground) >= LEAST_CONTRAST), BLACK)
+
+
+def shaded(colour: Colour, towards: Colour, share: float) -> str:
+    """The colour, mixed with a share of black or white, or as much as leaves it visible as a mark on white."""
+    percents = range(round(100.0 * share), 0, -4)
+    shades = (_mixed(colour, towards, percent / 100.0) for percent in percents)
+    return next(
+        (shade for shade in shades if contrast(shade, WHITE) >= LEAST_CONTRAST_OF_MARKS), _mixed(colour, WHITE, 0)
+    )
+
+
+def _mixed(colour: Colour, other: Colour, share: float) -> str:
+    parts = zip(rgb(colour), rgb(other), strict=True)
+    return "#" + "".join(f"{round(255.0 * ((1.0 - share) * one + share * two)):02x}" for one, two in parts)
 
 
 def _luminance(colour: Colour) -> float:

@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from idn_gym.common.colours import FAINT, INK
+from idn_gym.common.extras import require
 from idn_gym.common.text import printable_lines
-from idn_gym.errors import IdnError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,10 +38,7 @@ def new_figure(width: int, height: int, dpi: int, layout: Any = None) -> Figure:
 
 def require_matplotlib() -> None:
     """Raise an `IdnError` that names the extra, unless matplotlib is installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise IdnError("plots and images need matplotlib; install it with: pip install 'idn-gym[plots]'") from None
+    require("plots", "plots and images")
 
 
 def literal(text: str) -> str:

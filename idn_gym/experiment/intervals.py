@@ -12,7 +12,7 @@ import numpy as np
 from idn_gym.typing import FloatArray
 
 FEWEST_BOOTSTRAPPED = 30  # values; of fewer the bootstrap's intervals hold too seldom
-_DRAWS = 9_999
+_DRAWS, _MOST_VALUES = 9_999, 10**6  # samples drawn, and values of them in memory at a time
 _ROUNDING = 1e-12  # a spread of values, as a part of their mean, that is none
 
 
@@ -61,7 +61,7 @@ def mean_interval(values: Sequence[float] | FloatArray, confidence: float = 0.95
         ((sample - mean) / spread,),  # its acceleration takes cubes, which tiny and huge values do not survive
         np.mean,
         n_resamples=_DRAWS,
-        batch=100,  # samples in memory at a time
+        batch=max(1, _MOST_VALUES // len(sample)),
         confidence_level=confidence,
         random_state=np.random.default_rng(0),
     ).confidence_interval

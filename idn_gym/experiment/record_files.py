@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ def read_run(
     path = output / "run.json"
     kept = read_description(path, FORMAT)
     there = kept.get("agents")
-    names = [spec.agent.name for spec in specs if isinstance(there, list) and str(spec.agent) in there]
+    begun = [spec for spec in specs if isinstance(there, list) and str(spec.agent) in there]
+    names = [name for spec in begun for name in spec.code]
     refuse_other_versions(path, kept.get("versions"), versions(names))
     differing = [key for key in about if key != "agents" and kept.get(key) != about[key]]
     if not differing and not in_order(there, about["agents"]):
@@ -133,13 +134,19 @@ def read_result(network: Network, folder: Path, agent: AgentSpec, slots: int | N
     IdnError
         Naming the file that is missing, damaged, or not as it was written.
     """
+    figures = read_figures(folder, agent, slots)
+    changes = read_changes(network, folder / "allocations.csv", len(figures.table.gain))
+    fractional = read_fractional(network, folder / "fractional.json")
+    if (fractional is None) != (figures.table.fractional_gain is None):
+        raise IdnError(f"{folder / 'fractional.json'}: goes with a column fractional_gain in slots.csv; one is missing")
+    return replace(figures, changes=changes, fractional=fractional)
+
+
+def read_figures(folder: Path, agent: AgentSpec, slots: int | None = None) -> Result:
+    """`read_result` less what was placed, which takes most of the time and memory: no `changes`, no `fractional`."""
     kept = read_row(folder, agent)
     table = read_slots(folder / "slots.csv", slots)
-    changes = read_changes(network, folder / "allocations.csv", len(table.gain))
-    fractional = read_fractional(network, folder / "fractional.json")
-    if (fractional is None) != (table.fractional_gain is None):
-        raise IdnError(f"{folder / 'fractional.json'}: goes with a column fractional_gain in slots.csv; one is missing")
-    return Result(agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, changes, fractional)
+    return Result(agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, [])
 
 
 def read_row(folder: Path, agent: AgentSpec) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -152,7 +152,7 @@ def to_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def labels(rows: Sequence[Row]) -> list[str]:
+def label_keys(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The keys of rows that tell settings apart: what is neither a run's own nor its seed."""
     return [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _OF_A_RUN]
 
@@ -188,7 +188,9 @@ def _begin(output: Path, cells: Sequence[Cell], resume: bool, command: Sequence[
         {"folder": cell.folder, **cell.labels, "agents": [str(spec.agent) for spec in cell.runs]} for cell in cells
     ]
     description = output / "sweep.json"
-    agents = {str(spec.agent): spec.agent.name for cell in cells for spec in cell.runs}
+    agents: dict[str, dict[str, None]] = {}  # as cells list them -> names of the code that they run
+    for spec in (spec for cell in cells for spec in cell.runs):
+        agents.setdefault(str(spec.agent), {}).update(dict.fromkeys(spec.code))
     if resumed(description, resume, "runs"):
         there = _read_back(description, listed, agents)
         _verify(output, [cell for cell in cells if (output / cell.folder / "run.json").exists()])
@@ -197,16 +199,18 @@ def _begin(output: Path, cells: Sequence[Cell], resume: bool, command: Sequence[
     elif any(path.suffix != ".part" for path in output.iterdir()):
         raise IdnError(f"{output}: holds files but no sweep to resume, nor a run of several seeds; give another folder")
     # "streams" is the word of the file format for cells
-    about = described(FORMAT, command, {"streams": listed}, dict.fromkeys(agents.values()))
+    about = described(
+        FORMAT, command, {"streams": listed}, dict.fromkeys(name for names in agents.values() for name in names)
+    )
     write_text(description, json.dumps(about, indent=1) + "\n")
 
 
-def _read_back(path: Path, listed: list[dict[str, Any]], agents: dict[str, str]) -> list[dict[str, Any]]:
+def _read_back(path: Path, listed: list[dict[str, Any]], agents: dict[str, dict[str, None]]) -> list[dict[str, Any]]:
     """What a ``sweep.json`` lists: some of these cells and of their agents, by versions that are the ones here.
 
     Parameters
     ----------
-    agents : as cells list them -> name.
+    agents : as cells list them -> names of the code that they run.
     """
     kept = read_description(path, FORMAT)
     there = kept.get("streams")
@@ -221,7 +225,7 @@ def _read_back(path: Path, listed: list[dict[str, Any]], agents: dict[str, str])
                 f"{path.parent}: holds another sweep, with {line(cell)}; --resume adds cells and agents, and neither "
                 "leaves any out nor changes the order of agents"
             )
-    names = dict.fromkeys(agents[agent] for one in there for agent in one["agents"])
+    names = dict.fromkeys(name for one in there for agent in one["agents"] for name in agents[agent])
     refuse_other_versions(path, kept.get("versions"), versions(names))
     return there
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from typing import Any
 
+from idn_gym.common.extras import require
 from idn_gym.errors import IdnError
 
 Work = Callable[..., None]
@@ -76,11 +77,10 @@ def on_ray(work: Work, pieces: Sequence[tuple[Any, ...]], address: str, workers:
     IdnError
         If Ray is not installed, or there is no cluster.
     """
-    try:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        import ray
-    except ImportError:
-        raise IdnError("--address needs Ray; install it with: pip install 'idn-gym[ray]'") from None
+    require("ray", "--address")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
     cores = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address, **cores, runtime_env={"env_vars": _ONE_THREAD}, logging_level="error", log_to_driver=False)

@@ -13,18 +13,20 @@ from numba import types
 from numba.extending import intrinsic
 
 from idn_gym.errors import IdnError
+from idn_gym.kernels.chains import chain_gains, chain_serving
+from idn_gym.kernels.classes import gain_of_classes, pairs_of
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.rows import dtype_of, filled, load_width, ranked, request_rows, slot_rows
-from idn_gym.kernels.shared import first_group, row_of, share_in_group, share_of
+from idn_gym.kernels.rows import dtype_of, filled, ranked, request_rows, slot_rows
+from idn_gym.kernels.shared import add_load, empty_load, first_group, load_width, row_of, share_of
 from idn_gym.kernels.threads import over_rows
+from idn_gym.model.chains import ChainTables
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import TOLERANCE
+from idn_gym.model.routed import RoutedService
 from idn_gym.model.service import Served
 from idn_gym.typing import FloatArray
 
 _jit = compiled(error_model="numpy")
-# stands for 1/0 where no request comes by: the share is then 1 wherever there is any capacity, and unused
-_NO_LOAD = 1e30
 
 
 def gain(
@@ -39,12 +41,15 @@ def gain(
     gain = np.empty(rows) if out is None else filled("out", out, (rows,))
     service = ranked(network)
     tables, none = service.tables, gain[:0, None]
+    chains, load = chains_of(network, requests)
 
     def work(first: int, stop: int) -> None:
         if service.classes == 1:
             _gain(tables, requests, capacities, allocation, first, stop, gain)
         else:
-            _gain_of_classes(tables, service.pairs, requests, capacities, allocation, 1.0, first, stop, gain, none)
+            gain_of_classes(tables, pairs_of(service), requests, capacities, allocation, 1.0, first, stop, gain, none)
+        if chains is not None:
+            chain_gains(tables, chains, requests, capacities, allocation, load, 0.0, first, stop, gain, none)
 
     over_rows(rows, network.P, work)
     return gain
@@ -69,13 +74,17 @@ def gain_and_subgradient(
     gradient = np.empty((rows, network.P)) if out is None else filled("out[1]", second_out, (rows, network.P))
     service, covered = ranked(network), 1.0 - tolerance
     tables = service.tables
+    chains, load = chains_of(network, requests)
 
     def work(first: int, stop: int) -> None:
         slots = requests, capacities, allocation, covered, first, stop, gain, gradient
         if service.classes == 1:
             _gain_and_subgradient(tables, *slots)
         else:
-            _gain_of_classes(tables, service.pairs, *slots)
+            gain_of_classes(tables, pairs_of(service), *slots)
+        if chains is not None:
+            rows = requests, capacities, allocation, load, tolerance, first, stop
+            chain_gains(tables, chains, *rows, gain, gradient)
 
     over_rows(rows, network.P, work)
     return gain, gradient
@@ -89,9 +98,12 @@ def serve(network: Network, requests: FloatArray, capacities: FloatArray, alloca
     served = Served(gain=gain, cost=cost, latency=latency, inaccuracy=inaccuracy, missed=missed, by_node=by_node)
     service = ranked(network)
     tables, listing = service.tables, service.listing
+    chains, load = chains_of(network, requests)
 
     def work(first: int, stop: int) -> None:
         _serve(tables, listing, requests, capacities, allocation, first, stop, served)
+        if chains is not None:
+            chain_serving(tables, chains, requests, capacities, allocation, load, first, stop, served)
 
     over_rows(rows, network.P, work)
     return served
@@ -105,8 +117,15 @@ def loads(network: Network, requests: FloatArray) -> FloatArray:
     requests, service = request_rows(network, requests), ranked(network)
     load = np.empty((len(requests), load_width(service)))
     for b in range(len(requests)):
-        _reciprocal_load(service.tables, requests[b], load[b])
+        add_load(service.tables, requests[b], load[b])
     return load
+
+
+def chains_of(network: Network, requests: FloatArray) -> tuple[ChainTables | None, FloatArray | None]:
+    """What the kernels of chains read, and the `loads` of requests (B, R); None where no request type is a chain."""
+    if not isinstance(network.service, RoutedService):
+        return None, None
+    return network.service.chains.tables, loads(network, requests)
 
 
 def _pair(out: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
@@ -126,38 +145,13 @@ def _trailing_zeros(typing_context, value):
 
 
 @_jit
-def _reciprocal_load(tables, requests, load):
-    load[:] = 0.0
-    for rho in range(len(requests)):
-        for group in tables.path_groups[rho]:
-            load[group] += requests[rho]
-    if tables.classes > 1:
-        _add_up_classes(tables, load)
-    for group in range(tables.groups):
-        load[group] = 1.0 / load[group] if load[group] > 0.0 else _NO_LOAD
-
-
-@_jit
-def _add_up_classes(tables, load):
-    """From the requests S by group, those of the classes above."""
-    above, of_class = load[tables.groups + 1 :], tables.groups // tables.classes
-    for group in range(of_class, tables.groups):
-        above[group] = above[group - of_class] + load[group - of_class]
-
-
-@_jit
-def _empty_load(tables):
-    return np.empty(tables.groups + 1 + (tables.groups if tables.classes > 1 else 0))
-
-
-@_jit
 def _gain_and_subgradient(tables, requests, capacities, allocation, covered, first, stop, gain, gradient):
     placements = allocation.shape[1]
     load = np.empty(tables.groups + 1)
     share, w, saved = np.empty_like(allocation[0]), np.empty_like(allocation[0]), np.empty_like(allocation[0])
     for b in range(first, stop):
         r, capacity, y, g = row_of(requests, b), row_of(capacities, b), row_of(allocation, b), gradient[b]
-        _reciprocal_load(tables, r, load)
+        add_load(tables, r, load)
         for p in range(placements):  # apart from the next loop, so that both become vector instructions
             share[p] = load[tables.placement_group[p]]
         for p in range(placements):
@@ -196,7 +190,7 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
     w = np.empty(placements)
     for b in range(first, stop):
         r, capacity, y = row_of(requests, b), row_of(capacities, b), row_of(allocation, b)
-        _reciprocal_load(tables, r, load)
+        add_load(tables, r, load)
         for p in range(placements):
             w[p] = share_of(tables, capacity, load, p, np.uint64(0)) * y[p]
         total = 0.0
@@ -219,44 +213,6 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
 
 
 @_jit
-def _gain_of_classes(tables, pairs, requests, capacities, allocation, covered, first, stop, gain, gradient):
-    """As the two above, with a share for every pair of a class and a placement; a gradient of no rows is left out."""
-    option_pairs, pair_placement, pair_group = pairs
-    load = _empty_load(tables)
-    share, w = np.empty(len(pair_group)), np.empty(len(pair_group))
-    for b in range(first, stop):
-        r, capacity, y = row_of(requests, b), row_of(capacities, b), row_of(allocation, b)
-        _reciprocal_load(tables, r, load)
-        for n in range(len(share)):
-            p = pair_placement[n]
-            share[n] = share_in_group(tables, capacity[p], load, pair_group[n])
-            w[n] = share[n] * y[p]
-        if len(gradient):
-            gradient[b] = 0.0
-        total = 0.0
-        for rho in range(len(r)):
-            if r[rho] == 0.0:
-                continue
-            options, own, costs = tables.options[rho], option_pairs[rho], tables.costs[rho]
-            star = last = tables.option_count[rho] - 1
-            sum_w = 0.0
-            sum_cost = 0.0
-            for k in range(last):
-                here = w[own[k]]
-                if sum_w + here >= covered:
-                    star = k
-                    break
-                sum_w += here
-                sum_cost += here * costs[k]
-            at_star = costs[star]
-            total += r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * at_star)
-            if len(gradient):
-                for k in range(star):
-                    gradient[b, options[k]] += share[own[k]] * (r[rho] * (at_star - costs[k]))
-        gain[b] = total
-
-
-@_jit
 def _latency(tables, rho, k, p):
     """Ms to the k-th option of a type, placement p, and of its delay."""
     return tables.path_latencies[rho, tables.option_positions[rho, k]] + tables.delays[p]
@@ -266,12 +222,12 @@ def _latency(tables, rho, k, p):
 def _serve(tables, listing, requests, capacities, allocation, first, stop, served):
     start, listing_type, listing_rank = listing
     options, costs = tables.options, tables.costs
-    load = _empty_load(tables)
+    load = empty_load(tables)
     # per type, a bit for every rank at which something is placed: few are, and only those are visited
     placed = np.zeros((options.shape[0], (options.shape[1] + 63) // 64), dtype=np.uint64)
     for b in range(first, stop):
         r, capacity, y, by_node = row_of(requests, b), row_of(capacities, b), row_of(allocation, b), served.by_node[b]
-        _reciprocal_load(tables, r, load)
+        add_load(tables, r, load)
         for p in range(len(y)):
             if y[p]:
                 for entry in range(start[p], start[p + 1]):

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from idn_gym.kernels.chains import chain_cuts, chain_marginal_gains
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import indices, ranked, single, window_rows
 from idn_gym.kernels.shared import first_group, row_of, share_of
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
+from idn_gym.model.routed import RoutedService
 from idn_gym.typing import FloatArray
 
 _jit = compiled(error_model="numpy")
@@ -51,6 +53,13 @@ def type_cuts(
         _type_cuts(tables, start, requests, capacities, allocation, load, first, stop, constant, slope)
 
     over_rows(network.R, requests.shape[0] * service.K, work)
+    if isinstance(service, RoutedService):
+        chains = service.chains.tables
+
+        def route(first: int, stop: int) -> None:
+            chain_cuts(tables, chains, start, requests, capacities, allocation, load, first, stop, constant, slope)
+
+        over_rows(len(chains.types), requests.shape[0] * len(chains.member_cost), route)
     return constant, slope
 
 
@@ -68,6 +77,9 @@ def marginal_gains(
     added = indices("candidates", candidates, network.P, "placements")
     gains, service = np.zeros(len(added)), ranked(network)
     _marginal_gains(service.tables, service.listing, requests, capacities, allocation, load, added, gains)
+    if isinstance(service, RoutedService):
+        slots = requests, capacities, allocation, load
+        chain_marginal_gains(service.tables, service.chains.tables, service.chain_listing, *slots, added, gains)
     return gains
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from idn_gym.common import arrays
 from idn_gym.errors import IdnError
 from idn_gym.kernels.compiled import compiled
+from idn_gym.kernels.shared import load_width
 from idn_gym.model.network import Network
 from idn_gym.model.placements import Placements
 from idn_gym.model.ranked import RankedService
@@ -26,12 +27,11 @@ _jit = compiled(error_model="numpy")
 
 def ranked(network: Network) -> RankedService:
     """The service that these kernels are compiled for, or an `IdnError` if the network's is of another kind."""
-    return RankedService.of(network.service, "kernels")
-
-
-def load_width(service: RankedService) -> int:
-    """Columns of `loads`: reciprocals by group and the padding; of several classes also what those above take."""
-    return service.groups + 1 + (service.groups if service.classes > 1 else 0)
+    if not isinstance(network.service, RankedService):
+        raise IdnError(
+            f"kernels: are compiled for services that rank their options, not {type(network.service).__name__}"
+        )
+    return network.service
 
 
 def slot_rows(

@@ -2,20 +2,59 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from idn_gym.kernels.compiled import compiled
 from idn_gym.model.placements import room
 
 _jit = compiled(error_model="numpy")
+# stands for 1/0 where no request comes by: the share is then 1 wherever there is any capacity, and unused
+_NO_LOAD = 1e30
 
 room_of = _jit(room)  # MB, of a budget: the one test of room, compiled
+
+
+def load_width(service: Any) -> int:
+    """Columns of `loads`, of a ranked service or its tables: reciprocals by group, the padding, and what is ahead."""
+    return service.groups + 1 + (service.groups if service.classes > 1 else 0)
+
+
+_width = _jit(load_width)
 
 
 @_jit
 def row_of(array, b):
     """Row b of as many as there are, or the one that serves all."""
     return array[b] if len(array) > 1 else array[0]
+
+
+@_jit
+def empty_load(tables):
+    """Room for what `add_load` fills in."""
+    return np.empty(_width(tables))
+
+
+@_jit
+def add_load(tables, requests, load):
+    """Fill in a row of `loads`: 1/S by group; of several classes, also the requests of those above it."""
+    load[:] = 0.0
+    for rho in range(len(requests)):
+        for group in tables.path_groups[rho]:
+            load[group] += requests[rho]
+    if tables.classes > 1:
+        ahead, of_class = load[tables.groups + 1 :], tables.groups // tables.classes
+        for group in range(of_class, tables.groups):
+            ahead[group] = ahead[group - of_class] + load[group - of_class]
+    for group in range(tables.groups):
+        load[group] = 1.0 / load[group] if load[group] > 0.0 else _NO_LOAD
+
+
+@_jit
+def ahead_of(tables, load, group):
+    """Requests of the classes above a group's, at its node and of its task; only where there are several classes."""
+    return load[np.uint64(tables.groups + 1) + np.uint64(group)]
 
 
 @_jit
@@ -32,12 +71,6 @@ def share_of(tables, capacities, load, p, first):
     Classes above the type's have what they need before it.
     """
     if first:
-        return share_in_group(tables, capacities[p], load, tables.placement_group[p] + first)
+        group = tables.placement_group[p] + first
+        return min(1.0, max(0.0, capacities[p] - ahead_of(tables, load, group)) * load[group])
     return min(1.0, capacities[p] * load[tables.placement_group[p]])
-
-
-@_jit
-def share_in_group(tables, capacity, load, group):
-    """What part of the requests of a group a placement of this capacity serves, once the classes above are served."""
-    above = load[np.uint64(tables.groups + 1) + group]
-    return min(1.0, max(0.0, capacity - above) * load[group])

@@ -22,8 +22,11 @@ def cost(
     potential: FloatArray | None = None,
 ) -> float:
     """Serving cost C(r, l, x) in ms summed over requests; arguments as in `allocation_gain`."""
-    service, slot = _checked(network, requests, capacities, allocation, potential)
-    return service.cost_of(*slot)
+    slot = _checked(network, requests, capacities, allocation)
+    if potential is None:
+        return float(network.service.serve(*slot).cost)
+    service, covering = _covering(network, slot[0], potential)
+    return service.cost_of(slot[0], slot[2], covering)
 
 
 def allocation_gain(
@@ -53,8 +56,11 @@ def allocation_gain(
         If a shape differs from the network's, a value is negative or not finite, or an explicit l does not
         cover the requests at the repository model.
     """
-    service, slot = _checked(network, requests, capacities, allocation, potential)
-    return service.gain_of(*slot)
+    slot = _checked(network, requests, capacities, allocation)
+    if potential is None:
+        return network.service.gain(*slot)
+    service, covering = _covering(network, slot[0], potential)
+    return service.gain_of(slot[0], slot[2], covering)
 
 
 def subgradient(
@@ -69,27 +75,30 @@ def subgradient(
 
     `tolerance` is the relative slack of the covering test; the supergradient is set-valued where it decides.
     """
-    service, slot = _checked(network, requests, capacities, allocation, potential)
-    return service.supergradient_of(*slot, tolerance)
+    slot = _checked(network, requests, capacities, allocation)
+    if potential is None:
+        return network.service.gain_and_supergradient(*slot, tolerance)[1]
+    service, covering = _covering(network, slot[0], potential)
+    return service.supergradient_of(slot[0], slot[2], covering, tolerance)
 
 
 def _checked(
-    network: Network,
-    requests: FloatArray,
-    capacities: FloatArray,
-    allocation: FloatArray,
-    potential: FloatArray | None,
-) -> tuple[RankedService, tuple[FloatArray, FloatArray, FloatArray]]:
-    """The service; requests, allocation and potential capacities as float64, or an `IdnError` naming the argument."""
-    service = RankedService.of(network.service, "gain")
-    requests = checked("requests", requests, (network.R,))
-    capacities = checked("capacities", capacities, (network.P,))
-    allocation = checked("allocation", allocation, (network.P,), highest=1.0)
-    if potential is None:
-        return service, (requests, allocation, service.potential_capacities(requests, capacities))
+    network: Network, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Requests, capacities and allocation as float64, or an `IdnError` naming the argument."""
+    return (
+        checked("requests", requests, (network.R,)),
+        checked("capacities", capacities, (network.P,)),
+        checked("allocation", allocation, (network.P,), highest=1.0),
+    )
+
+
+def _covering(network: Network, requests: FloatArray, potential: FloatArray) -> tuple[RankedService, FloatArray]:
+    """The service that explicit potential capacities go with, and these, or an `IdnError`."""
+    service = RankedService.of(network.service, "potential")
     potential = checked("potential", potential, (network.R, service.K))
     at_repository = potential[np.arange(network.R), service.option_count - 1]
     if (at_repository < requests).any():
         rho = int((at_repository < requests).argmax())
         raise IdnError(f"potential[{rho}]: {at_repository[rho]} at the repository model; must be >= {requests[rho]}")
-    return service, (requests, allocation, potential)
+    return service, potential

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from idn_gym.common.arrays import refuse_inconsistent
+from idn_gym.model.chains import ChainCatalog
 from idn_gym.model.paths import request_paths
 from idn_gym.model.placements import Placements, room
 from idn_gym.model.ranked import RankedService
 from idn_gym.model.ranking import Ranking, latest
+from idn_gym.model.routed import with_chains
 from idn_gym.model.service import Service
 from idn_gym.scenario import Scenario, routes
 from idn_gym.scenario.rules import replica_name
@@ -229,6 +231,23 @@ def _compiled(scenario: Scenario) -> dict[str, Any]:
         accuracy_weights=accuracy_weights,
         deadlines=of_type(latest(service.counted_deadline) for service in services),
     )
+    chained = np.array([len(service.stages) > 1 for service in services])[type_service]
+    if chained.any():
+        catalog = ChainCatalog(
+            names=[model.name for model in models],
+            after=[None if model.after is None else frozenset(model.after) for model in models],
+            trips=np.array([model.trips for model in models]),
+            output_mb=np.array([model.output_mb for model in models]),
+            task=model_task,
+            inaccuracy=inaccuracy,
+            delay=delay[node_processor],
+            permanent=permanent,
+            placement=placements.placement_index,
+            placements=placements.P,
+            alpha=scenario.accuracy_weight,
+        )
+        stages = [[tasks[task] for task in service.stages] for service in services]
+        service = with_chains(service, catalog, np.flatnonzero(chained), type_service, stages, scenario, len(tasks))
     return held | {
         "tiers": routes.tiers(scenario),
         "model_base": base,

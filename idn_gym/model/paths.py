@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,13 @@ def request_paths(scenario: Scenario) -> tuple[IntArray, IntArray, FloatArray]:
     if input_mb.any() and any(link.bandwidth for link in scenario.links or ()):
         latencies = latencies + input_mb[:, None] * _transfers(scenario, paths)
     return service, paths, latencies
+
+
+def link_steps(scenario: Scenario, paths: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Of the link that leads to each node of paths (R, J): ms of latency, and ms per MB; 0 where padded."""
+    links = scenario.links or ()
+    latencies = _along(scenario, paths, [link.latency for link in links])
+    return latencies, _along(scenario, paths, [1000.0 / link.bandwidth if link.bandwidth else 0.0 for link in links])
 
 
 def _listed_paths(scenario: Scenario) -> tuple[IntArray, IntArray, FloatArray]:
@@ -54,14 +62,20 @@ def _default_paths(scenario: Scenario) -> tuple[IntArray, IntArray, FloatArray]:
 
 def _transfers(scenario: Scenario, paths: IntArray) -> FloatArray:
     """(R, J) ms per MB from the entry to each node of the paths; 0 where padded."""
+    return np.where(paths >= 0, np.cumsum(link_steps(scenario, paths)[1], axis=1), 0.0)
+
+
+def _along(scenario: Scenario, paths: IntArray, values: Sequence[float]) -> FloatArray:
+    """(R, J) the value of the link that leads to each node of the paths; 0 where padded, and at the entry."""
+    if not values:
+        return np.zeros(paths.shape)
     nodes = {node.name: v for v, node in enumerate(scenario.nodes)}
     width = len(nodes)
     ends = np.array([(nodes[link.source], nodes[link.target]) for link in scenario.links or ()], dtype=np.int64)
-    per_mb = np.array([1000.0 / link.bandwidth if link.bandwidth else 0.0 for link in scenario.links or ()])
     hops = np.concatenate([ends[:, 0] * width + ends[:, 1], ends[:, 1] * width + ends[:, 0]])  # links are undirected
     order = np.argsort(hops)
     here, there = paths[:, :-1].astype(np.int64), paths[:, 1:]
     at = np.searchsorted(hops[order], np.where(there >= 0, here * width + there, hops[0]))
     steps = np.zeros(paths.shape)
-    steps[:, 1:] = np.where(there >= 0, np.tile(per_mb, 2)[order][at], 0.0)
-    return np.where(paths >= 0, np.cumsum(steps, axis=1), 0.0)
+    steps[:, 1:] = np.where(there >= 0, np.tile(values, 2)[order][at], 0.0)
+    return steps

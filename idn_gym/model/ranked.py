@@ -47,7 +47,7 @@ class RankedTables(NamedTuple):
 
 _SHAPES = {
     "placement_group": "P", "delays": "P", "inaccuracies": "P", "paths": "RJ", "path_latencies": "RJ",
-    "path_groups": "RJ", "options": "RK", "costs": "RK", "option_count": "R", "repository_node": "R",
+    "path_groups": "RW", "options": "RK", "costs": "RK", "option_count": "R", "repository_node": "R",
     "repository_latency": "R", "repository_inaccuracy": "R", "type_class": "R", "weights": "R", "accuracy_weights": "R",
     "deadlines": "R",
 }  # fmt: skip
@@ -68,7 +68,7 @@ class RankedService(Compiled):
     inaccuracies: FloatArray  # (P,) 100 - accuracy, percentage points
     paths: IntArray  # (R, J) nodes from the entry on, padded with -1
     path_latencies: FloatArray  # (R, J) ms from the entry to each node of the path, transfers included; 0 where padded
-    path_groups: IntArray  # (R, J) the type's groups along its path, padded with the number of groups
+    path_groups: IntArray  # (R, W) the type's groups along its path, one per stage, padded with the number of groups
     options: IntArray  # (R, K) placements by ascending cost, then P: the repository model and the padding
     costs: FloatArray  # (R, K) ms, weighted, ascending; padded with the repository model's
     option_count: IntArray  # (R,) ranks up to and including the repository model
@@ -83,6 +83,7 @@ class RankedService(Compiled):
 
     def __post_init__(self) -> None:
         axes = {axis: getattr(self, axis) for axis in "PRK"} | {"V": self.placements.V, "J": self.paths.shape[-1]}
+        axes["W"] = self.path_groups.shape[-1]
         refuse_inconsistent("service", self, axes | {"G": self.groups, "C": self.classes}, _SHAPES, _RANGES)
         if ((self.options == self.P).argmax(axis=1) != self.option_count - 1).any():
             raise IdnError("service: options of a type do not end with its repository model, at its option_count")
@@ -97,8 +98,8 @@ class RankedService(Compiled):
         IdnError
             If it is of another kind, which `who` cannot take.
         """
-        if not isinstance(service, cls):
-            raise IdnError(f"{who}: takes request types that rank their options, not {type(service).__name__}")
+        if type(service) is not cls:
+            raise IdnError(f"{who}: takes services of one stage; this scenario has chains")
         return service
 
     @property
@@ -157,23 +158,9 @@ class RankedService(Compiled):
         return start.astype(np.int64), types[order].astype(np.int32), ranks[order].astype(np.int32)
 
     @cached_property
-    def pairs(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Pairs of a class and a placement that some type of it lists: whose share it is.
-
-        As (pair of each option (R, K), placement (n,), group (n,)); padded with n.
-        """
-        key = self.type_class[:, None].astype(np.int64) * (self.P + 1) + self.options
-        found, pair = np.unique(key[self.options < self.P], return_inverse=True)
-        pairs = np.full(self.options.shape, len(found), dtype=np.int32)
-        pairs[self.options < self.P] = pair
-        of_class, placement = np.divmod(found, self.P + 1)
-        group = self.placement_group[placement] + of_class * (self.groups // self.classes)
-        return unsigned(pairs), unsigned(placement.astype(np.int32)), unsigned(group.astype(np.int32))
-
-    @cached_property
     def visitors(self) -> tuple[IntArray, IntArray]:
         """Request types by the groups on their paths, as (start (groups + 1,), type (n,))."""
-        passes = self.paths >= 0
+        passes = self.path_groups < self.groups
         groups, types = self.path_groups[passes], np.nonzero(passes)[0]
         order = np.argsort(groups, kind="stable")
         start = np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=self.groups))))
@@ -272,11 +259,12 @@ class RankedService(Compiled):
         return self.gain_of(requests, allocation, self.potential_capacities(requests, capacities))
 
     def gain_and_supergradient(
-        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
+        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray, tolerance: float = TOLERANCE
     ) -> tuple[float, FloatArray]:
         """See `Service`."""
         potential = self.potential_capacities(requests, capacities)
-        return self.gain_of(requests, allocation, potential), self.supergradient_of(requests, allocation, potential)
+        gradient = self.supergradient_of(requests, allocation, potential, tolerance)
+        return self.gain_of(requests, allocation, potential), gradient
 
     def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
         """See `Service`."""

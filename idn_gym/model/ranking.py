@@ -84,7 +84,7 @@ class Ranking:
 
     def _rank_chunk(self, rows: IntArray, models: IntArray, service: Service) -> Options:
         path = self.paths[rows]  # (n, J); candidates are (n, J, m), nearer nodes first, then file order
-        (weight,) = service.accuracy_weights or (1.0,)
+        weight = (service.accuracy_weights or (1.0,))[0]  # of a chain only the first stage is ranked, and not kept
         at_node = self.delays[:, models] + self.accuracy_weight * weight * self.inaccuracies[models]
         way, processor = self.latencies[rows][:, :, None], self.node_processor[path]
         cost = way + at_node[processor]

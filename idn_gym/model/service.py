@@ -101,9 +101,12 @@ class Service(Protocol):
         """Ms saved in a slot against repositories alone: concave in the allocation."""
 
     def gain_and_supergradient(
-        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
+        self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray, tolerance: float = ...
     ) -> tuple[float, FloatArray]:
-        """The gain, and a supergradient (P,) of it at the allocation."""
+        """The gain, and a supergradient (P,) of it at the allocation.
+
+        `tolerance` is the relative slack of what counts as covered; the supergradient is set-valued where it decides.
+        """
 
     def serve(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> Served:
         """What serving a slot comes to."""

@@ -8,26 +8,24 @@ import numpy as np
 
 from idn_gym.typing import BoolArray, FloatArray
 
-_SQUEEZED = 1.0 / 3.0  # of the axis: the others must not have less
+_SQUEEZED = 0.25  # of the axis: the others must not have less
+_GAP = 0.75  # of the range of the others: how far from them the nearest one that is off must be
 _NOISE = 1e-3  # of the axis: what differs by less is not worth to be looked at closely
 
 
 def near(values: Sequence[float] | FloatArray) -> BoolArray:
-    """(n,) which values to show on an axis; the rest is so far off that these would share less than a third of it.
+    """(n,) which values to show on an axis; the larger ones are so far off that these would have less than a quarter.
 
     At least half of the values, and two of them, are shown; values that are not finite are not.
     """
     numbers = np.asarray(values, dtype=np.float64)
     shown = np.isfinite(numbers)
-    most_off = min(int(shown.sum()) // 2, int(shown.sum()) - 2)
-    if most_off < 1:
-        return shown
-    order = np.flatnonzero(shown)
-    order = order[np.argsort(np.abs(numbers[order] - np.median(numbers[order])), kind="stable")]
-    kept = len(order)
-    for count in range(len(order) - 1, len(order) - most_off - 1, -1):
-        narrow, wide = np.ptp(numbers[order[:count]]), np.ptp(numbers[order[:kept]])
-        if _NOISE * wide < narrow < _SQUEEZED * wide:
+    order = np.flatnonzero(shown)[np.argsort(numbers[shown], kind="stable")]
+    up = numbers[order]
+    kept = len(up)
+    for count in range(len(up) - 1, max(2, (len(up) + 1) // 2) - 1, -1):
+        narrow, wide, gap = up[count - 1] - up[0], up[kept - 1] - up[0], up[count] - up[count - 1]
+        if _NOISE * wide < narrow < _SQUEEZED * wide and gap > _GAP * narrow:
             kept = count
     shown[order[kept:]] = False
     return shown

@@ -38,8 +38,9 @@ class Table(Generic[_Row]):
 
     Parameters
     ----------
-    columns : the first one names the row, and stays.
+    columns : those that name a row are the first ones, and stay.
     captions : lines below, whole sentences or pieces.
+    heads : how many columns name a row.
     elsewhere : where one finds what had to be left out, beside a wider terminal.
     """
 
@@ -49,12 +50,13 @@ class Table(Generic[_Row]):
         columns: Sequence[Column[_Row]],
         rows: Iterable[_Row],
         captions: Sequence[Cell] = (),
+        heads: int = 1,
         elsewhere: str = "--json",
     ) -> None:
-        self._title, self._captions, self._elsewhere = title, captions, elsewhere
+        self._title, self._captions, self._heads, self._elsewhere = title, captions, heads, elsewhere
         rows = list(rows)
         cells = [[_pieces(column.cell(row)) for row in rows] for column in columns]
-        kept = [i for i, filled in enumerate(cells) if i == 0 or any(map(any, filled))]
+        kept = [i for i, filled in enumerate(cells) if i < heads or any(map(any, filled))]
         self._columns = [columns[i] for i in kept]
         self._cells = [cells[i] for i in kept]
 
@@ -87,12 +89,13 @@ class Table(Generic[_Row]):
         ]
 
     def _plan(self, least: Sequence[int], width: int) -> tuple[list[int], bool]:
-        """The columns there is room for, none unless it is most of them, and whether the first one is a line above."""
-        shown = list(range(len(least)))
+        """The columns there is room for, none unless it is most of them, and whether a row's name is a line above."""
+        shown, heads = list(range(len(least))), self._heads
+        fits_above = heads == 1 or _total(least[:heads]) <= width
         while _total([least[i] for i in shown]) > width:
-            if len(shown) > 1 and _total([least[i] for i in shown[1:]]) + _INDENT <= width:
+            if fits_above and len(shown) > heads and _total([least[i] for i in shown[heads:]]) + _INDENT <= width:
                 return shown, True
-            ranks = [self._columns[i].rank if i else 0 for i in shown]
+            ranks = [self._columns[i].rank if i >= heads else 0 for i in shown]
             if max(ranks) == 0 or len(shown) <= len(least) / 2:
                 return [], True
             del shown[max(range(len(ranks)), key=lambda n: (ranks[n], n))]
@@ -113,31 +116,51 @@ class Table(Generic[_Row]):
         return widths
 
     def _under_headers(self, shown: Sequence[int], least: Sequence[int], width: int, above: bool) -> Iterator[Text]:
-        first, rest = (shown[0], shown[1:]) if above else (None, shown)
-        indent = _INDENT if above else 0
-        widths = self._widths(rest, least, width - indent)
-        left = [self._columns[i].left for i in rest]
-        headers = [_broken(words(self._columns[i].header), w) for i, w in zip(rest, widths, strict=True)]
-        height = max(map(len, headers))
-        if first is not None:
-            yield from _lines(words(self._columns[first].header), width, style="bold")
-        yield from _grid([[""] * (height - len(lines)) + lines for lines in headers], widths, left, indent, "bold")
-        yield _line("─" * (indent + _total(widths)), "dim")
-        for n in range(len(self._cells[shown[0]])):
-            if first is not None and self._cells[first][n]:
-                yield from _lines(self._cells[first][n], width)
-            lines = [_broken(self._cells[i][n], w) for i, w in zip(rest, widths, strict=True)]
-            yield from _grid(lines, widths, left, indent)
+        parts = [shown[: self._heads], shown[self._heads :]] if above else [shown]
+        indents = [0, _INDENT][: len(parts)]
+        widths = [self._widths(part, least, width - indent) for part, indent in zip(parts, indents, strict=True)]
+        for part, fitted, indent in zip(parts, widths, indents, strict=True):
+            headers = [_broken(words(self._columns[i].header), w) for i, w in zip(part, fitted, strict=True)]
+            height = max(map(len, headers))
+            raised = [[""] * (height - len(lines)) + lines for lines in headers]
+            yield from self._side_by_side(part, raised, fitted, indent, "bold")
+        rule = max(indent + _total(fitted) for fitted, indent in zip(widths, indents, strict=True))
+        yield _line("─" * min(rule, max(width, _total(widths[-1]))), "dim")
+        for row in zip(*self._cells, strict=True):
+            for part, fitted, indent in zip(parts, widths, indents, strict=True):
+                if above and not any(row[i] for i in part):
+                    continue
+                yield from self._side_by_side(
+                    part, [_broken(row[i], w) for i, w in zip(part, fitted, strict=True)], fitted, indent
+                )
+
+    def _side_by_side(
+        self,
+        part: Sequence[int],
+        cells: Sequence[Sequence[str]],
+        widths: Sequence[int],
+        indent: int,
+        style: str = "",
+    ) -> Iterator[Text]:
+        """Cells of a row, each of which has lines of its own."""
+        for lines in zip_longest(*cells, fillvalue=""):
+            padding = [" " * (width - cell_len(text)) for text, width in zip(lines, widths, strict=True)]
+            left = [self._columns[i].left for i in part]
+            filled = [text + pad if at else pad + text for text, pad, at in zip(lines, padding, left, strict=True)]
+            yield _line(" " * indent + (" " * _GAP).join(filled), style)
 
     def _in_pairs(self, width: int) -> Iterator[Text]:
         """Each row by its name, and below it all else as `header figure`."""
         for row in zip(*self._cells, strict=True):
-            yield from _lines(row[0], width, style="bold")
+            name: list[str] = []
             below: list[str] = []
-            for column, cell in zip(self._columns[1:], row[1:], strict=True):
+            for i, (column, cell) in enumerate(zip(self._columns, row, strict=True)):
                 first, *rest = cell or [""]
-                below += [f"{column.header} {first}", *rest]
-                below[-1] += "   "
+                told = i == 0 or column.left if i < self._heads else len(row) == 2
+                pieces = [first if told else f"{column.header} {first}", *rest]
+                pieces[-1] += " " * (_GAP + 1)
+                (name if i < self._heads else below).extend(pieces)
+            yield from _lines(name, width, style="bold")
             yield from _lines(below, width, _INDENT)
 
 
@@ -207,16 +230,6 @@ def _broken(pieces: Sequence[str], width: int) -> list[str]:
             lines.append("")
         lines[-1] += piece
     return [line.rstrip() for line in lines[:-1]] + lines[-1:]
-
-
-def _grid(
-    cells: Sequence[Sequence[str]], widths: Sequence[int], left: Sequence[bool], indent: int, style: str = ""
-) -> Iterator[Text]:
-    """Lines of cells side by side, each of which has its own."""
-    for parts in zip_longest(*cells, fillvalue=""):
-        padding = [" " * (width - cell_len(part)) for part, width in zip(parts, widths, strict=True)]
-        filled = [part + pad if at else pad + part for part, pad, at in zip(parts, padding, left, strict=True)]
-        yield _line(" " * indent + (" " * _GAP).join(filled), style)
 
 
 def _lines(pieces: Sequence[str], width: int, indent: int = 0, style: str = "") -> Iterator[Text]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
-from idn_gym.common.colours import INK, readable
+from idn_gym.common.colours import BLACK, INK, WHITE, readable, shaded
 
 BLUE, SKY, NAVY, PLUM = "#0847F1", "#4096FA", "#140459", "#8C3E76"
 ORANGE, GREEN, RED, MOSS, GREY = "#F25602", "#0CAA6E", "#8C1310", "#5D6A57", "#9A8B99"
@@ -33,7 +33,7 @@ class Look:
     """A colour, a marker and a line, as matplotlib takes them."""
 
     colour: str
-    marker: Any
+    marker: str
     line: Any = SOLID
 
     @property
@@ -42,7 +42,7 @@ class Look:
         return readable(self.colour)
 
     @property
-    def point(self) -> tuple[str, Any]:
+    def point(self) -> tuple[str, str]:
         """What tells it apart where there are no lines."""
         return self.colour, self.marker
 
@@ -65,7 +65,7 @@ _KNOWN = {
     "repository-only": Look(MOSS, "+"),
     "ppo": Look(NAVY, "p"),
 }
-_MARKERS: tuple[Any, ...] = (">", "d", (4, 1, 0), "X", "h", (3, 1, 0), "s", "^", "v", "P", "*", "p", "D", "o", "<")
+_MARKERS = (">", "d", "X", "h", "s", "^", "v", "P", "*", "p", "D", "o", "<")
 _LINES = (SOLID, _DASH_DOT, DOTTED, _DASH_DOTS)
 # colours of agents that are seldom in one picture with many others, for those that nobody here knows
 _FREE = tuple(Look(colour, marker) for marker, colour in product(_MARKERS[:6], (NAVY, PLUM, MOSS, RED, SKY)))
@@ -78,7 +78,7 @@ def looks(agents: Iterable[str]) -> dict[str, Look]:
 
     An agent that is known here has its own look, whoever is beside it. Another one takes a look that its name picks
     from those that are free, and leaves it only to another such agent of the picture that picks the same. One with
-    parameters has the colour of its name, with a marker and a line that the parameters pick.
+    parameters has the hue of its name, with a shade and a marker that the parameters pick.
 
     Parameters
     ----------
@@ -96,11 +96,10 @@ def looks(agents: Iterable[str]) -> dict[str, Look]:
     found = {text: base[name] for text, (name, parameters) in split.items() if not parameters}
     for text, (name, parameters) in split.items():
         if parameters:
-            own = base[name]
-            lines = (DASHED, _LONG) if own.line in (DASHED, _LONG) else _LINES
-            more = [Look(own.colour, marker, line) for line, marker in product(lines, _MARKERS)]
-            other = [Look(own.colour, marker, line) for marker, line in product(_MARKERS, lines) if line != own.line]
-            found[text] = _picked(parameters, other, more, {*_KNOWN.values(), *base.values(), *found.values()})
+            first, more = _variants(base[name])
+            taken = {*_KNOWN.values(), *base.values(), *found.values()}
+            markers = {found[other].marker for other in found if split[other][0] == name}
+            found[text] = _picked(parameters, first, more, taken, markers)
     return found
 
 
@@ -116,10 +115,25 @@ def _split(text: str) -> tuple[str, str]:
     return match["name"], match["parameters"] or ""
 
 
-def _picked(text: str, first: Sequence[Look], more: Sequence[Look], taken: set[Look]) -> Look:
-    """Of the first looks that at a place which the text gives, or the next one whose point is free; else one more."""
+def _variants(own: Look) -> tuple[list[Look], list[Look]]:
+    """Looks of the same hue with other markers, each shade in a kind of line; and the rest."""
+    lines = (DASHED, _LONG) if own.line in (DASHED, _LONG) else _LINES
+    shades = (shaded(own.colour, BLACK, 0.5), shaded(own.colour, WHITE, 0.45), own.colour)
+    markers = [marker for marker in _MARKERS if marker != own.marker]
+    picked = shades if own.colour != INK else shades[2:]  # a lighter ink is grey, which is another colour
+    first = [Look(shade, marker, line) for marker in markers for shade, line in zip(picked, cycle(lines))]
+    return first, [Look(shade, marker, line) for line, marker, shade in product(lines, markers, shades)]
+
+
+def _picked(
+    text: str, first: Sequence[Look], more: Sequence[Look], taken: set[Look], markers: Collection[str] = ()
+) -> Look:
+    """Of the first looks that at a place which the text gives, or the next one whose point is free; else one more.
+
+    One whose marker is none of `markers` comes before the others.
+    """
     place = int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:4], "big") % len(first)
     points = {look.point for look in taken}
-    order = [*first[place:], *first[:place]]
-    alone = (look for look in order if look.point not in points)
-    return next(alone, next((look for look in (*order, *more) if look not in taken), order[0]))
+    order = [*first[place:], *first[:place], *more]
+    free = [look for look in order if look.point not in points] or [look for look in order if look not in taken]
+    return next((look for look in free if look.marker not in markers), next(iter(free), order[0]))

@@ -11,7 +11,7 @@ from idn_gym.common.colours import FAINT, INK
 from idn_gym.common.figures import Target, literal, new_axes, new_figure, save, sequence, style
 from idn_gym.common.labels import Name, label_ends
 from idn_gym.errors import IdnError
-from idn_gym.experiment.intervals import mean_interval
+from idn_gym.experiment.intervals import student_interval
 from idn_gym.report.focus import limits, near
 from idn_gym.report.look import Look, looks
 from idn_gym.typing import FloatArray
@@ -79,7 +79,7 @@ def ntag_over_seeds(
         if len(values) > 1:
             settled = int(_SETTLING * values.shape[1])  # before, an average over few slots scatters
             where = np.unique(np.linspace(settled, values.shape[1] - 1, _BAND).astype(int))
-            intervals = [mean_interval(values[:, slot]) for slot in where]
+            intervals = [student_interval(values[:, slot]) for slot in where]
             bands[agent] = (where + 1, [i.low for i in intervals], [i.high for i in intervals])
     seeds = max(map(len, series.values()), default=0)
     label = "gain per request, averaged so far (ms)"
@@ -121,7 +121,7 @@ def regret_over_time(
     """
     values = {agent: np.asarray(regrets, dtype=np.float64) for agent, regrets in series.items()}
     label = f"regret so far against {comparator}, per request of the run (ms)"
-    _lines(values, label, target, hindsight, bound, None, title, look)
+    _lines(values, label, target, hindsight, bound, None, title, look, worse=1)
 
 
 def _lines(
@@ -134,9 +134,10 @@ def _lines(
     title: str,
     look: Mapping[str, Look] | None,
     settling: float = 0.0,
+    worse: int = -1,
     bands: Mapping[str, tuple[Any, Any, Any]] | None = None,
 ) -> None:
-    """A line per agent, named at its end with its last value."""
+    """A line per agent, named at its end with its last value; 1: the higher the worse, -1: the lower."""
     if not series:
         raise IdnError("series: empty; must hold at least one agent")
     look = look or looks(series)
@@ -169,7 +170,7 @@ def _lines(
     axes.set_xlim(0, slots)
     axes.locator_params(axis="x", integer=True)
     axes.margins(y=0.04)
-    shown = near([end.at for end in ends])
+    shown = near([worse * end.at for end in ends])
     if settling or not shown.all():
         settled = [values[int(settling * len(values)) :] for values in series.values() if np.isfinite(values[-1])]
         close = [values for values, kept in zip(settled, shown, strict=False) if kept]

@@ -35,7 +35,7 @@ def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]
     """
     title = f"{network.scenario.name}, {trace.slots} slots"
     total = trace.requests.sum(axis=1)
-    label = _labels([result.agent for result in results])
+    label = labels([result.agent for result in results])
     look = _looks(label)
     name = {result: label[str(result.agent)] for result in results}
     hindsight = [name[result] for result in results if result.hindsight]
@@ -90,7 +90,7 @@ def draw_seeds(
     groups: dict[str, list[Result]] = {}
     for result in (result for results in by_seed.values() for result in results):
         groups.setdefault(str(result.agent), []).append(result)
-    label = _labels([same[0].agent for same in groups.values()])
+    label = labels([same[0].agent for same in groups.values()])
     look = _looks(label)
     hindsight = [label[agent] for agent, same in groups.items() if same[0].hindsight]
     written = [folder / "ntag.png", folder / "latency-inaccuracy.png"]
@@ -121,7 +121,7 @@ def _looks(label: Mapping[str, str]) -> dict[str, Look]:
     return {label[agent]: look for agent, look in looks(label).items()}
 
 
-def _labels(agents: Sequence[AgentSpec]) -> dict[str, str]:
+def labels(agents: Sequence[AgentSpec]) -> dict[str, str]:
     """Agent -> its text, less the folders of a file, as far as there is room for it."""
     texts = [str(agent) for agent in agents]
     plain = [re.sub(r"^[^:]*[/\\]", "", text) for text in texts]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +14,13 @@ from idn_gym.common.figures import literal, new_figure, save, style
 from idn_gym.common.files import atomic
 from idn_gym.errors import IdnError
 from idn_gym.experiment.intervals import mean_interval
-from idn_gym.experiment.metrics import Summary
+from idn_gym.experiment.sweep import label_keys
 from idn_gym.report.look import Look, looks
 from idn_gym.typing import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_OF_A_RUN = {"agent", "seed", "slots", "seconds", "static_bound", *(field.name for field in fields(Summary))}
 _PANELS, _COLUMNS = 12, 4  # at most in a picture; side by side
 _TICKS = 8  # levels at most that are all named on an axis of numbers
 
@@ -69,8 +67,7 @@ def draw(rows: Sequence[Row], path: Path) -> list[Path]:
 
 def varied_keys(rows: Sequence[Row]) -> list[str]:
     """The labels that differ between rows of a sweep, in their order."""
-    labels = dict.fromkeys(key for row in rows for key in row if key not in _OF_A_RUN)
-    return [key for key in labels if len(_levels(rows, key)) > 1]
+    return [key for key in label_keys(rows) if len(_levels(rows, key)) > 1]
 
 
 def _draw(
@@ -137,7 +134,7 @@ def _line(axes: Axes, x: FloatArray, values: Sequence[Sequence[float]], agent: s
     intervals = [mean_interval(values[n]) for n in there]
     mean = np.array([interval.mean for interval in intervals])
     half = np.array([interval.high - interval.mean for interval in intervals])  # unbounded for a single seed
-    drawn = {"color": look.colour, "marker": look.marker, "markersize": 5, "label": literal(agent)}
+    drawn: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 5, "label": literal(agent)}
     if joined:
         axes.plot(x[there], mean, linestyle=look.line, linewidth=1.5, **drawn)
         known = np.isfinite(half)

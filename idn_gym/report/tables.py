@@ -10,7 +10,7 @@ import numpy as np
 from idn_gym.experiment.bounds import bound_shares, dynamic_bound, static_bound
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.result import Result
-from idn_gym.experiment.sweep import labels
+from idn_gym.experiment.sweep import label_keys
 from idn_gym.model.network import Network
 from idn_gym.report.layout import Cell, Column, Table, agent, names, words
 from idn_gym.scenario import Scenario
@@ -196,13 +196,14 @@ def results(rows: Sequence[Result], title: str) -> Table[Any]:
 
 def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
     """The runs of a sweep, averaged over seeds: a row per agent and setting, with 95% intervals."""
-    varied = labels(rows)
+    varied = label_keys(rows)
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(str([row["agent"], *(row.get(key) for key in varied)]), []).append(row)
 
     def label(key: str) -> Column[list[dict[str, Any]]]:
-        return Column(key, lambda same: str(same[0].get(key, "")))
+        text = any(isinstance(row.get(key), str) for row in rows)
+        return Column(key, lambda same: str(same[0].get(key, "")), left=text)
 
     def mean(key: str, form: str = ".2f") -> Callable[[list[dict[str, Any]]], str | None]:
         def cell(same: list[dict[str, Any]]) -> str | None:
@@ -226,7 +227,7 @@ def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
         Column("updates MB/slot", lambda same: f"{np.mean([row['model_update_mb'] for row in same]):,.0f}", rank=2),
     ]
     several = any(len(same) > 1 for same in groups.values())
-    return Table(title, columns, groups.values(), [_SPREAD] if several else [])
+    return Table(title, columns, groups.values(), [_SPREAD] if several else [], heads=len(varied) + 1)
 
 
 def seeds(document: dict[str, Any], hindsight: Collection[str], title: str) -> Table[Any]:

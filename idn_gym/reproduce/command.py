@@ -10,6 +10,7 @@ import typer
 
 from idn_gym.cli.options import Address, AsJson, Workers, cores, kept_or_temporary, print_json, typed_command
 from idn_gym.cli.terminal import complain
+from idn_gym.common.extras import require
 from idn_gym.errors import IdnError
 from idn_gym.experiment.folders import locked
 from idn_gym.reproduce import FIGURES
@@ -50,6 +51,8 @@ def reproduce(
             raise IdnError(f"figure {name!r}; allowed: {', '.join(FIGURES)}, each once, or all alone")
     found = []
     pictures = output is not None or report is not None
+    if pictures:
+        require("plots", "pictures")  # before a folder is made
     used = workers or cores(address)
     with kept_or_temporary(output, resume) as folder, locked(folder):
         for name in names:

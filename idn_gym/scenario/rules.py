@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +10,7 @@ import networkx as nx
 
 from idn_gym.common.text import allowed, listed, shown
 from idn_gym.scenario.routes import entry_nodes, holders, link_graph
-from idn_gym.scenario.schema import Content
+from idn_gym.scenario.schema import Content, Own, Service
 
 MOST_REQUESTS = 1e12
 
@@ -108,11 +108,11 @@ def _services(content: Content) -> Iterator[str]:
         if stages > 1 and service.deadline_ms is not None:
             says = f"a deadline is for one stage, the service has {stages}; report_deadline_ms counts late requests"
             yield f"{key}.deadline_ms: {service.deadline_ms:g}; {says}"
-        if stages > 1:
-            yield f"{key}.stages: {stages} of them; chains are not served yet, one stage is"
 
 
 def _workload(content: Content) -> Iterator[str]:
+    if isinstance(content.workload, Own):  # what its keys mean is its own business
+        return
     rate = getattr(content.workload, "rate", 0.0)
     peak = getattr(content.workload, "peak", rate)
     if peak * content.slot_seconds > MOST_REQUESTS:
@@ -137,7 +137,7 @@ def _requests(content: Content) -> Iterator[str]:
             named = "task" if request.service is None else "service"
             yield f"{key}.{named}: unknown {word} {shown(request.asks_for)}; {allowed(request.asks_for, services)}"
             continue
-        (task,) = services[request.asks_for].stages
+        service = services[request.asks_for]
         unknown = [name for name in request.path if name not in nodes]
         if unknown:
             yield f"{key}.path: unknown node {shown(unknown[0])}; {allowed(unknown[0], nodes)}"
@@ -147,11 +147,13 @@ def _requests(content: Content) -> Iterator[str]:
             if here != there and frozenset((here, there)) not in links:
                 yield f"{key}.path: no link {here} - {there}; consecutive nodes of a path must be linked"
         last = nodes[request.path[-1]]
-        if task not in {task_of[name] for name in last.repository or ()}:
+        if service.stages[-1] not in {task_of[name] for name in last.repository or ()}:
             yield (
                 f"{key}.path: its last node {shown(last.name)} has no repository model of task "
-                f"{shown(task)}; a path ends at a repository of its task"
+                f"{shown(service.stages[-1])}; a path ends at a repository of its task"
             )
+        elif not _repositories_serve(content, service, request.path):
+            yield f"{key}.path: repository models alone do not serve {shown(service.name)} along it, stage by stage"
         if (request.asks_for, request.path[0]) in seen:
             name, entry = shown(request.asks_for), shown(request.path[0])
             yield f"{key}: {word} {name} from {entry} twice; one path per {word} and entry node"
@@ -164,13 +166,33 @@ def _default_requests(content: Content) -> Iterator[str]:
         yield "nodes: no entry node, since every node has a repository; mark one with entry: true"
         return
     word = "task" if content.services is None else "service"
+    services = {service.name: service for service in content.offered}
     component = {v: c for c, members in enumerate(nx.connected_components(link_graph(content))) for v in members}
     for name, held in holders(content).items():
         if not held:
             of = "it" if content.services is None else "each of its stages"
             yield f"{word}s: {shown(name)} has no repository; some node must list a model of {of} under repository"
             continue
+        if not all(_repositories_serve(content, services[name], (content.nodes[v].name,)) for v in held):
+            yield f"services.{name}: repository models alone do not serve its stages in turn, by what comes after what"
+            continue
         reached = {component[v] for v in held}
         for v in entries:
             if component[v] not in reached:
                 yield f"links: no route from {shown(content.nodes[v].name)} to a repository of {word} {shown(name)}"
+
+
+def _repositories_serve(content: Content, service: Service, path: Sequence[str]) -> bool:
+    """Whether there is a route along a path through repository models alone."""
+    models = {model.name: model for model in content.models}
+    held = {node.name: node.repository or () for node in content.nodes}
+    reached: set[tuple[int, str]] = set()  # position and model of the stage before
+    for stage, task in enumerate(service.stages):
+        reached = {
+            (j, name)
+            for j, node in enumerate(path)
+            for name in held[node]
+            if models[name].task == task
+            and (stage == 0 or any(i <= j and before in (models[name].after or (before,)) for i, before in reached))
+        }
+    return bool(reached)

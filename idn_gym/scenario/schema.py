@@ -10,15 +10,19 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    JsonValue,
     SerializerFunctionWrapHandler,
     Strict,
+    Tag,
     model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from idn_gym.common.text import UNPRINTABLE
+from idn_gym.plugins import CAPACITIES, WORKLOADS, names
 
 FORMAT = "idn-gym/scenario-1"
 
@@ -190,7 +194,45 @@ class ConstantCapacity(Section):
     kind: Literal["constant"] = Field(description="capacities stay nominal")
 
 
-Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
+class Own(Section):
+    """Code of one's own: the name that a package registered, ``FILE.py:Class`` or ``package.module:Class``.
+
+    Files are relative to the scenario file. Whatever else the section holds goes to the constructor, once numbers are
+    drawn and not before: reading a scenario runs none of it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Location
+    __pydantic_extra__: dict[str, JsonValue]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the constructor is given."""
+        return {key: value for key, value in (self.model_extra or {}).items() if value is not None}
+
+
+OWN = "FILE.py:Class"  # stands for all kinds of one's own, where kinds are listed
+_SHIPPED = ("zipf", "burst", "adversary", "trace", "constant", "outages")
+
+
+def _kind(group: str) -> Discriminator:
+    """Tells sections by their kind; what holds a colon, or is registered under the group, is of one's own."""
+
+    def kind(values: Any) -> str | None:
+        if "kind" not in values if isinstance(values, dict) else not isinstance(values, Section):
+            return None
+        found = values["kind"] if isinstance(values, dict) else getattr(values, "kind", None)
+        own = isinstance(found, str) and found not in _SHIPPED and (":" in found or found in names(group))
+        return OWN if own else str(found)
+
+    return Discriminator(kind)
+
+
+Capacity = Annotated[
+    Annotated[ConstantCapacity, Tag("constant")] | Annotated[Outages, Tag("outages")] | Annotated[Own, Tag(OWN)],
+    _kind(CAPACITIES),
+]
 
 
 class Diurnal(Section):
@@ -307,7 +349,20 @@ class Replay(Section):
     )
 
 
-Workload = Annotated[Zipf | Burst | Adversary | Replay, Field(discriminator="kind")]
+class OwnWorkload(Own):
+    """A class whose `draw` makes the requests; see docs/how-to/own-workload.md."""
+
+    capacity: Capacity = ConstantCapacity(kind="constant")
+
+
+Workload = Annotated[
+    Annotated[Zipf, Tag("zipf")]
+    | Annotated[Burst, Tag("burst")]
+    | Annotated[Adversary, Tag("adversary")]
+    | Annotated[Replay, Tag("trace")]
+    | Annotated[OwnWorkload, Tag(OWN)],
+    _kind(WORKLOADS),
+]
 
 
 class Content(Sparse):

@@ -10,6 +10,7 @@ from idn_gym.scenario.schema import Content, Model, Node
 
 _IN_SECONDS = 0.3  # ms: where every latency or delay is below it, they may have been given in s
 _MUCH = 100  # times that all models fit
+_OVERLOAD = 10.0  # times all capacity; less is a regime that people study
 _NANO = 1e-9  # relative, the rounding of a sum
 
 
@@ -44,10 +45,11 @@ def _units(content: Content) -> Iterator[str]:
 
 
 def _models(content: Content) -> Iterator[str]:
-    for model in content.models:
-        idle = [processor for processor, profile in model.profiles.items() if profile.throughput == 0.0]
-        if idle:
-            yield f"models.{model.name}.profiles.{idle[0]}.throughput: 0; placed there it serves nothing{_more(idle)}"
+    idle = [(m.name, key) for m in content.models for key, profile in m.profiles.items() if profile.throughput == 0.0]
+    if idle:
+        yield f"models.{'.profiles.'.join(idle[0])}.throughput: 0; placed there it serves nothing{_more(idle)}"
+    if not any(node.budget > 0.0 for node in content.nodes):
+        return  # which is another slip
     nowhere = [model for model in content.models if not any(_may_hold(node, model) for node in content.nodes)]
     if nowhere:
         first = nowhere[0]
@@ -123,8 +125,8 @@ def _workload(content: Content) -> Iterator[str]:
         yield "workload.rate: 0 requests/s; nothing is ever asked for"
     elif rate is not None:
         capacity = sum(_most_served(node, content) for node in content.nodes)
-        if rate > capacity * (1.0 + _NANO) > 0.0:
-            yield (f"workload.rate: {rate:g} requests/s; whatever is placed, it serves at most {capacity:g} requests/s")
+        if rate > _OVERLOAD * capacity > 0.0:
+            yield f"workload.rate: {rate:g} requests/s; what is placed, whatever it is, serves at most {capacity:g}"
     shift, every = getattr(workload, "shift", None), getattr(workload, "every", None)
     count, word = len(content.offered), "tasks" if content.services is None else "services"
     if shift is not None and shift % count == 0:

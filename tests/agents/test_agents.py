@@ -14,6 +14,7 @@ from idn_agents.greedy import LastBatchGreedy, StaticGreedy
 from idn_agents.infida.bounds import PSI, paper_regret_bound, regret_bound, theory_rate
 from idn_agents.infida.infida import Infida, InfidaOffline, StepSizes, start, state_mass, update
 from idn_agents.load_aware import LoadAwareGreedy
+from instances import with_services
 
 from idn_gym import plugins
 from idn_gym.env.env import observe
@@ -216,8 +217,10 @@ def test_static_greedy_refuses_a_gain_that_is_not_submodular(tiny: Network) -> N
         StaticGreedy().accepts(other)
 
 
+@pytest.mark.parametrize("services", [None, 0, 1])
 @pytest.mark.parametrize("keep", [0.0, 0.5])
-def test_last_batch_greedy_fills_from_the_cloud_down(tiny: Network, keep: float) -> None:
+def test_last_batch_greedy_fills_from_the_cloud_down(tiny: Network, keep: float, services: int | None) -> None:
+    tiny = tiny if services is None else with_services(tiny, services)
     rng = np.random.default_rng(0)
     agent = LastBatchGreedy(keep=keep)
     agent.reset(tiny, 0)
@@ -253,15 +256,17 @@ def test_last_batch_greedy_fills_from_the_cloud_down(tiny: Network, keep: float)
         held = got.astype(float)
 
 
-def test_load_aware_greedy_against_a_slow_reading(tiny: Network) -> None:
+@pytest.mark.parametrize("services", [None, 0, 1, 2])
+def test_load_aware_greedy_against_a_slow_reading(tiny: Network, services: int | None) -> None:
     rng = np.random.default_rng(1)
     agent = LoadAwareGreedy()
-    agent.reset(tiny, 0)
-    held = np.zeros(tiny.P)
+    network = tiny if services is None else with_services(tiny, services)
+    agent.reset(network, 0)
+    held = np.zeros(network.P)
     for _ in range(12):
-        requests = rng.integers(0, 15, tiny.R).astype(float)
-        expected = _load_aware(tiny, requests, held)
-        got = agent.act(seen(tiny, requests, held))
+        requests = rng.integers(0, 15, network.R).astype(float)
+        expected = _load_aware(network, requests, held)
+        got = agent.act(seen(network, requests, held))
         assert got.tolist() == expected.tolist()
         held = got.astype(float)
 
@@ -356,6 +361,16 @@ def _brute_force(network: Network, requests: np.ndarray) -> float:
 
 def _load_aware(network: Network, requests: np.ndarray, held: np.ndarray) -> np.ndarray:
     """OLAG as docs/model.md#greedy-baselines reads, over dictionaries: all nodes at once, counters of one slot."""
+
+    def part(p: int, rho: int) -> float:
+        """Of what is counted for a type, that it has capacity for once higher classes are served."""
+        passing = [0.0] * network.service.classes
+        for (at, other), n in phi.items():
+            passing[network.service.type_class[other]] += n if at == p else 0.0
+        own = network.service.type_class[rho]
+        left = max(0.0, network.capacities[p] - sum(passing[:own]))
+        return min(1.0, left / passing[own]) if passing[own] else 0.0
+
     tiny_end = network.P
     served: dict[int, list[tuple[int, float, float]]] = {}  # type -> (node, cost, requests)
     potential = network.service.potential_capacities(requests, network.capacities)
@@ -396,15 +411,13 @@ def _load_aware(network: Network, requests: np.ndarray, held: np.ndarray) -> np.
                 total = sum(phi.get((p, rho), 0.0) for rho in range(network.R))
                 if result[p] or network.sizes[p] > room or total == 0:
                     continue
-                part = min(1.0, network.capacities[p] / total)
-                worth[p] = part * sum(saved.get((p, rho), 0.0) for rho in range(network.R)) / network.sizes[p]
+                of_type = [part(p, rho) * saved.get((p, rho), 0.0) for rho in range(network.R)]
+                worth[p] = sum(of_type) / network.sizes[p]
             worth = {p: value for p, value in worth.items() if value > 0}
             if not worth:
                 break
             best = max(worth, key=lambda p: (round(worth[p], 9), -p))
-            total = sum(phi.get((best, rho), 0.0) for rho in range(network.R))
-            part = min(1.0, network.capacities[best] / total)
-            absorbed = {rho: phi[best, rho] * part for rho in range(network.R) if (best, rho) in phi}
+            absorbed = {rho: phi[best, rho] * part(best, rho) for rho in range(network.R) if (best, rho) in phi}
             for p, rho in list(phi):
                 if p != best and rho in absorbed and phi[p, rho] > 0 and cost[p, rho] >= cost[best, rho]:
                     left = max(0.0, phi[p, rho] - absorbed[rho])

@@ -17,7 +17,7 @@ from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.rounding import Dependent, kept
 from idn_agents.rounding.window import Window
-from instances import random_network
+from instances import random_network, with_services
 
 from idn_gym import kernels
 from idn_gym.env.env import observe
@@ -115,9 +115,11 @@ def test_a_load_has_to_earn_its_charge(two: Network) -> None:
     assert filled(two, [CO], everything, held, 0.0) == (everything + held).tolist(), "what gains nothing stays"
 
 
+@pytest.mark.parametrize("services", [False, True])
 @pytest.mark.parametrize("seed", range(60))
-def test_kernel_is_the_reference(seed: int) -> None:
+def test_kernel_is_the_reference(seed: int, services: bool) -> None:
     network, rng = random_network(seed), np.random.default_rng(seed)
+    network = with_services(network, seed) if services else network
     requests = rng.integers(0, 20, (3, network.R)).astype(np.float64)
     capacities = rng.uniform(0.0, 2.0, (3, network.P)) * network.capacities
     point = rng.random(network.P) * (rng.random(network.P) < 0.7)

@@ -14,7 +14,7 @@ from idn_agents.distributed.distributed import DistributedInfida, node_routes
 from idn_agents.distributed.messages import Count, Least, Offers, Price
 from idn_agents.distributed.node import Node, Uniforms
 from idn_agents.infida.infida import Infida, StepSizes, start, update
-from instances import random_network
+from instances import small_network
 
 from idn_gym import kernels, plugins
 from idn_gym.env.env import observe
@@ -86,9 +86,10 @@ def assert_equal(network: Network, observations: list[dict[str, np.ndarray]], pa
 # --- the same as the centralised form
 
 
+@pytest.mark.parametrize("services", [False, True])
 @pytest.mark.parametrize("seed", range(20))
-def test_equals_the_centralised_form_bit_for_bit(seed: int) -> None:
-    network = random_network(seed, ties=seed % 2 == 0)
+def test_equals_the_centralised_form_bit_for_bit(seed: int, services: bool) -> None:
+    network = small_network(seed, services)
     rng = np.random.default_rng(seed)
     requests = rng.uniform(0.0, 20.0, (30, network.R)) * (rng.random((30, network.R)) < 0.8)  # fractions, and silence
     capacities = rng.uniform(0.0, 30.0, (30, network.P)) * (rng.random((30, network.P)) < 0.9)

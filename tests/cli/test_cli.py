@@ -621,7 +621,7 @@ class TestExtras:
         outcome = in_process("run", "tiny", "--agent", "random", "--slots", 2, "--output", tmp_path / "run")
         assert (outcome.status, outcome.stdout) == (2, "")
         assert outcome.stderr.count("\n") == 1
-        assert "idn-gym[plots]" in outcome.stderr
+        assert 'pip install -e ".[plots]"' in outcome.stderr
         assert not (tmp_path / "run").exists()
         assert in_process("run", "tiny", "--agent", "random", "--slots", 2).status == 0  # no output, no plots
 
@@ -630,11 +630,16 @@ class TestExtras:
         monkeypatch.setitem(sys.modules, "highspy", None)
         for name in [name for name in sys.modules if name.startswith("idn_agents.")]:
             monkeypatch.delitem(sys.modules, name)
-        for command in (["optimum", "tiny"], ["run", "tiny", "--agent", "optimum"]):
+        for command in (
+            ["optimum", "tiny"],
+            ["saa", "tiny"],
+            ["run", "tiny", "--agent", "random", "--agent", "optimum"],
+        ):
             outcome = in_process(*command, "--slots", 2)
             assert (outcome.status, outcome.stdout) == (2, "")
             assert outcome.stderr.count("\n") == 1
-            assert "idn-gym[optimum]" in outcome.stderr
+            assert outcome.stderr.count("optimum: needs") + outcome.stderr.count("saa: needs") == 1
+            assert 'pip install -e ".[optimum]"' in outcome.stderr
 
 
 class TestPlugins:

@@ -10,6 +10,8 @@ import pytest
 from instances import allocation
 
 from idn_gym import IdnError, Network, kernels, load_scenario
+from idn_gym.common.colours import contrast
+from idn_gym.env import rendering
 from idn_gym.env.rendering import arranged, describe, draw
 from idn_gym.scenario import parse
 
@@ -99,18 +101,42 @@ class TestDraw:
         network = compiled("tiny")
         draw(network, np.full(network.P, 0.125), 1, np.ones(4))
 
+    @pytest.mark.parametrize("name", [*SCENARIOS, "large"])
+    def test_text_is_readable_on_its_ground(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """4.5 to 1 for every text, on whatever box it stands (WCAG 2.2, criterion 1.4.3)."""
+        from matplotlib.collections import PolyCollection
+        from matplotlib.colors import to_hex
+
+        figures: list[Any] = []
+        make = rendering.new_figure
+        monkeypatch.setattr(rendering, "new_figure", lambda *a, **k: figures.append(make(*a, **k)) or figures[-1])
+        network = large() if name == "large" else compiled(name)
+        draw(network, filled(network, 0), 7, np.ones(network.V))
+        (axes,) = figures[0].axes
+        grounds = []
+        for boxes in (c for c in axes.collections if isinstance(c, PolyCollection)):
+            faces = boxes.get_facecolor()
+            grounds += [(path, faces[n % len(faces)]) for n, path in enumerate(boxes.get_paths()) if len(faces)]
+        on_colour = 0
+        for text in axes.texts:
+            under = [face for path, face in grounds if path.contains_point(text.get_position()) and face[3] == 1.0]
+            ground = to_hex(under[-1]) if under else "#ffffff"
+            on_colour += ground not in ("#ffffff", "#f4f4f4")
+            assert contrast(to_hex(text.get_color()), ground) >= 4.5, (text.get_text(), ground)
+        assert on_colour > 2
+
     def test_names_are_no_formulas(self) -> None:
         values = load_scenario("tiny").to_dict()
         values["nodes"][1]["name"] = values["links"][0]["target"] = "$x"
         values["links"][1]["source"] = values["links"][2]["source"] = "$x"
-        values["name"] = r"$\frac"
+        values["name"] = "$\\frac \N{CJK UNIFIED IDEOGRAPH-6771}"  # nor are glyphs missed, which is a warning
         network = Network.compile(parse(values, "dollars"))
         draw(network, filled(network, 0), 1, np.ones(4))
 
     def test_without_matplotlib_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         network = compiled("tiny")
         monkeypatch.setitem(sys.modules, "matplotlib", None)
-        with pytest.raises(IdnError, match=r"pip install 'idn-gym\[plots\]'"):
+        with pytest.raises(IdnError, match=r'pip install -e "\.\[plots\]"'):
             draw(network, np.zeros(network.P), 0, np.zeros(network.V))
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
+import sys
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from command_line import PATIENCE, comparable, idn_gym, in_process, install_agents, started
 
@@ -82,6 +83,7 @@ class TestRecords:
         assert abouts[1]["command"][:2] == ["idn-gym", "sweep"]
         assert {**abouts[0], "command": None} == {**abouts[1], "command": None}
         assert {path: text for path, text in theirs.items() if not path.endswith(".png")} == ours
+        assert [path.name for path in swept.glob("*.png")] == ["ntag.png"]  # one of all cells
 
     def test_table(self, swept: Path) -> None:
         """A row per run, in the order of the file, with the figures of its result."""
@@ -108,6 +110,7 @@ class TestRecords:
         for row in table:
             assert row["slots"] == "12"
             assert float(row["static_bound"]) >= (1 - 1e-9) * float(row["gain"]) or row["agent"] == "infida"
+            assert float(row["of_bound"]) == pytest.approx(float(row["gain"]) / float(row["static_bound"]), rel=1e-12)
             assert (row["fractional_ntag"] != "") == (row["agent"] == "infida")
 
     def test_one_process_gives_the_same(self, swept: Path, tmp_path: Path) -> None:
@@ -128,7 +131,19 @@ class TestRecords:
         assert outcome.status == 0, outcome.stderr
         ntag = [float(row["ntag"]) for row in rows(swept)[:6] if row["agent"] == "infida"]
         interval = mean_interval(ntag)
-        assert f"{interval.mean:.2f} ± {interval.high - interval.mean:.2f}" in outcome.stdout
+        assert f"{interval.mean:.2f} ± {interval.half:.2f}" in outcome.stdout
+        ours = [float(row["of_bound"]) for row in rows(swept)[:6] if row["agent"] == "infida"]
+        assert f"{mean_interval(ours).mean:.2%} ± {mean_interval(ours).half:.2%}" in outcome.stdout
+
+    def test_without_matplotlib(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A sweep needs none: it says that it draws nothing, and runs."""
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        grid = write(tmp_path, scenarios=["tiny"], overrides=None, agents=["random"])
+        outcome = in_process("sweep", grid, "--output", tmp_path / "out", "--workers", 1)
+        assert outcome.status == 0, outcome.stderr
+        assert "pip install 'idn-gym[plots]'" in outcome.stderr.splitlines()[0]
+        assert (tmp_path / "out" / "table.csv").exists()
+        assert not list(tmp_path.glob("out/*.png"))
 
 
 class TestFile:
@@ -219,10 +234,24 @@ class TestFolder:
             sweep.run(streams, tmp_path / "out", resume=True)
 
     def test_another_sweep(self, swept: Path, tmp_path: Path) -> None:
-        """Also one whose scenario alone differs, under the same name."""
-        for changes in ({"seeds": [3]}, {"slots": 13}, {"agents": ["infida"]}):
+        """One that lacks a cell or an agent, or is of other slots."""
+        for changes in ({"seeds": [3]}, {"slots": 13}, {"agents": ["infida"]}, {"agents": GRID["agents"][::-1]}):
             with pytest.raises(IdnError, match="holds another sweep"):
                 sweep.run(read_sweep(write(tmp_path, **changes)), swept, resume=True)
+
+    def test_cells_and_agents_are_added(self, tmp_path: Path) -> None:
+        """In any place of the lists; what is there is not played again, and all ends as if it was asked for at once."""
+        few = {"scenarios": ["tiny"], "overrides": None, "seeds": [1], "agents": ["infida", "random"]}
+        more = {**few, "seeds": [0, 1], "agents": ["infida", "last-batch-greedy", "random"]}
+        sweep.run(read_sweep(write(tmp_path, **few)), tmp_path / "out", command=["idn-gym", "sweep"])
+        kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/*/*/*")}
+        for folder, resume in (("out", True), ("whole", False)):
+            sweep.run(
+                read_sweep(write(tmp_path, **more)), tmp_path / folder, resume=resume, command=["idn-gym", "sweep"]
+            )
+        assert {path: path.stat().st_mtime_ns for path in kept} == kept
+        assert len(kept) == 3 + 4
+        assert timeless(tmp_path / "out") == timeless(tmp_path / "whole")
 
     def test_damage_is_named_before_anything_is_played(self, swept: Path, tmp_path: Path) -> None:
         """Also in a stream that is complete, which nobody would play again."""
@@ -254,12 +283,14 @@ class TestFolder:
         assert comparable(swept) == before
 
     def test_resuming_what_is_complete_plays_nothing(self, swept: Path) -> None:
-        before = {path: path.stat().st_mtime_ns for path in swept.rglob("*") if path.name != "table.csv"}
+        once = [path for path in swept.rglob("*") if path not in (swept / "table.csv", swept / "ntag.png")]
+        before, content = {path: path.stat().st_mtime_ns for path in once}, comparable(swept)
         outcome = in_process("sweep", swept.parent / "grid.json", "--output", swept, "--resume", "--json")
         assert outcome.status == 0
         assert outcome.stderr == ""
         assert len(json.loads(outcome.stdout)["rows"]) == 24
         assert {path: path.stat().st_mtime_ns for path in before} == before
+        assert comparable(swept) == content
 
     def test_resume_needs_a_folder(self, tmp_path: Path) -> None:
         outcome = in_process("sweep", write(tmp_path), "--resume")
@@ -277,7 +308,6 @@ class TestFolder:
 AGENTS = """
 import os, signal, time
 from pathlib import Path
-import numpy as np
 from idn_gym.errors import IdnError
 
 GATE = Path({gate!r})
@@ -355,7 +385,7 @@ class TestDisturbed:
         [
             ("killed", "its worker ended early: SIGKILL"),
             ("refuses", "cannot go on"),
-            ("raises", "RuntimeError: a fault of its own"),
+            ("raises", r"agent raises, slot \d: act failed: RuntimeError: a fault of its own \(.*theirs.py:\d+\)"),
         ],
     )
     def test_a_worker_or_run_that_fails(self, tmp_path: Path, agent: str, says: str) -> None:
@@ -364,8 +394,9 @@ class TestDisturbed:
         outcome = idn_gym("sweep", grid, "--output", tmp_path / "out", "--workers", 2, plugins=plugins)
         assert outcome.status == 1
         assert outcome.stdout == ""
-        assert outcome.stderr.splitlines()[-1] == (
-            f"idn-gym: 1 of 4 streams are not complete; the first: tiny, seed 1: {says}; --resume goes on with them"
+        assert re.fullmatch(
+            f"idn-gym: 1 of 4 cells are not complete; the first: tiny, seed 1: {says}; --resume goes on with them",
+            outcome.stderr.splitlines()[-1],
         )
         assert not (tmp_path / "out" / "table.csv").exists()
         done = sorted(
@@ -419,16 +450,3 @@ def alive(pid: int) -> bool:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-
-
-class TestIntervals:
-    def test_by_hand(self) -> None:
-        """Mean 3, standard deviation sqrt(2.5), t of 4 degrees of freedom at 97.5% is 2.7764451."""
-        interval = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
-        half = 2.7764451051977987 * np.sqrt(2.5 / 5)
-        assert interval.mean == 3.0
-        assert (interval.low, interval.high) == pytest.approx((3.0 - half, 3.0 + half), rel=1e-12)
-
-    def test_one_value_says_nothing(self) -> None:
-        interval = mean_interval([2.0])
-        assert (interval.low, interval.mean, interval.high) == (-np.inf, 2.0, np.inf)

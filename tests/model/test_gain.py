@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ from instances import (
     read,
     rounding,
     scenario_values,
+    small_network,
+    with_services,
 )
 from scipy.optimize import linprog
 
@@ -542,9 +545,10 @@ def slots_of(network: Network, seed: int, rows: int) -> tuple[np.ndarray, np.nda
     return requests, capacities, y
 
 
+@pytest.mark.parametrize("services", [False, True])
 @pytest.mark.parametrize("seed", range(30))
-def test_kernels_are_the_reference(seed: int) -> None:
-    network = random_network(seed, ties=seed % 2 == 0)
+def test_kernels_are_the_reference(seed: int, services: bool) -> None:
+    network = small_network(seed, services)
     requests, capacities, y = slots_of(network, seed, rows=4)
     gains, gradients = kernels.gain_and_subgradient(network, requests, capacities, y)
     served = kernels.serve(network, requests, capacities, y)
@@ -562,10 +566,12 @@ def test_kernels_are_the_reference(seed: int) -> None:
         assert exact.tolist() == pytest.approx([reference], abs=error)
 
 
+@pytest.mark.parametrize("services", [False, True])
 @pytest.mark.parametrize("kind", ["fractional", "integral", "int8"])
-def test_kernels_on_many_rows_and_options(kind: str) -> None:
+def test_kernels_on_many_rows_and_options(kind: str, services: bool) -> None:
     """Enough values for threads to share the rows, and more options per type than a word of 64 bits has places."""
     network = Network.compile(load_scenario("topology-2-fixed", ["replicas=3"]))
+    network = with_services(network, 3) if services else network
     rows = 64
     assert network.service.K > 64
     requests, capacities, y = slots_of(network, 3, rows)
@@ -606,10 +612,11 @@ def test_kernels_on_topology_1() -> None:
         assert served.by_node[b].sum() == pytest.approx(requests[b].sum(), rel=1e-12)
 
 
+@pytest.mark.parametrize("services", [False, True])
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("varying", [True, False])
-def test_type_gains_and_marginal_gains(seed: int, varying: bool) -> None:
-    network = random_network(seed, ties=seed % 2 == 0)
+def test_type_gains_and_marginal_gains(seed: int, varying: bool, services: bool) -> None:
+    network = small_network(seed, services)
     requests, capacities, ys = slots_of(network, seed, rows=3)
     capacities = capacities if varying else capacities[:1]
     y = ys[0]
@@ -627,7 +634,7 @@ def test_type_gains_and_marginal_gains(seed: int, varying: bool) -> None:
     for rho in range(network.R):  # each type alone is that type's share, since it does not know of the others' gain
         apart = 0.0
         for r, c in zip(requests, np.broadcast_to(capacities, (3, network.P)), strict=True):
-            potential = network.service.potential_capacities(r, c)
+            potential = network.service.potential_capacities(r, c)  # with all the others there
             alone = np.where(np.arange(network.R) == rho, r, 0.0)
             apart += gain.allocation_gain(network, alone, c, y, potential)
         assert gains[rho] == pytest.approx(apart, abs=error)
@@ -655,6 +662,43 @@ def test_loads_are_reciprocals_of_what_comes_by(tiny: Network) -> None:
     cars = dict(zip(tiny.node_names, load[:, 0].tolist(), strict=True))
     assert cars == pytest.approx({"bs0": 1 / 8, "bs1": 1 / 10, "co": 1 / 18, "cloud": 1 / 18}, rel=1e-15)
     assert load[tiny.node_names.index("co"), 1] == pytest.approx(1 / 6, rel=1e-15)
+
+
+def test_a_class_has_what_those_above_leave_by_hand(tiny: Network) -> None:
+    """Cars from bs0 are of the second class, all else of the first: it takes 10 of what a model at co can serve.
+
+    Small cars at co serve 12 requests: all 10 from bs1, and 2 of the 8 from bs0; medium 8, all for bs1; at bs0 nobody
+    goes before. Cars from bs0 save 87 - 66 = 21 ms each where small at co serves them, those from bs1 as much.
+    """
+    requests = np.array([REQUESTS[key] for key in tiny.type_index()])
+    of_type = np.array([int(key == ("cars", "bs0")) for key in tiny.type_index()], dtype=np.int32)
+    base, groups = tiny.service.groups, tiny.service.path_groups
+    groups = np.where(groups < base, groups + of_type[:, None] * base, 2 * base).astype(np.int32)
+    service = replace(tiny.service, classes=2, groups=2 * base, type_class=of_type, path_groups=groups)
+    network = replace(tiny, service=service)
+    for held, expected in (("cars/small", 21 * (10 + 2)), ("cars/medium", 31 * 8), ("cars/large", 40 * 4)):
+        x = allocation(network, {"co": [held]})
+        served = kernels.serve(network, requests, network.capacities, x)
+        error = rounding(network, requests)
+        assert served.gain.tolist() == pytest.approx([expected], abs=error)
+        assert kernels.gain(network, requests, network.capacities, x).tolist() == pytest.approx([expected], abs=error)
+        assert served.by_node[0, network.node_names.index("co")] == pytest.approx(
+            expected / {"cars/small": 21, "cars/medium": 31, "cars/large": 40}[held]
+        )
+    load = kernels.loads(network, requests)
+    nothing, small = np.zeros(network.P), np.flatnonzero(allocation(network, {"co": ["cars/small"]}))
+    found = kernels.marginal_gains(network, requests[None], network.capacities, nothing, load, small)
+    assert found.tolist() == pytest.approx([21 * 12], abs=error)
+
+
+def test_loads_of_other_classes_are_refused(tiny: Network) -> None:
+    """What shares capacity by class needs to know more, and would read past the end."""
+    requests, several = np.ones((1, tiny.R)), with_services(tiny, 0)
+    nothing, first = np.zeros(tiny.P), np.zeros(1, dtype=np.int64)
+    for network, other in ((tiny, several), (several, tiny)):
+        load = kernels.loads(other, requests)
+        with pytest.raises(IdnError, match=r"^load: shape .*; must be that of loads of the 1 slots of requests$"):
+            kernels.marginal_gains(network, requests, tiny.capacities, nothing, load, first)
 
 
 # --- batches ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from idn_agents.distributed.distributed import DistributedInfida
 from idn_agents.load_aware import LoadAwareGreedy
-from instances import allocation, networks, random_network, rounding
+from instances import allocation, networks, rounding, small_network
 
 from idn_gym import kernels
 from idn_gym.errors import IdnError
@@ -45,10 +45,11 @@ def test_latency_of_tiny_by_hand(tiny: Network) -> None:
     assert kernels.serve(tiny, requests, tiny.capacities, x).latency.tolist() == pytest.approx([expected], rel=1e-13)
 
 
+@pytest.mark.parametrize("services", [False, True])
 @pytest.mark.parametrize("seed", range(20))
-def test_kernels_serve_as_the_reference(seed: int) -> None:
+def test_kernels_serve_as_the_reference(seed: int, services: bool) -> None:
     """Cost is latency and weighted inaccuracy; every part of it, and where it was served, is the reference's."""
-    network = random_network(seed, ties=seed % 2 == 0)
+    network = small_network(seed, services)
     generator = np.random.default_rng(seed)
     requests = generator.poisson(4.0, (4, network.R)).astype(np.float64)
     capacities = generator.uniform(0.0, 12.0, (4, network.P))
@@ -59,13 +60,16 @@ def test_kernels_serve_as_the_reference(seed: int) -> None:
         reference = network.service.serve(requests[b], capacities[b], y[b])
         for name, value in zip(reference._fields, reference, strict=True):
             np.testing.assert_allclose(getattr(served, name)[b], value, atol=error, rtol=1e-12, err_msg=name)
-        parts = served.latency[b] + network.accuracy_weight * served.inaccuracy[b]
-        assert served.cost[b] == pytest.approx(parts, abs=error)
+        if not services:
+            parts = served.latency[b] + network.accuracy_weight * served.inaccuracy[b]
+            assert served.cost[b] == pytest.approx(parts, abs=error)
+            assert served.missed[b] == 0.0
 
 
+@pytest.mark.parametrize("services", [False, True])
 @pytest.mark.parametrize("seed", range(20))
-def test_kernels_cut_and_add_as_the_reference(seed: int) -> None:
-    network = random_network(seed, ties=seed % 2 == 0)
+def test_kernels_cut_and_add_as_the_reference(seed: int, services: bool) -> None:
+    network = small_network(seed, services)
     generator = np.random.default_rng(seed)
     requests = generator.poisson(4.0, (3, network.R)).astype(np.float64)
     capacities = generator.uniform(0.0, 12.0, (3 if seed % 3 else 1, network.P))

@@ -31,6 +31,7 @@ PLOTS: dict[str, Callable[[plots.Target], None]] = {
     "ntag": lambda target: plots.ntag_over_time(SERIES, target, hindsight=["agent-1"], bound=61.5, title="$ 5"),
     "one slot": lambda target: plots.ntag_over_time({"a": [1.0]}, target),
     "only nan": lambda target: plots.ntag_over_time({"a": [np.nan]}, target),
+    "seeds": lambda target: plots.ntag_over_seeds({"a": [SERIES["agent-1"], SERIES["agent-2"]]}, target),
     "points": lambda target: trade_off.latency_against_inaccuracy(ROWS, target, title="ten agents"),
     "one point": lambda target: trade_off.latency_against_inaccuracy(ROWS[:1], target),
     "tiers": lambda target: plots.allocation_per_tier(SHARES, ["tier 1", "tier 2"], target, title="six agents"),
@@ -152,5 +153,5 @@ def test_errors() -> None:
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(IdnError, match=r"pip install 'idn-gym\[plots\]'"):
+    with pytest.raises(IdnError, match=r'pip install -e "\.\[plots\]"'):
         plots.ntag_over_time({"a": [1.0]}, io.BytesIO())

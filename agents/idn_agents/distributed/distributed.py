@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -125,7 +126,9 @@ class DistributedInfida(MirrorDescent):
             return self.rate
         if self.rate == "scale-free" or step < 1:
             return None
-        return theory_rate(self._network, step if self.rate == "anytime" else self._network.scenario.horizon)
+        if self.rate == "anytime":
+            return theory_rate(self._network, 1) / math.sqrt(step)  # as `StepSizes` has it, to the last bit
+        return theory_rate(self._network, self._network.scenario.horizon)
 
 
 def node_routes(network: Network) -> list[list[Route]]:

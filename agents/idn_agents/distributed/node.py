@@ -23,7 +23,7 @@ from idn_gym.model.ranked import TOLERANCE
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 _COVERED = 1.0 - TOLERANCE
-_NO_LOAD = 1e300  # stands for 1/0 where no request is known to come by, as in `kernels.gain`
+_NO_LOAD = 1e300  # stands for 1/0 where no request is known to come by, as in `idn_gym.kernels`
 
 
 @dataclass(frozen=True, eq=False)

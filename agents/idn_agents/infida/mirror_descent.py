@@ -32,7 +32,8 @@ class MirrorDescent(ABC):
         longer after each rounding, up to `target`.
     target : the period that a dynamic refresh ends at.
     residual : what becomes of the entry per node that rounding leaves fractional, ``drop`` or ``reserve``;
-        see `idn_gym.model.allocation.round_dependent`. ``reserve`` keeps the guarantee, against a smaller budget.
+        see `idn_gym.model.allocation.round_dependent`. ``reserve`` keeps the guarantee, against a smaller budget. Where
+        holding has a price, ``drop`` packs nothing: it is the ``fit`` of that function.
     """
 
     learning_rate: str | float = "scale-free"

@@ -1,4 +1,4 @@
-"""What states of mirror descent are over: the placements, and where holding them has a price, a slack entry per node.
+"""What states of mirror descent are over: the placements, and at nodes where holding them has a price, a slack.
 
 Source: docs/model.md#prices.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from idn_gym.model.network import Network
 from idn_gym.model.placements import Placements
-from idn_gym.typing import BoolArray, FloatArray, IntArray
+from idn_gym.typing import FloatArray, IntArray
 
 
 def charges(network: Network) -> FloatArray:
@@ -21,28 +21,34 @@ def charges(network: Network) -> FloatArray:
     return np.where(pays | (network.holding == 0.0), network.holding, np.inf)
 
 
-def with_slack(placements: Placements, mass: FloatArray, out: BoolArray) -> tuple[Placements, IntArray]:
-    """Placements (P + V) whose last entry at each node is its slack, and where the P others are among them.
+def with_slack(placements: Placements, mass: FloatArray, holding: FloatArray) -> tuple[Placements, IntArray]:
+    """Placements with a slack after those of each node where one costs to hold; and where they are among them, (P,).
 
     A slack is as large as all that its node's state spends, `mass` (V,) in MB. It gains and costs nothing: the more of
-    it a state holds, the less of its budget it spends, and the projection of all P + V entries on the mass is one on
-    all states that spend no more than the mass. What is `out` (P,) fits nowhere.
+    it a state holds, the less of its budget it spends, and the projection of all entries on the mass is one on all
+    states that spend no more than the mass. What `holding` (P,) is inf for fits nowhere.
     """
-    nodes = np.arange(placements.V)
-    own = np.arange(placements.P) + placements.placement_node
-    slack = placements.node_start[1:] + nodes
-    node = np.sort(np.concatenate([placements.placement_node, nodes]), kind="stable").astype(np.int32)
-    model = np.full(len(node), len(placements.model_names), dtype=np.int32)
-    model[own] = placements.placement_model
-    sizes, fits = np.ones(len(node)), np.zeros(len(node), dtype=np.bool_)
-    too_large = 1.0 + 2.0 * placements.budgets[placements.placement_node]
-    sizes[own], fits[own] = np.where(out, too_large, placements.sizes), placements.fits & ~out
-    sizes[slack[mass > 0.0]], fits[slack] = mass[mass > 0.0], mass > 0.0
+    costly = np.bincount(placements.placement_node, holding > 0.0, minlength=placements.V) > 0
+    nodes = np.flatnonzero(costly)
+    before = np.concatenate([[0], np.cumsum(costly)])
+    start = placements.node_start + before
+    own = np.arange(placements.P) + before[placements.placement_node]
+    slack = start[nodes + 1] - 1
+    entries = placements.P + len(nodes)
+    node, model = np.empty((2, entries), dtype=np.int32)
+    node[own], node[slack] = placements.placement_node, nodes
+    model[own], model[slack] = placements.placement_model, len(placements.model_names)
+    too_large = 1.0 + 2.0 * placements.budgets
+    sizes, out = np.empty(entries), np.isinf(holding)
+    sizes[own] = np.where(out, too_large[placements.placement_node], placements.sizes)
+    sizes[slack] = np.where(mass > 0.0, mass, too_large)[nodes]
+    fits = np.empty(entries, dtype=np.bool_)
+    fits[own], fits[slack] = placements.fits & ~out, mass[nodes] > 0.0
     wider = Placements(
         node_names=placements.node_names,
         model_names=(*placements.model_names, "slack"),
         budgets=placements.budgets.copy(),
-        node_start=(placements.node_start + np.arange(placements.V + 1)).astype(np.int32),
+        node_start=start.astype(np.int32),
         placement_node=node,
         placement_model=model,
         sizes=sizes,
@@ -52,7 +58,7 @@ def with_slack(placements: Placements, mass: FloatArray, out: BoolArray) -> tupl
 
 
 class StateSpace:
-    """What a state of mirror descent is over: the P placements; or P + V entries, where something costs to hold.
+    """What a state of mirror descent is over: its entries, the P placements and the slacks, see `with_slack`.
 
     Parameters
     ----------
@@ -70,9 +76,8 @@ class StateSpace:
     ) -> None:
         self.priced, self.placements = bool(holding.any()), placements
         if self.priced:
-            out = np.isinf(holding)
-            self._holding = np.where(out, 0.0, holding)
-            self.placements, self._own = with_slack(placements, mass, out)
+            self._holding = np.where(np.isinf(holding), 0.0, holding)
+            self.placements, self._own = with_slack(placements, mass, holding)
             entries = self.placements.P
             self._placement = np.zeros(entries, dtype=np.int64)
             self._placement[self._own] = np.arange(placements.P)

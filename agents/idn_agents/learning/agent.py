@@ -12,6 +12,7 @@ import numpy as np
 
 from idn_agents.agent import observed
 from idn_agents.learning.limits import refuse_priced
+from idn_gym.common.extras import require
 from idn_gym.common.parameters import shown
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
@@ -32,10 +33,9 @@ class Learnt:
     def __init__(self, path: str | None = None) -> None:
         if path is not None and (not isinstance(path, str) or not path or "\0" in path):
             raise IdnError(f"path: {shown(path)}; must be the folder of a trained policy")
-        try:
-            from idn_agents.learning import checkpoint
-        except ImportError as error:
-            raise IdnError(f"learnt policies need PyTorch; pip install 'idn-gym[torch]' ({error})") from None
+        require("torch", "")
+        from idn_agents.learning import checkpoint
+
         self._path = checkpoint.SHIPPED if path is None else Path(path)
         self._policy = checkpoint.load_policy(self._path)
         self._refuse = checkpoint.refuse_other_network

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from idn_agents.learning.callbacks import Callbacks
 from idn_gym.cli.options import AsJson, Overrides, ScenarioName, print_json, typed_command
+from idn_gym.common.extras import require
 from idn_gym.common.parameters import as_options, shown
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
@@ -39,6 +41,9 @@ def train(
     discount: Annotated[float | None, typer.Option(help="of later rewards, 0 to 1; default: by price")] = None,
     update_weight: Annotated[float, typer.Option(help="ms per request lost per MB loaded")] = 0.0,
     device: Annotated[str, typer.Option(help="PyTorch device")] = "cpu",
+    callback: Annotated[
+        list[str] | None, typer.Option(metavar="FILE.py:Class", help="code of your own, told of each row of the curve")
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="write the curve for TensorBoard too")] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -55,10 +60,13 @@ def train(
             if alone[key] not in (None, []):
                 raise IdnError(f"--{key}: goes with --algo ppo-torch, not {algo}")
     names = [scenario, *(also or ())]
+    callbacks = Callbacks(callback or (), sb3=algo != "ppo-torch")
     with as_options(*_OPTIONS):
         trainer, about = _trainer(algo, names, overrides or (), seed, device, policy, hidden, rates, given)
+    if callbacks.of_sb3:
+        trainer.callbacks = callbacks.of_sb3
     with locked(output):
-        rows = _run(trainer, about, output, resume, tensorboard)
+        rows = _run(trainer, about, output, resume, tensorboard, callbacks)
     if as_json:
         print_json({"output": str(output), "algo": algo, "steps": rows[-1]["steps"], "curve": rows})
         return
@@ -83,10 +91,9 @@ def _trainer(
 
     scenarios = [load_scenario(name, overrides) for name in names]
     about: dict[str, Any] = {"algo": algo, "seed": seed, "device": device}
-    try:
-        import torch
-    except ImportError as error:
-        raise IdnError(f"training needs PyTorch; pip install 'idn-gym[torch]' ({error})") from None
+    require("torch", "train")
+    import torch
+
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, ImportError, AttributeError, ValueError) as error:
@@ -100,17 +107,18 @@ def _trainer(
         about |= {"policy": network.config(), "options": asdict(options)}
         trainer: Any = Trainer(scenarios, network, options, seed, device)
     else:
-        try:
-            from idn_agents.learning.sb3_training import SB3, SB3Trainer
-        except ImportError as error:
-            raise IdnError(f"--algo {algo}: needs Stable-Baselines3; pip install 'idn-gym[rl]' ({error})") from None
+        require("rl", f"--algo {algo}", "stable_baselines3")
+        from idn_agents.learning.sb3_training import SB3, SB3Trainer
+
         sb3 = SB3(algo, **given, **({} if hidden is None else {"hidden": hidden}))
         about |= {"options": asdict(sb3)}
         trainer = SB3Trainer(scenarios[0], sb3, seed, device)
     return trainer, about | {"scenarios": [loaded.to_dict() for loaded in scenarios]}
 
 
-def _run(trainer: Any, about: dict[str, Any], output: Path, resume: bool, tensorboard: bool) -> list[dict[str, float]]:
+def _run(
+    trainer: Any, about: dict[str, Any], output: Path, resume: bool, tensorboard: bool, callbacks: Callbacks
+) -> list[dict[str, float]]:
     """Train to the end, and leave the folder complete; the curve."""
     from idn_agents.learning.folder import TrainingFolder
     from idn_gym.report.progress import PlayProgress
@@ -128,6 +136,8 @@ def _run(trainer: Any, about: dict[str, Any], output: Path, resume: bool, tensor
             _refuse_diverged(trainer, row)
             folder.append(row, trainer.state())
             progress(algo, min(int(row["steps"]), steps), steps)
+            if not callbacks(row, trainer.policy):
+                break
     folder.finish(trainer.policy)
     return folder.rows
 

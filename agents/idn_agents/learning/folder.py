@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from idn_agents.learning.checkpoint import OVERHEAD, Policy, load_tensors, save_policy, save_tensors
+from idn_gym.common.extras import missing
 from idn_gym.common.files import read_text, write_text
 from idn_gym.common.parameters import shown
 from idn_gym.errors import IdnError
@@ -173,5 +174,5 @@ def _writer(path: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise IdnError(f"--tensorboard needs TensorBoard; pip install 'idn-gym[rl]' ({error})") from None
+        raise missing("rl", "--tensorboard", "tensorboard", error) from None
     return SummaryWriter(str(path))

@@ -9,6 +9,7 @@ import numpy as np
 
 from idn_agents.agent import refuse_other
 from idn_agents.optimum.certificate import relative_gap
+from idn_agents.optimum.highs import require_solver
 from idn_agents.optimum.search import Solution, log_step, refuse_options, solve
 from idn_gym.common.parameters import whole
 from idn_gym.model.network import Network
@@ -34,6 +35,7 @@ class DynamicOptimum:
     def __init__(self, *, every: int | None = None, gap: float = 0.001, time_limit: float | None = 60.0) -> None:
         self._every = None if every is None else whole("every", every)
         refuse_options(gap, time_limit)
+        require_solver()
         self._gap, self._time_limit = gap, time_limit
 
     def reset(self, network: Network, seed: int) -> None:

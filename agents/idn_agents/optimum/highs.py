@@ -8,17 +8,20 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from idn_gym.errors import IdnError
+from idn_gym.common.extras import require
 
 _POLL_S = 0.1
 
 
 def import_highspy() -> Any:
     """The solver, or an `IdnError` that names the extra."""
-    try:
-        return importlib.import_module("highspy")
-    except ImportError:
-        raise IdnError("optimum: needs the solver HiGHS; install the extra: pip install 'idn-gym[optimum]'") from None
+    require_solver("optimum")
+    return importlib.import_module("highspy")
+
+
+def require_solver(what: str = "") -> None:
+    """Raise an `IdnError` that names the extra, unless the solver is installed; before work that ends with it."""
+    require("optimum", what)
 
 
 def new_model(highspy: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from idn_agents.optimum.highs import require_solver
 from idn_agents.optimum.search import log_step, refuse_options, solve
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
@@ -24,6 +25,7 @@ class Optimum:
 
     def __init__(self, *, gap: float = 0.001, time_limit: float | None = 60.0, leaves: int | None = None) -> None:
         refuse_options(gap, time_limit, leaves)
+        require_solver()
         self._gap, self._time_limit, self._leaves = gap, time_limit, leaves
 
     def reset(self, network: Network, seed: int) -> None:

@@ -42,7 +42,7 @@ _STALE_TRIALS = 3  # after so many without a better one there are no more
 _ROUGH = 1e-3  # share of a type's ceiling that the master may overestimate it by at a rounded allocation
 
 Progress = Callable[[float, float, str], None]  # net gain and bound in ms, phase in words
-_log = logging.getLogger("idn_gym.optimum")
+_log = logging.getLogger("idn_gym")
 
 
 def log_step(gain: float, bound: float, phase: str) -> None:

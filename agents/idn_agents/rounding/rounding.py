@@ -148,9 +148,10 @@ class Coordinated:
         self._due = self._waited >= max(self._patience, self._window.length // 2)
 
     def round(self, state: FloatArray) -> IntArray:
-        """(P,) int8; before any batch, as each node by itself."""
+        """(P,) int8; before any batch, as each node by itself, or nothing where holding has a price."""
         if self._allocation is None:
-            self._allocation = self._first.round(state)
+            nothing = np.zeros(self._network.P, dtype=np.int8)
+            self._allocation = nothing if self._network.priced else self._first.round(state)
         if self._due:
             found = self._search(state, self._allocation)
             self._patience = 1 if found is not None else min(2 * self._patience, _PATIENCE)
@@ -226,6 +227,8 @@ class Guarded:
         weights = self._hedge.weights[:, 0]
         self._weight, self._slots = self._weight + weights, self._slots + 1
         picked = min(int(np.searchsorted(np.cumsum(weights), self._coin, side="right")), len(weights) - 1)
+        if self._slots == 1 and self._network.priced:
+            picked = 0  # nothing is known to pay yet, so nothing is placed
         return self._proposals[picked].copy()
 
     def info(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from instances import ANY_JSON
+from instances import ANY_JSON, with_services
 
 torch = pytest.importorskip("torch")
 
@@ -125,6 +125,16 @@ def test_features_are_finite_before_and_after_the_first_batch_and_lie_in_range(t
         assert float(found.min()) >= -1e-6
     relative = found[:, :, [NAMES.index(name) for name in NAMES if name != "stakes"]]
     assert float(relative.max()) <= 1.0 + 1e-5
+
+
+def test_features_count_the_requests_of_all_classes(tiny: Network) -> None:
+    """What passes a group is the same whatever goes first, and so is what a placement serves of it."""
+    plain, other = (Features(network, 1) for network in (tiny, with_services(tiny, 0)))
+    same = [NAMES.index(name) for name in ("coverage", "load", "size", "held")]
+    for requests in ([8.0, 8.0, 4.0, 4.0], [1.0, 9.0, 2.0, 5.0]):
+        found = [one.see(tensors(tiny, np.array(requests), np.zeros(tiny.P))) for one in (plain, other)]
+        torch.testing.assert_close(found[0][:, :, same], found[1][:, :, same])
+        assert not torch.allclose(found[0], found[1]), "gains are others"
 
 
 def test_forecast_is_the_last_batch_where_popularity_jumps_and_the_average_where_counts_burst(tiny: Network) -> None:
