@@ -24,7 +24,7 @@ from idn_gym.env.spec import in_json
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
-from idn_gym.scenario.schema import Replay
+from idn_gym.scenario.workloads import Replay
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.stream import BLOCK, Stream, replayed
 from idn_gym.workload.trace import LARGEST, Trace
