@@ -12,7 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from idn_gym.model.chains import ChainCatalog, Chains, Flow, least_cost_flow
+from idn_gym.model.chain_flow import Flow, least_cost_flow
+from idn_gym.model.chains import ChainCatalog, Chains
 from idn_gym.model.paths import link_steps
 from idn_gym.model.ranked import TOLERANCE, RankedService
 from idn_gym.model.service import Served, ServedTypes, Terms
