@@ -55,7 +55,7 @@ def optimum(
     from idn_gym.model.allocation_file import named
     from idn_gym.report.console import console
     from idn_gym.report.progress import SearchProgress
-    from idn_gym.scenario.schema import Replay
+    from idn_gym.scenario.workloads import Replay
 
     if certificate is not None and not certificate.parent.is_dir():
         raise IdnError(f"{certificate}: no folder {certificate.parent} to write it to")

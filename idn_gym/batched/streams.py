@@ -9,7 +9,7 @@ import torch
 
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Burst, Outages, Own, Zipf
+from idn_gym.scenario.workloads import Burst, Outages, Own, Zipf
 from idn_gym.workload.popularity import expected_requests
 from idn_gym.workload.streams import Rows, Streams
 from idn_gym.workload.trace import Trace

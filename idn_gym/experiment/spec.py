@@ -17,7 +17,7 @@ from idn_gym.errors import IdnError
 from idn_gym.experiment.folders import folder_name
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario, yaml_file
-from idn_gym.scenario.schema import Own, Replay
+from idn_gym.scenario.workloads import Own, Replay
 from idn_gym.workload.stream import draw, replayed
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.trace_file import read_trace

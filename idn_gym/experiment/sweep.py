@@ -35,7 +35,7 @@ from idn_gym.experiment.spec import AgentSpec, RunSpec, refuse_network
 from idn_gym.experiment.workers import on_processes, on_ray
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
-from idn_gym.scenario.schema import Replay
+from idn_gym.scenario.workloads import Replay
 
 FORMAT = "idn-gym/sweep-1"
 FIGURES = (*(field.name for field in fields(Summary)), "seconds", *SHARES)  # keys of a row that may be averaged

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from idn_gym.common.files import dotted
 from idn_gym.common.text import allowed, did_you_mean, line, nearest, shown
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import OWN, Section
+from idn_gym.scenario.section import Section
+from idn_gym.scenario.workloads import OWN
 
 _INTEGER, _NUMBER, _STRING = "must be an integer", "must be a number", "must be a string"
 _BOOLEAN, _LIST, _MAPPING = "must be a boolean, true or false", "must be a list", "must be a mapping of keys"

@@ -13,7 +13,7 @@ from idn_gym.scenario import yaml_file
 from idn_gym.scenario.kinds import SCENARIO, expecting
 from idn_gym.scenario.overrides import overridden, pairs
 from idn_gym.scenario.scenario import Scenario, parse
-from idn_gym.scenario.schema import Own, Replay
+from idn_gym.scenario.workloads import Own, Replay
 from idn_gym.sources import Source
 
 

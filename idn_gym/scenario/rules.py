@@ -10,7 +10,8 @@ import networkx as nx
 
 from idn_gym.common.text import allowed, listed, shown
 from idn_gym.scenario.routes import entry_nodes, holders, link_graph
-from idn_gym.scenario.schema import Content, Own, Service
+from idn_gym.scenario.schema import Content, Service
+from idn_gym.scenario.workloads import Own
 
 MOST_REQUESTS = 1e12
 

@@ -23,7 +23,7 @@ from idn_gym.env.env import Observation
 from idn_gym.errors import IdnError
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.plugins import METHODS
-from idn_gym.scenario.schema import Replay
+from idn_gym.scenario.workloads import Replay
 from idn_gym.testing.rehearsal import (
     SEED,
     SLOTS,

@@ -7,7 +7,7 @@ import numpy as np
 from idn_gym import plugins, sources
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Own
+from idn_gym.scenario.workloads import Own
 from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import LARGEST
 

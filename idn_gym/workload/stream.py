@@ -9,7 +9,7 @@ import numpy as np
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.plugins import CAPACITIES, WORKLOADS
-from idn_gym.scenario.schema import Adversary, Burst, ConstantCapacity, Outages, Own, OwnWorkload, Replay, Zipf
+from idn_gym.scenario.workloads import Adversary, Burst, ConstantCapacity, Outages, Own, OwnWorkload, Replay, Zipf
 from idn_gym.typing import FloatArray
 from idn_gym.workload.adversary import Opponent
 from idn_gym.workload.own import OwnProcess
