@@ -95,6 +95,18 @@ class Member(NamedTuple):
     node: int
 
 
+class Asked(NamedTuple):
+    """What a chain's requests ask for, and where they come by."""
+
+    stages: Sequence[int]  # task of each
+    weight: float
+    accuracy_weights: Sequence[float]  # of each stage
+    input_mb: float
+    path: IntArray  # (J,) nodes, padded with -1
+    hops: FloatArray  # (J,) ms of latency of the link that leads to each node of the path
+    per_mb: FloatArray  # (J,) ms per MB of that link
+
+
 @dataclass(frozen=True)
 class ChainCatalog:
     """What chains are compiled from: the models, and how each runs at each node."""
@@ -111,34 +123,9 @@ class ChainCatalog:
     placements: int  # P
     alpha: float
 
-    def build(
-        self,
-        types: IntArray,
-        stages: Sequence[Sequence[int]],
-        weights: FloatArray,
-        accuracy_weights: Sequence[Sequence[float]],
-        input_mb: FloatArray,
-        paths: IntArray,
-        hops: FloatArray,
-        per_mb: FloatArray,
-        classes: IntArray,
-        deadlines: FloatArray,
-    ) -> Chains:
-        """The chains among types.
-
-        Parameters
-        ----------
-        types : (C,) number of each type.
-        stages : per chain, the task of each stage.
-        weights, input_mb, classes, deadlines : (C,) of the service.
-        accuracy_weights : per chain, of each stage.
-        paths : (C, J) nodes, padded with -1.
-        hops, per_mb : (C, J) ms of latency, and ms per MB, of the link that leads to each node of the path.
-        """
-        found = [
-            _Chain.of(self, *each)
-            for each in zip(stages, weights, accuracy_weights, input_mb, paths, hops, per_mb, strict=True)
-        ]
+    def build(self, types: IntArray, asked: Sequence[Asked], classes: IntArray, deadlines: FloatArray) -> Chains:
+        """The chains among request types: the number (C,), what is asked for, class and deadline (C,) of each."""
+        found = [_Chain.of(self, each) for each in asked]
         edges = [edge for chain in found for edge in chain.edges]
         members = [member for edge in edges for member in edge.members]
         terms, term_start = [], [0]
@@ -161,7 +148,7 @@ class ChainCatalog:
 
         return Chains(
             types=whole(types),
-            stages=whole(len(each) for each in stages),
+            stages=whole(len(each.stages) for each in asked),
             state_start=starts(chain.states for chain in found),
             edge_start=starts(len(chain.edges) for chain in found),
             edge_tail=whole(edge.tail for edge in edges),
@@ -206,18 +193,8 @@ class _Chain:
     routes: int
 
     @classmethod
-    def of(
-        cls,
-        catalog: ChainCatalog,
-        stages: Sequence[int],
-        weight: float,
-        accuracy_weights: Sequence[float],
-        input_mb: float,
-        path: IntArray,
-        hops: FloatArray,
-        per_mb: FloatArray,
-    ) -> _Chain:
-        edges = list(_edges(catalog, stages, weight, accuracy_weights, input_mb, path[path >= 0], hops, per_mb))
+    def of(cls, catalog: ChainCatalog, asked: Asked) -> _Chain:
+        edges = list(_edges(catalog, asked))
         order = sorted({state for edge in edges for state in (edge.tail, edge.head) if state != SINK})
         number = {state: n for n, state in enumerate(order)} | {SINK: len(order)}
         for edge in edges:
@@ -258,26 +235,20 @@ class _Chain:
         return cls(len(used), kept, float(repository), float(there[end]), ways[-1])
 
 
-def _edges(
-    catalog: ChainCatalog,
-    stages: Sequence[int],
-    weight: float,
-    accuracy_weights: Sequence[float],
-    input_mb: float,
-    path: IntArray,
-    hops: FloatArray,
-    per_mb: FloatArray,
-) -> Iterator[_Edge]:
+def _edges(catalog: ChainCatalog, asked: Asked) -> Iterator[_Edge]:
     """All edges of a chain; states are (position, stages done, 0 or 1, kind), in the order of the tuples.
 
     Where models of a stage differ in what may precede them, they are reached by states of their own, with a 1, in
     which the kinds that may meet.
     """
-    of_stage = [np.flatnonzero(catalog.task == task).tolist() for task in stages]
-    last = len(stages) - 1
+    weight, hops, per_mb, path = asked.weight, asked.hops, asked.per_mb, asked.path[asked.path >= 0]
+    of_stage = [np.flatnonzero(catalog.task == task).tolist() for task in asked.stages]
+    last = len(asked.stages) - 1
     # kinds of models by stage: what moves on from them, and which models may follow
     kind_of: list[dict[int, int]] = []
-    moving: list[list[tuple[float, float]]] = [[(1.0, input_mb)]]  # per number of stages done: trips, MB of each kind
+    moving: list[list[tuple[float, float]]] = [
+        [(1.0, asked.input_mb)]
+    ]  # per number of stages done: trips, MB of each kind
     for s, models in enumerate(of_stage[:-1]):
         kinds: dict[Any, int] = {}
         of_model = {}
@@ -306,7 +277,7 @@ def _edges(
                 if before not in views:
                     views[before] = (j, done, 0, before[0]) if len(before) == 1 else (j, done, 1, len(views))
                 head = SINK if done == last else (j, done + 1, 0, kind_of[done][m])
-                inaccuracy = accuracy_weights[done] * float(catalog.inaccuracy[m])
+                inaccuracy = asked.accuracy_weights[done] * float(catalog.inaccuracy[m])
                 ms = float(catalog.delay[node, m])
                 placement = catalog.placements if catalog.permanent[node, m] else int(catalog.placement[node, m])
                 member = Member(placement, weight * (ms + catalog.alpha * inaccuracy), ms, inaccuracy, node)
