@@ -7,6 +7,7 @@ optimum. Source: docs/chains.md#whole-routes.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from idn_gym.model.routed import RoutedService
 from idn_gym.typing import BoolArray, FloatArray
 
 Placed = tuple[int, ...]  # placements of a set, ascending
-_MOST = 64  # sets that are evaluated at once, those of the largest estimates per MB
+MOST = 64  # sets that are evaluated at once, those of the largest estimates per MB
 
 
 class Candidates(NamedTuple):
@@ -51,10 +52,10 @@ class Routes:
         self._found = np.empty((LABELS, int(self._chains.stages.max())), dtype=np.int64)
         self._values = np.empty(LABELS)
 
-    @property
-    def asked(self) -> list[int]:
-        """Chains that have requests."""
-        return np.flatnonzero(self._total[self._chains.types] > 0.0).tolist()
+    def asked_of(self, types: BoolArray) -> list[int]:
+        """Chains that have requests, among types (R,)."""
+        own = self._chains.types
+        return np.flatnonzero(types[own] & (self._total[own] > 0.0)).tolist()
 
     def missing(self, c: int, allocation: FloatArray, left: FloatArray) -> dict[Placed, float]:
         """What is missing for routes of chain c that would gain, and about how many ms that would be, over the slots.
@@ -75,29 +76,35 @@ class Routes:
         found: dict[Placed, float] = {}
         for row, value in zip(self._found[:count].tolist(), self._values[:count].tolist(), strict=True):
             placed = tuple(sorted({p for p in row if p >= 0}))
-            if self._fit(placed, left):
+            if self.fit(placed, left):
                 found[placed] = max(found.get(placed, 0.0), requests * value)
         return found
 
-    def candidates(
-        self, allocation: FloatArray, left: FloatArray, chains: Iterable[int] | None = None, most: int = _MOST
-    ) -> Candidates:
-        """Sets that open routes of chains, by default of all, the best estimates per MB; with their joint gains."""
+    def candidates(self, allocation: FloatArray, left: FloatArray, most: int = MOST) -> Candidates:
+        """Sets that open routes, of all chains, with their joint gains; those of the best estimates per MB, in order."""
+        chains = self.asked_of(np.ones(self._network.R, dtype=np.bool_))
+        sets = self.best([self.missing(c, allocation, left) for c in chains], left, most)
+        sizes = np.array([self._network.sizes[list(placed)].sum() for placed in sets])
+        return Candidates(sets, sizes, self.gains(allocation, sets))
+
+    def best(self, found: Iterable[dict[Placed, float]], left: FloatArray, most: int = MOST) -> list[Placed]:
+        """The best sets by their estimates for all chains together, per MB, of those that fit."""
         estimates: dict[Placed, float] = {}
-        for c in self.asked if chains is None else chains:
-            for placed, value in self.missing(c, allocation, left).items():
+        for of_chain in found:
+            for placed, value in of_chain.items():
                 estimates[placed] = estimates.get(placed, 0.0) + value
         sizes = self._network.sizes
-        mb = {placed: float(sizes[list(placed)].sum()) for placed in estimates}
-        sets = sorted(estimates, key=lambda placed: (-estimates[placed] / mb[placed], placed))[:most]
-        return Candidates(sets, np.array([mb[placed] for placed in sets]), self.gains(allocation, sets))
+        per_mb = {placed: value / sum(sizes[p] for p in placed) for placed, value in estimates.items()}
+        order = sorted(per_mb, key=lambda placed: (-per_mb[placed], placed))
+        return list(islice((placed for placed in order if self.fit(placed, left)), most))
 
     def gains(self, allocation: FloatArray, sets: list[Placed]) -> FloatArray:
         """(n,) ms over the slots that each set gains, added as a whole."""
         requests, capacities, load = self._slots
         return kernels.joint_gains(self._network, requests, capacities, allocation, load, sets)
 
-    def _fit(self, placed: Placed, left: FloatArray) -> bool:
+    def fit(self, placed: Placed, left: FloatArray) -> bool:
+        """Whether all of a set has room."""
         own = list(placed)
         needed = np.bincount(self._network.placement_node[own], self._network.sizes[own], minlength=self._network.V)
         return bool((needed <= left).all())
@@ -111,7 +118,7 @@ def fill_by_routes(
     costs: FloatArray,
     bonus: FloatArray,
     allocation: FloatArray,
-    nodes: BoolArray | None = None,
+    changed: BoolArray | None = None,
 ) -> None:
     """Add single placements and whole routes by joint net gain per MB missing, until none pays or fits, in place.
 
@@ -119,44 +126,45 @@ def fill_by_routes(
     ----------
     requests, capacities, load : (T, R), (T or 1, P), and `kernels.loads` of the requests.
     costs : (P,) ms over the slots that placing each takes off the gain.
-    bonus : (P,) factor on what each placement earns per MB.
+    bonus : (P,) factor on what each placement earns per MB; what gains nothing and costs nothing is placed last, if
+        its bonus exceeds 1.
     allocation : (P,) float64, integral, added to in place; within budgets.
-    nodes : (V,) where placements may be added; everywhere by default.
+    changed : (P,) what has changed since nothing was left to add; by default everything. Only types that may use
+        some of it are looked at.
     """
     routes = Routes(network, requests, capacities, load)
     terms, node = network.service.terms, network.placement_node
-    chain_of = np.full(network.R, -1)
-    chain_of[routes._chains.types] = np.arange(len(routes._chains.types))
     left = room(network.budgets) - np.bincount(node, network.sizes * allocation, minlength=network.V)
-    open_ = network.fits if nodes is None else network.fits & nodes[node]
-    left = np.where(nodes, left, 0.0) if nodes is not None else left
     weight = network.sizes / bonus
-    density: dict[Placed, float] = {}
-    stale = np.ones(network.R, dtype=np.bool_) & (requests.sum(axis=0) > 0.0)
+    asked = requests.any(axis=0)
+    changed = np.ones(network.P, dtype=np.bool_) if changed is None else changed.copy()
+    estimates: dict[int, dict[Placed, float]] = {}  # by chain
+    density: dict[Placed, float] = {}  # ms per MB, of what was evaluated and has not changed since
     while True:
-        touched = np.zeros(network.P, dtype=np.bool_)
-        touched[terms.placement[stale[terms.type]]] = True
-        singles = np.flatnonzero(touched & open_ & (allocation == 0.0) & (network.sizes <= left[node]))
-        gains = kernels.marginal_gains(network, requests, capacities, allocation, load, singles)
-        kept = {each: value for each, value in density.items() if not touched[list(each)].any()}
-        chains = chain_of[stale & (chain_of >= 0)].tolist()
-        found = routes.candidates(allocation, left, chains)
-        again = [each for each in density if each not in kept and len(each) > 1 and not allocation[list(each)].any()]
-        again = [each for each in set(again) - set(found.sets)]
-        density = kept
-        sets = [(int(p),) for p in singles] + found.sets + again
-        joint = np.concatenate([gains, found.gains, routes.gains(allocation, again)])
-        for each, gain in zip(sets, joint.tolist(), strict=True):
-            own = list(each)
-            density[each] = (gain - float(costs[own].sum())) / float(weight[own].sum())
-        density = {each: value for each, value in density.items() if value > 0.0 and routes._fit(each, left)}
-        if not density:
-            return
-        best = list(min(density, key=lambda each: (-density[each], each)))
-        allocation[best] = 1.0
-        np.subtract.at(left, node[best], network.sizes[best])
-        changed = np.zeros(network.P, dtype=np.bool_)
-        changed[best] = True
         stale = np.zeros(network.R, dtype=np.bool_)
         stale[terms.type[changed[terms.placement]]] = True
-        stale &= requests.sum(axis=0) > 0.0
+        stale &= asked
+        touched = np.zeros(network.P, dtype=np.bool_)
+        touched[terms.placement[stale[terms.type]]] = True
+        density = {each: value for each, value in density.items() if not touched[list(each)].any()}
+        for c in routes.asked_of(stale):
+            estimates[c] = routes.missing(c, allocation, left)
+        sets = [each for each in routes.best(estimates.values(), left) if each not in density]
+        alone = np.flatnonzero(touched & network.fits & (allocation == 0.0) & (network.sizes <= left[node]))
+        gains = kernels.marginal_gains(network, requests, capacities, allocation, load, alone)
+        joint = np.concatenate([gains, routes.gains(allocation, sets)])
+        for each, gain in zip([*((p,) for p in alone.tolist()), *sets], joint.tolist(), strict=True):
+            own = list(each)
+            density[each] = (gain - float(costs[own].sum())) / float(weight[own].sum())
+        density = {each: value for each, value in density.items() if value > 0.0 and routes.fit(each, left)}
+        if not density:
+            break
+        chosen = list(min(density, key=lambda each: (-density[each], each)))
+        allocation[chosen] = 1.0
+        np.subtract.at(left, node[chosen], network.sizes[chosen])
+        changed[:] = False
+        changed[chosen] = True
+    for p in np.flatnonzero((bonus > 1.0) & (costs <= 0.0) & (allocation == 0.0) & network.fits).tolist():
+        if network.sizes[p] <= left[node[p]]:  # it gains nothing, and stays
+            allocation[p] = 1.0
+            left[node[p]] -= network.sizes[p]
