@@ -5,7 +5,7 @@ A rounding sees every batch (`see`), and says what the nodes hold in the coming 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 from idn_agents.agent import generator
 from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.hedge import AdaHedge
+from idn_agents.rounding.route_search import search_by_routes
 from idn_agents.rounding.window import LONGEST, Window
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real, whole
@@ -125,7 +126,8 @@ class Coordinated:
 
     A search fills the nodes in order, twice: first with those whose turn is yet to come at their state, then with them
     at what the first round gave them. The better of the two replaces what is held if its net gain over the window pays
-    for loading it. The next search comes once half of the window is new, later while searches find nothing, and as
+    for loading it. Where requests need several models, the search is one by whole routes, over all nodes at once, and
+    the state plays no part in it. The next search comes once half of the window is new, later while searches find nothing, and as
     soon as that after a batch far off the forecast.
     """
 
@@ -168,7 +170,6 @@ class Coordinated:
         network, options = self._network, self.options
         requests, capacities = self._window.batches()
         self.searches, self._batches = self.searches + 1, self._batches + len(requests)
-        load = kernels.loads(network, requests)
 
         def gain(allocation: IntArray) -> float:
             return float(kernels.serve(network, requests, capacities, allocation[None]).gain.mean())
@@ -179,15 +180,34 @@ class Coordinated:
         at_held = gain(held)
         service = at_held / max(float(network.spendable.sum()), 1e-300)  # ms per MB held and slot
         charge = (options.update_weight + options.bonus * service) / options.horizon
-        point = np.where(state[0] > _TRACE, state[0], 0.0) if options.point == "state" else held.astype(np.float64)
         best, least = None, at_held * (1.0 + 1e-9) - price(held)
-        for _ in range(2):
-            coordinate(network, requests, capacities, load, self._order, point, held, charge)
-            found = point.astype(np.int8)
+        proposed = self._in_turn if network.service.submodular else self._by_routes
+        for found in proposed(state, held, requests, capacities, charge):
             net = gain(found) - price(found) - charge * float(network.sizes @ ((found == 1) & (held == 0)))
             if net > least:
                 best, least = found, net
         return best
+
+    def _in_turn(
+        self, state: FloatArray, held: IntArray, requests: FloatArray, capacities: FloatArray, charge: float
+    ) -> Iterator[IntArray]:
+        """What two rounds of filling the nodes in turn come to."""
+        load = kernels.loads(self._network, requests)
+        at_state = self.options.point == "state"
+        point = np.where(state[0] > _TRACE, state[0], 0.0) if at_state else held.astype(np.float64)
+        for _ in range(2):
+            coordinate(self._network, requests, capacities, load, self._order, point, held, charge)
+            yield point.astype(np.int8)
+
+    def _by_routes(
+        self, state: FloatArray, held: IntArray, requests: FloatArray, capacities: FloatArray, charge: float
+    ) -> Iterator[IntArray]:
+        """What the search by whole routes comes to on the mean batch, from what is held, and from nothing."""
+        network = self._network
+        costs = network.holding + charge * network.sizes * (held == 0)
+        mean = requests.mean(axis=0, keepdims=True), capacities.mean(axis=0, keepdims=True)
+        for start in (held, np.zeros_like(held)):
+            yield search_by_routes(network, *mean, self._order, start, costs).astype(np.int8)
 
 
 class Guarded:
