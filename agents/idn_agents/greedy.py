@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from idn_agents.agent import observed, refuse_other
+from idn_agents.routes import fill_by_routes
 from idn_gym import kernels
 from idn_gym.common.parameters import real
-from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
 from idn_gym.typing import FloatArray, IntArray
@@ -23,16 +23,12 @@ from idn_gym.workload.trace import Trace
 
 
 class StaticGreedy:
-    """In hindsight: add the placement of largest marginal net gain per MB over the trace, until none pays or fits."""
+    """In hindsight: add the placement of largest marginal net gain per MB over the trace, until none pays or fits.
+
+    Where requests need several models, whole routes are added too, and nothing is promised of what they come to.
+    """
 
     hindsight = True
-
-    def accepts(self, network: Network) -> None:
-        """A gain that is submodular, so that a marginal gain only falls as the allocation grows."""
-        if not network.service.submodular:
-            raise IdnError(
-                f"static-greedy: needs a gain that is submodular; that of scenario {network.scenario.name} is not"
-            )
 
     def reset(self, network: Network, seed: int) -> None:
         self._network = network
@@ -51,11 +47,15 @@ def static_greedy(network: Network, trace: Trace) -> IntArray:
     """(P,) int8: the greedy static allocation for a trace.
 
     The gain is submodular and what holding costs is a sum, so a marginal net gain only falls as the allocation grows:
-    a candidate is evaluated again only when it comes to the top.
+    a candidate is evaluated again only when it comes to the top. With chains it is not: see `fill_by_routes`.
     """
     refuse_other(network, trace)
     load = kernels.loads(network, trace.requests)
     allocation = np.zeros(network.P)
+    if not network.service.submodular:
+        slots, costs = (trace.requests, trace.capacities, load), network.holding * trace.slots
+        fill_by_routes(network, *slots, costs, np.ones(network.P), allocation)
+        return allocation.astype(np.int8)
     left = room(network.budgets)
     holding = network.holding * trace.slots
 
@@ -88,6 +88,8 @@ def static_greedy(network: Network, trace: Trace) -> IntArray:
 class LastBatchGreedy:
     """From the cloud down, node by node, fill by marginal net gain per MB on the last batch.
 
+    Where requests need several models, whole routes are added too, at all nodes at once.
+
     Parameters
     ----------
     keep : bonus on the net gain of what a node already holds: 0.5 asks a newcomer to be half as good again.
@@ -113,6 +115,10 @@ class LastBatchGreedy:
         bonus = 1.0 + self._keep * held
         allocation = np.zeros(self._network.P)
         load = kernels.loads(self._network, requests)
+        if not self._network.service.submodular:
+            batch = requests[None], capacities[None], load
+            fill_by_routes(self._network, *batch, self._network.holding, bonus, allocation)
+            return allocation.astype(np.int8)
         kernels.fill_by_gain(self._network, requests, capacities, load, self._order, bonus, allocation)
         return allocation.astype(np.int8)
 

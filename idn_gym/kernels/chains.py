@@ -101,6 +101,50 @@ def chain_marginal_gains(service, chains, listing, requests, capacities, y, load
 
 
 @_jit
+def chain_joint_gains(service, chains, listing, requests, capacities, y, load, start, placements, gains):
+    """Add what chains gain (n,), over the slots, by each set of placements, placed together."""
+    s = scratch(chains)
+    room = np.empty((3, _widest(chains)))
+    first, listed = listing
+    here = np.full(len(chains.types), -1.0)
+    met = np.full(len(chains.types), -1)
+    y = y.copy()
+    for n in range(len(start) - 1):
+        own = placements[start[n] : start[n + 1]]
+        before = y[own]
+        for placed in range(2):
+            for p in own:
+                for entry in range(first[p], first[p + 1]):
+                    c = listed[entry]
+                    if placed and met[c] != n:
+                        met[c] = n
+                        gains[n] += _chain_gain(service, chains, c, requests, capacities, y, load, s, room) - here[c]
+                    elif here[c] < 0.0 and not placed:
+                        here[c] = _chain_gain(service, chains, c, requests, capacities, y, load, s, room)
+            for i in range(len(own)):
+                y[own[i]] = before[i] if placed else 1.0
+
+
+@_jit
+def _chain_gain(service, chains, c, requests, capacities, y, load, s, room):
+    """Gain of one chain over the slots, in ms."""
+    share, w, last = room
+    rho = chains.types[c]
+    terms = _terms(chains, c)
+    last[: len(terms)] = -1.0
+    saved, known, gain = 0.0, False, 0.0
+    for t in range(len(requests)):
+        r = requests[t, rho]
+        if r == 0.0:
+            continue
+        if _shares(service, rho, terms, row_of(capacities, t), load[t], y, share, w, last) or not known:
+            saved, _ = route(chains, c, w, 0.0, False, s)
+            known = True
+        gain += r * saved
+    return gain
+
+
+@_jit
 def chain_serving(service, chains, requests, capacities, allocation, load, first, stop, served):
     """Add what serving the chains of rows first to stop comes to; `served` as of `idn_gym.model.service.Served`."""
     s = scratch(chains)

@@ -1,12 +1,13 @@
-"""Gains over many slots of one allocation: by request type, and of adding one placement."""
+"""Gains over many slots of one allocation: by request type, and of adding placements, one or several at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from idn_gym.kernels.chains import chain_cuts, chain_marginal_gains
+from idn_gym.kernels.chains import chain_cuts, chain_joint_gains, chain_marginal_gains
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import indices, ranked, single, window_rows
 from idn_gym.kernels.shared import first_group, row_of, share_of
@@ -81,6 +82,44 @@ def marginal_gains(
         slots = requests, capacities, allocation, load
         chain_marginal_gains(service.tables, service.chains.tables, service.chain_listing, *slots, added, gains)
     return gains
+
+
+def joint_gains(
+    network: Network,
+    requests: FloatArray,
+    capacities: FloatArray,
+    allocation: FloatArray,
+    load: FloatArray,
+    sets: Sequence[Sequence[int]],
+) -> FloatArray:
+    """(n,) gain in ms, summed over T slots, of adding each set of placements to one allocation (P,), as a whole.
+
+    Where a request needs several models, a set may gain although none of its placements does alone.
+    """
+    requests, capacities, load = window_rows(network, requests, capacities, load)
+    allocation = single("allocation", allocation, network.P)
+    added = indices("sets", [p for each in sets for p in each], network.P, "placements")
+    start = np.concatenate(([0], np.cumsum([len(each) for each in sets], dtype=np.int64)))
+    gains, service = np.zeros(len(sets)), ranked(network)
+    slots = requests, capacities, allocation, load, start, added, gains
+    _joint_gains(service.tables, service.listing, *slots)
+    if isinstance(service, RoutedService):
+        chain_joint_gains(service.tables, service.chains.tables, service.chain_listing, *slots)
+    return gains
+
+
+@_jit
+def _joint_gains(tables, listing, requests, capacities, y, load, start, placements, gains):
+    """One placement of a set after the other: what they gain together, for types that rank their options."""
+    y = y.copy()
+    for n in range(len(start) - 1):
+        own = placements[start[n] : start[n + 1]]
+        before = y[own]
+        for p in own:
+            gains[n] += marginal_gain(tables, listing, requests, capacities, y, load, p)
+            y[p] = 1.0
+        for i in range(len(own)):
+            y[own[i]] = before[i]
 
 
 @_jit
