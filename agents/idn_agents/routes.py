@@ -81,7 +81,7 @@ class Routes:
         return found
 
     def candidates(self, allocation: FloatArray, left: FloatArray, most: int = MOST) -> Candidates:
-        """Sets that open routes, of all chains, with their joint gains; those of the best estimates per MB, in order."""
+        """Sets that open routes, of all chains, with their joint gains: the best by estimates per MB, in order."""
         chains = self.asked_of(np.ones(self._network.R, dtype=np.bool_))
         sets = self.best([self.missing(c, allocation, left) for c in chains], left, most)
         sizes = np.array([self._network.sizes[list(placed)].sum() for placed in sets])
@@ -151,9 +151,10 @@ def fill_by_routes(
             estimates[c] = routes.missing(c, allocation, left)
         sets = [each for each in routes.best(estimates.values(), left) if each not in density]
         alone = np.flatnonzero(touched & network.fits & (allocation == 0.0) & (network.sizes <= left[node]))
+        singles: list[Placed] = [(p,) for p in alone.tolist()]
         gains = kernels.marginal_gains(network, requests, capacities, allocation, load, alone)
         joint = np.concatenate([gains, routes.gains(allocation, sets)])
-        for each, gain in zip([*((p,) for p in alone.tolist()), *sets], joint.tolist(), strict=True):
+        for each, gain in zip(singles + sets, joint.tolist(), strict=True):
             own = list(each)
             density[each] = (gain - float(costs[own].sum())) / float(weight[own].sum())
         density = {each: value for each, value in density.items() if value > 0.0 and routes.fit(each, left)}

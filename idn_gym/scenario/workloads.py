@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Discriminator, Field, GetJsonSchemaHandler, JsonValue, Tag, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from idn_gym.plugins import CAPACITIES, WORKLOADS, names
 from idn_gym.scenario.section import Count, Location, NonNegative, Section
@@ -39,13 +40,24 @@ class Own(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    kind: Location
+    group: ClassVar[str] = CAPACITIES  # that packages register it under
+
+    kind: Location = Field(description="code of one's own: a registered name, FILE.py:Class or package.module:Class")
     __pydantic_extra__: dict[str, JsonValue]
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What the constructor is given."""
         return {key: value for key, value in (self.model_extra or {}).items() if value is not None}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Allows only kinds of one's own, so that a section is of one kind, and a misspelt one of none."""
+        schema = handler(core)
+        registered = sorted(name for name in names(cls.group) if name not in _SHIPPED)
+        allowed: list[JsonSchemaValue] = [{"pattern": ":"}, *([{"enum": registered}] if registered else [])]
+        handler.resolve_ref_schema(schema)["properties"]["kind"]["anyOf"] = allowed
+        return schema
 
 
 OWN = "FILE.py:Class"  # stands for all kinds of one's own, where kinds are listed
@@ -188,7 +200,11 @@ class Replay(Section):
 class OwnWorkload(Own):
     """A class whose `draw` makes the requests; see docs/how-to/own-workload.md."""
 
-    capacity: Capacity = ConstantCapacity(kind="constant")
+    group = WORKLOADS
+
+    capacity: Capacity = Field(
+        default=ConstantCapacity(kind="constant"), description="how capacities vary; default: they do not"
+    )
 
 
 Workload = Annotated[

@@ -141,7 +141,7 @@ class TestRecords:
         grid = write(tmp_path, scenarios=["tiny"], overrides=None, agents=["random"])
         outcome = in_process("sweep", grid, "--output", tmp_path / "out", "--workers", 1)
         assert outcome.status == 0, outcome.stderr
-        assert "pip install 'idn-gym[plots]'" in outcome.stderr.splitlines()[0]
+        assert 'pip install -e ".[plots]"' in outcome.stderr.splitlines()[0]
         assert (tmp_path / "out" / "table.csv").exists()
         assert not list(tmp_path.glob("out/*.png"))
 
@@ -163,7 +163,8 @@ class TestFile:
             ({"seeds": []}, "seeds: []"),
             ({"agents": None}, "agents: missing"),
             ({"workers": 2}, "workers: unknown key; allowed: format, scenarios, agents, seeds, slots, overrides"),
-            ({"format": "idn-gym/scenario-1"}, "format: 'idn-gym/scenario-1'; allowed: 'idn-gym/sweep-1'"),
+            ({"format": "idn-gym/scenario-1"}, "this is a scenario file, not a sweep file; it goes to: idn-gym run"),
+            ({"format": "idn-gym/sweep-9"}, "format: 'idn-gym/sweep-9'; allowed: 'idn-gym/sweep-1'"),
             ({"slots": 0}, "slots: 0"),
             ({"slots": 1.5}, "slots: 1.5"),
             ({"scenarios": ["tinny"]}, "no scenario 'tinny'"),
@@ -307,6 +308,7 @@ class TestFolder:
 # An agent of somebody else's that, with seed 1 and as long as no gate is there, does what its name says.
 AGENTS = """
 import os, signal, time
+import numpy as np
 from pathlib import Path
 from idn_gym.errors import IdnError
 

@@ -217,12 +217,12 @@ def test_what_is_no_number_is_refused(here: Path, value: float) -> None:
     ("workload", "words"),
     [
         ({"kind": "waves"}, "workload.kind: 'waves'; allowed: 'zipf', 'burst', 'adversary', 'trace', 'FILE.py:Class'"),
-        ({"kind": ["zipf"]}, "workload.kind: ['zipf']; allowed: 'zipf'"),
+        ({"kind": ["zipf"]}, "workload.kind: ['zipf']; did you mean 'zipf'? allowed: 'zipf', 'burst', 'adver"),
         ({"rate": 1.0}, "workload.kind: missing"),
         (3, "workload: 3; must be a mapping of keys"),
         (
             {"kind": "a:B", "capacity": {"kind": "outage"}},
-            "workload.capacity.kind: 'outage'; allowed: 'constant', 'outages'",
+            "workload.capacity.kind: 'outage'; did you mean 'outages'? allowed: 'constant', 'outages'",
         ),
         (
             {"kind": "a:B", "capacity": {"kind": "outages", "probability": 2}},

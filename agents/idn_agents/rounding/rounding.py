@@ -127,8 +127,8 @@ class Coordinated:
     A search fills the nodes in order, twice: first with those whose turn is yet to come at their state, then with them
     at what the first round gave them. The better of the two replaces what is held if its net gain over the window pays
     for loading it. Where requests need several models, the search is one by whole routes, over all nodes at once, and
-    the state plays no part in it. The next search comes once half of the window is new, later while searches find nothing, and as
-    soon as that after a batch far off the forecast.
+    the state plays no part in it. The next search comes once half of the window is new, later while searches find
+    nothing, and as soon as that after a batch far off the forecast.
     """
 
     def __init__(self, network: Network, seed: int, residual: Any, options: Coordination) -> None:
