@@ -151,10 +151,10 @@ def fill_by_routes(
             estimates[c] = routes.missing(c, allocation, left)
         sets = [each for each in routes.best(estimates.values(), left) if each not in density]
         alone = np.flatnonzero(touched & network.fits & (allocation == 0.0) & (network.sizes <= left[node]))
-        singles: list[Placed] = [(p,) for p in alone.tolist()]
         gains = kernels.marginal_gains(network, requests, capacities, allocation, load, alone)
         joint = np.concatenate([gains, routes.gains(allocation, sets)])
-        for each, gain in zip(singles + sets, joint.tolist(), strict=True):
+        candidates: list[Placed] = [*((p,) for p in alone.tolist()), *sets]
+        for each, gain in zip(candidates, joint.tolist(), strict=True):
             own = list(each)
             density[each] = (gain - float(costs[own].sum())) / float(weight[own].sum())
         density = {each: value for each, value in density.items() if value > 0.0 and routes.fit(each, left)}
