@@ -62,10 +62,6 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         "services.now.stages: unknown task 'bikes' allowed: cars, people",
     ),
     "misspelt task": ({"services.0.stages": ["car"]}, "services.now.stages: unknown task 'car' did you mean 'cars'?"),
-    "chain": (
-        {"services.1.stages": ["cars", "people"], "services.1.accuracy_weights": GONE},
-        "services.later.stages: 2 chains are not served yet",
-    ),
     "deadline on a chain": (
         {"services.0.stages": ["cars", "people"]},
         "services.now.deadline_ms: 30; one stage report_deadline_ms",
