@@ -48,7 +48,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
     from idn_gym.report.console import console
 
     kind = system_class(name)
-    settings = kind.Settings().model_dump()
+    settings = kind.settings_kind().model_dump()
     if as_json:
         about = {"name": kind.name, "title": kind.title, "paper": kind.paper, "network": kind.network}
         formulas = [asdict(formula) for formula in kind.formulas]
@@ -74,7 +74,7 @@ def run(
     from idn_gym.report.console import console
 
     kind = system_class(name)
-    made = kind(settings_of(kind.Settings, overrides or ()))
+    made = kind(settings_of(kind.settings_kind, overrides or ()))
     if output is not None:  # what is wrong with it is told before anything runs
         from idn_gym.common.figures import require_matplotlib
 
@@ -113,8 +113,8 @@ def decide(
     from idn_gym.report.console import console
 
     kind = system_class(name)
-    made = kind(settings_of(kind.Settings, overrides or ()))
-    given = validated(kind.State, parse_json(read_text(state), str(state)), str(state))
+    made = kind(settings_of(kind.settings_kind, overrides or ()))
+    given = validated(kind.state_kind, parse_json(read_text(state), str(state)), str(state))
     decision = made.decide(given)
     if decision.values is None:
         complain(f"{name}: {decision.reason}")

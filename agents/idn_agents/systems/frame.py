@@ -156,8 +156,8 @@ class System(ABC, Generic[SettingsT, StateT, StreamT]):
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]  # authors' title and where it is found
-    Settings: ClassVar[type[Section]]
-    State: ClassVar[type[Section]]
+    settings_kind: ClassVar[type[Section]]
+    state_kind: ClassVar[type[Section]]
     formulas: ClassVar[tuple[Formula, ...]]
     measures: ClassVar[tuple[Measure, ...]]
     trade_off: ClassVar[tuple[str, str]]  # the measures on the two axes of its picture
@@ -166,7 +166,7 @@ class System(ABC, Generic[SettingsT, StateT, StreamT]):
     network: ClassVar[str]  # what of it fits a scenario of the network, and what does not
 
     def __init__(self, settings: SettingsT | None = None) -> None:
-        self.settings: SettingsT = settings or self.Settings()  # type: ignore[assignment]
+        self.settings: SettingsT = settings or self.settings_kind()  # type: ignore[assignment]
 
     @abstractmethod
     def decide(self, state: StateT) -> Decision:
@@ -180,7 +180,7 @@ class System(ABC, Generic[SettingsT, StateT, StreamT]):
 
     @abstractmethod
     def stream(self, path: Path | None = None) -> StreamT:
-        """The stream in a file, or the synthetic one of the settings; an `IdnError` if the file is not as it must be."""
+        """The stream in a file, or the synthetic one of the settings; an `IdnError` if the file holds none."""
 
     @abstractmethod
     def policies(self) -> Sequence[str]:
@@ -205,7 +205,7 @@ class System(ABC, Generic[SettingsT, StateT, StreamT]):
 
 
 def settings_of(kind: type[SectionT], overrides: Sequence[str]) -> SectionT:
-    """Settings with some of them set, each as ``key=value``; an `IdnError` if a key is unknown or a value not allowed."""
+    """Settings with some of them set, each as ``key=value``; an `IdnError` if a key or value is not allowed."""
     data = kind().model_dump()
     for key, value in pairs(overrides):
         data = overridden(data, key, value)

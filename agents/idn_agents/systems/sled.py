@@ -101,8 +101,8 @@ class Sled(System[Settings, State, FloatArray]):
     name = "sled"
     title = "draft lengths of speculative decoding"
     paper = "SLED, arXiv 2506.09397"
-    Settings = Settings
-    State = State
+    settings_kind = Settings
+    state_kind = State
     formulas = (
         Formula("tokens per verification", "E(a, k) = (1 - a^(k+1)) / (1 - a)", Tag.DERIVED),
         Formula("cycle", "k t_draft + RTT + wait + t_verify", Tag.DERIVED),
@@ -123,8 +123,8 @@ class Sled(System[Settings, State, FloatArray]):
         "file, gamma-distributed counts of the mean and deviation of the conversation trace"
     )
     network = (
-        "a draft and a verification that follows it, with 1 / E of the way's trips; requests sized by tokens; what does "
-        "not fit is the wait for a batch within a slot"
+        "a draft and a verification that follows it, with 1 / E of the way's trips; requests sized by tokens; what "
+        "does not fit is the wait for a batch within a slot"
     )
 
     def decide(self, state: State) -> Decision:

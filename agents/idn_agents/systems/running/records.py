@@ -1,4 +1,4 @@
-"""What ``idn-gym system run --output`` leaves: ``system.json``, ``measures.csv``, a CSV of steps per policy, a picture."""
+"""What ``idn-gym system run --output`` leaves: ``system.json``, ``measures.csv``, steps per policy, and a picture."""
 
 from __future__ import annotations
 

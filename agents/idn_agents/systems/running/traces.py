@@ -1,7 +1,7 @@
-"""Streams of a system in a file, and the synthetic twins that stand in for those that may not be shipped.
+"""Streams of a system in a file.
 
-A stream is one or more columns of numbers, a row per step. As ``.csv`` a header names the columns, of which the system
-takes its own; as ``.json`` an object holds a list per column, or such objects by name, of which ``segment`` chooses one.
+A stream is a column of numbers, a row per step. As ``.csv`` a header names the columns, of which the system takes its
+own; as ``.json`` an object holds a list per column, or such objects by name, of which ``segment`` chooses one.
 """
 
 from __future__ import annotations
