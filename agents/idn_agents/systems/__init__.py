@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from idn_agents.systems.frame import System
 
 SYSTEMS = {  # name -> module and class; imported when they are asked for
+    "infadapter": "infadapter:InfAdapter",
+    "ipa": "ipa:Ipa",
     "sled": "sled:Sled",
+    "sponge": "sponge:Sponge",
 }
 
 
