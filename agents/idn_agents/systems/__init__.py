@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SYSTEMS = {  # name -> module and class; imported when they are asked for
     "infadapter": "infadapter:InfAdapter",
     "ipa": "ipa:Ipa",
+    "heet": "heet:Heet",
+    "qpart": "qpart:Qpart",
     "sled": "sled:Sled",
     "sponge": "sponge:Sponge",
 }

@@ -50,5 +50,5 @@ def _over_time(axes: Axes, system: System[Any, Any, Any], results: Sequence[Meas
         if key in result.steps:
             width = 1.2 if n else 2.2  # the system itself, above the others
             axes.plot(result.steps[key], color=PALETTE[n % len(PALETTE)], linewidth=width, zorder=len(results) - n + 2)
-    style(axes, "step of the stream", key.replace("_", " "), "over time")
+    style(axes, "step of the stream", key.replace("_", " "), "over the stream")
     axes.grid(color="#d9d9d9", linewidth=0.6)
