@@ -19,6 +19,9 @@ SYSTEMS = {  # name -> module and class; imported when they are asked for
     "ipa": "ipa:Ipa",
     "heet": "heet:Heet",
     "qpart": "qpart:Qpart",
+    "jellybean": "jellybean:JellyBean",
+    "pamdi": "pamdi:PaMdi",
+    "influence": "centrality:Centrality",
     "sled": "sled:Sled",
     "sponge": "sponge:Sponge",
 }

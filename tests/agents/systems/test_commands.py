@@ -16,6 +16,8 @@ _FEW = {  # settings that make a run short
     "infadapter": ["--set", "interval_s=300"],
     "sponge": ["--set", "seconds=60"],
     "ipa": ["--set", "window=steady-high"],
+    "jellybean": ["--set", "steps=2"],
+    "pamdi": ["--set", "seconds=20"],
 }
 
 

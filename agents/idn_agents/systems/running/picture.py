@@ -36,7 +36,15 @@ def _trade_off(axes: Axes, system: System[Any, Any, Any], results: Sequence[Meas
         across, up = result.values[x], result.values[y]
         if across is not None and up is not None:
             look: dict[str, Any] = {"color": PALETTE[n % len(PALETTE)], "marker": _MARKERS[n % len(_MARKERS)]}
-            axes.plot([across], [up], linestyle="none", markersize=8, label=literal(result.policy), **look)
+            axes.plot(
+                [across],
+                [up],
+                linestyle="none",
+                markersize=7 if n else 12,
+                zorder=n + 2,
+                label=literal(result.policy),
+                **look,
+            )
     style(axes, headers[x], headers[y], system.title)
     axes.margins(0.15)
     axes.grid(color="#d9d9d9", linewidth=0.6)
