@@ -74,7 +74,7 @@ class Settings(Section):
     margin: Annotated[float, Field(ge=1.0, le=10.0)] = 1.1
     predictor: Literal["peak", "ewm", "oracle"] = "peak"
     window_s: Annotated[int, Field(ge=1, le=86_400)] = 120  # of the peak
-    smoothing: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05  # weight of the last second in ewm
+    smoothing: Annotated[float, Field(gt=0.0, le=1.0)] = 0.005  # weight of the last second in ewm
     patience: Annotated[int, Field(ge=0, le=1000)] = 0  # decisions for fewer cores before there are fewer
     segment: str | None = None
     seed: Annotated[int, Field(ge=0, le=2**32)] = 0

@@ -17,13 +17,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from idn_agents.systems.frame import Check, Claim, Decision, Formula, Measure, Measures, System, Tag, by_policy
+from idn_agents.systems.frame import Check, Claim, Decision, Formula, Measure, Measures, Outcome, System, Tag, by_policy
 from idn_agents.systems.running.traces import read_column
 from idn_gym.scenario.schema import Section
 from idn_gym.typing import FloatArray
 
 _GOLDEN = "[C] computed independently"
 MOST_CORES = MOST_BATCH = 16
+_REAL_GAIN = 0.5  # points of violations below which a difference is called none
 
 # Latency in ms over batches (rows 1, 2, 4, 8, 16) and cores (columns 1, 2, 4, 8, 16, 32).
 # Source: saeid93/sponge, experiments/runner/notebooks/algorithms.ipynb, l_data.
@@ -222,12 +223,12 @@ class Sponge(System[Settings, State, FloatArray]):
                 bad < horizontal,
                 f"{bad:.2f} and {horizontal:.2f} %",
             ),
-            Claim.decided(
+            Claim(
                 "reordering by deadline lowers violations",
                 source,
                 Tag.OWN,
-                bad < unordered - 0.05,
-                f"{bad:.2f} % with it, {unordered:.2f} % without: no gain is claimed at loads like this",
+                Outcome.HOLDS if bad < unordered - _REAL_GAIN else Outcome.OPEN,
+                f"{bad:.2f} % with it, {unordered:.2f} % without; no gain is claimed below {_REAL_GAIN} points",
             ),
         ]
 

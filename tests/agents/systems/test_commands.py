@@ -16,7 +16,7 @@ _FEW = {  # settings that make a run short
     "infadapter": ["--set", "interval_s=300"],
     "sponge": ["--set", "seconds=60"],
     "ipa": ["--set", "window=steady-high"],
-    "influence": ["--set", "graphs=2"],
+    "influence": ["--set", "graphs=2", "--set", "nodes=40"],
     "jellybean": ["--set", "steps=2"],
     "pamdi": ["--set", "seconds=20"],
 }
