@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SYSTEMS = {  # name -> module and class; imported when they are asked for
     "sled": "sled:Sled",
+    "influence": "influence:Influence",
     "qpart": "qpart:Qpart",
 }
 
