@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SYSTEMS = {  # name -> module and class; imported when they are asked for
     "sled": "sled:Sled",
     "influence": "influence:Influence",
+    "jellybean": "jellybean:Jellybean",
     "qpart": "qpart:Qpart",
 }
 

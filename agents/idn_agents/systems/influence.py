@@ -6,11 +6,11 @@ less in, and the influence of those it is listened to by, to a share 1 - a.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import networkx as nx
 import numpy as np
@@ -283,7 +283,7 @@ class Influence(System[Settings, State, list[FloatArray]]):
 
 def scale_free(nodes: int, seed: int) -> FloatArray:
     """(n, n) weights of 0 and 1: a directed scale-free graph, arcs from those that are linked to."""
-    graph = nx.DiGraph(nx.scale_free_graph(nodes, seed=seed))
+    graph: nx.DiGraph[int] = nx.DiGraph(nx.scale_free_graph(nodes, seed=seed))
     weights = (nx.to_numpy_array(graph, nodelist=range(nodes)) > 0.0).astype(float).T
     np.fill_diagonal(weights, 0.0)
     return weights
@@ -296,12 +296,12 @@ def _centrality(policy: str, weights: FloatArray, seed: int) -> FloatArray:
         return found
     if policy == "random":
         return np.random.default_rng(seed).random(len(weights))
-    graph = nx.from_numpy_array(weights, create_using=nx.DiGraph)
-    measure = {
+    graph: nx.DiGraph[int] = nx.from_numpy_array(weights, create_using=nx.DiGraph)
+    measures: dict[str, Callable[[Any], dict[int, float]]] = {
         "betweenness": nx.betweenness_centrality,
         "closeness": nx.closeness_centrality,
         "PageRank": nx.pagerank,
         "reversed PageRank": lambda each: nx.pagerank(each.reverse()),
-    }[policy]
-    scores = measure(graph)
+    }
+    scores = measures[policy](graph)
     return np.array([scores[n] for n in range(len(weights))])
