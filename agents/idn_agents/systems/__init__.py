@@ -18,6 +18,7 @@ SYSTEMS = {  # name -> module and class; imported when they are asked for
     "sled": "sled:Sled",
     "influence": "influence:Influence",
     "jellybean": "jellybean:Jellybean",
+    "pamdi": "pamdi:Pamdi",
     "qpart": "qpart:Qpart",
 }
 
