@@ -15,7 +15,7 @@ _EDGE = 1e-9  # of a rate: below it a worker has nothing to do, and by it bounds
 
 
 def optimum(workflow: Workflow, rate: float, assignments: Iterable[Assignment]) -> Plan | None:
-    """The plan of least cost over assignments; None where none can carry the rate."""
+    """The plan of least cost over assignments, of equal ones the most accurate; None where none can carry the rate."""
     programs = [
         _Program(workflow, rate, chosen)
         for chosen in assignments
@@ -24,12 +24,18 @@ def optimum(workflow: Workflow, rate: float, assignments: Iterable[Assignment]) 
     bounds = [program.bound() for program in programs]
     best: Plan | None = None
     for index in np.argsort(bounds, kind="stable"):
-        if not bounds[index] < (np.inf if best is None else best.total - _EDGE):
+        if not bounds[index] <= (np.finfo(float).max if best is None else best.total + _EDGE):
             break
         found = programs[index].solved()
-        if found is not None and (best is None or found.total < best.total - _EDGE):
+        if found is not None and (best is None or _better(found, best)):
             best = found
     return best
+
+
+def _better(one: Plan, other: Plan) -> bool:
+    if abs(one.total - other.total) > _EDGE:
+        return one.total < other.total
+    return one.accuracy > other.accuracy
 
 
 class _Program:
