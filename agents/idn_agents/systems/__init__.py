@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from idn_agents.systems.frame import System
 
 SYSTEMS = {  # name -> module and class; imported when they are asked for
-    "sled": "sled:Sled",
-    "influence": "influence:Influence",
-    "jellybean": "jellybean:Jellybean",
-    "pamdi": "pamdi:Pamdi",
+    "infadapter": "infadapter:InfAdapter",
+    "ipa": "ipa:Ipa",
+    "heet": "heet:Heet",
     "qpart": "qpart:Qpart",
+    "jellybean": "jellybean:JellyBean",
+    "pamdi": "pamdi:PaMdi",
+    "influence": "centrality:Centrality",
+    "sled": "sled:Sled",
+    "sponge": "sponge:Sponge",
 }
 
 

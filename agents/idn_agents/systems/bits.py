@@ -1,127 +1,99 @@
-"""Bits per layer for a budget of noise: the relaxation, the rounding of it, and the exact choice.
-
-Payload z . b over integers least <= b <= most with sum_l k_l 4^-b_l <= budget: a multiple-choice knapsack.
-"""
+"""Bits of the tensors that QPART sends at a fixed cut: over real numbers, by its heuristic, and exactly."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 
 from idn_agents.systems.frame import Infeasible
-from idn_gym.typing import FloatArray
+from idn_gym.typing import FloatArray, IntArray
 
-_EDGE = 1e-12  # of a bit, that rounding up forgives
-MOST_STATES = 300_000  # of the exact search, before it is given up
+_MOST_LABELS = 300_000  # of the exact search
+_SLACK = 1e-12  # relative, of a budget
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Bits of each layer as configurations, payload as the objective, noise as the constraint.
+    """Bits of each tensor that is sent: payload z . b, if sum_l k_l 4^-b_l is within the budget."""
 
-    Parameters
-    ----------
-    sensitivities, sizes : (L,) k and z.
-    """
-
-    sensitivities: FloatArray
-    sizes: FloatArray
+    sensitivities: FloatArray  # (L,)
+    sizes: FloatArray  # (L,)
     budget: float
     least: int = 2
     most: int = 16
-    _noises: FloatArray = field(init=False, repr=False)  # (L, most - least + 1)
 
-    def __post_init__(self) -> None:
-        bits = np.arange(self.least, self.most + 1)
-        object.__setattr__(self, "_noises", self.sensitivities[:, None] * 4.0**-bits)
-        if (least := self._noises[:, -1].sum()) > self.budget:
-            raise Infeasible(
-                f"the budget binds: {self.most} bits in every layer leave a noise of {least:.4g}, above {self.budget:g}"
-            )
-
-    def noise(self, bits: FloatArray) -> float:
-        """What a choice of bits, (L,), costs in accuracy."""
+    def noise(self, bits: FloatArray | IntArray) -> float:
+        """sum_l k_l 4^-b_l."""
         return float((self.sensitivities * 4.0**-bits).sum())
 
-    @cached_property
-    def price(self) -> float:
-        """Bits of payload per unit of noise where the relaxation is at its optimum; 0 where the budget is slack.
+    def feasible(self, bits: FloatArray | IntArray) -> bool:
+        """Whether the noise is within the budget."""
+        return self.noise(bits) <= self.budget * (1.0 + _SLACK)
 
-        For a price q the relaxed bits are log_4(k q / z), clipped; their noise falls in q, and is found by bisection
-        over the logarithm.
-        """
-        if self._noises[:, 0].sum() <= self.budget:
-            return 0.0
-        matter = self.sensitivities > 0.0
-        per_noise = self.sizes[matter] / self.sensitivities[matter]
-        positive = per_noise[per_noise > 0.0]
-        if not positive.size or self.noise(self._relaxed(0.0)) <= self.budget:
-            return 0.0
-        low = np.log(positive.min()) + self.least * np.log(4.0) - 1.0
-        high = np.log(positive.max()) + self.most * np.log(4.0) + 1.0
-        for _ in range(100):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if self.noise(self._relaxed(np.exp(middle))) > self.budget else (low, middle)
-        return float(np.exp(high))
+    def refuse_infeasible(self) -> None:
+        """Raise an `Infeasible` unless the most bits are enough."""
+        least = self.noise(np.full(len(self.sizes), float(self.most)))
+        if least > self.budget:
+            raise Infeasible(f"budget {self.budget:g}: the noise binds: {self.most} bits leave {least:.6g}")
 
     def continuous(self) -> FloatArray:
-        """(L,) bits of the relaxation, which is convex: its optimum, a lower bound of every choice."""
-        return self._relaxed(self.price)
+        """(L,) optimum over real numbers: b_l = log4(nu k_l / z_l) within its limits, nu the least that is feasible."""
+        with np.errstate(divide="ignore"):
+            steep = np.log(self.sensitivities / self.sizes) / np.log(4.0)
+        low, high = (
+            self.least - steep[np.isfinite(steep)].max(initial=0.0),
+            self.most - steep.min(where=np.isfinite(steep), initial=0.0),
+        )
+        if self.feasible(np.clip(steep + low, self.least, self.most)):
+            return np.clip(steep + low, self.least, self.most)
+        for _ in range(200):  # as many halvings as a float has bits, and more
+            middle = 0.5 * (low + high)
+            if self.feasible(np.clip(steep + middle, self.least, self.most)):
+                high = middle
+            else:
+                low = middle
+        return np.clip(steep + high, self.least, self.most)
 
-    def greedy(self) -> FloatArray:
-        """(L,) bits: the relaxation's rounded up, then taken back where the budget lets, the largest layers first."""
-        bits = np.clip(np.ceil(self.continuous() - _EDGE), self.least, self.most)
-        for layer in np.argsort(-self.sizes, kind="stable"):
-            while bits[layer] > self.least:
-                bits[layer] -= 1.0
-                if self.noise(bits) > self.budget:
-                    bits[layer] += 1.0
+    def greedy(self) -> IntArray:
+        """(L,) the continuous optimum rounded up, then bits taken back, the largest tensor first."""
+        bits = np.clip(np.ceil(self.continuous() - 1e-9), self.least, self.most).astype(np.int64)
+        for tensor in np.argsort(-self.sizes, kind="stable"):
+            while bits[tensor] > self.least:
+                bits[tensor] -= 1
+                if not self.feasible(bits):
+                    bits[tensor] += 1
                     break
         return bits
 
-    def exact(self) -> FloatArray | None:
-        """(L,) bits of the least payload, or None where the search outgrows `MOST_STATES`.
+    def exact(self) -> IntArray | None:
+        """(L,) the optimum by dynamic programming over tensors; None where too many states would have to be kept.
 
-        Layer by layer, all choices are extended by all bits. One goes where its noise cannot be made good by the
-        layers to come, where another has neither more payload nor more noise, and where its payload and the
-        Lagrangian bound of the layers to come exceed the greedy choice.
+        Of the bits of the first tensors those are kept than which none has as little payload and as little noise, and
+        that can still come within the budget, and below the greedy's payload.
         """
-        layers, bits = len(self.sizes), np.arange(self.least, self.most + 1)
-        price = self.price
-        best = self.greedy()
-        limit = float(self.sizes @ best)
-        costs = self.sizes[:, None] * bits
-        bound = np.append(np.cumsum((costs + price * self._noises).min(axis=1)[::-1])[::-1], 0.0)
-        quietest = np.append(np.cumsum(self._noises[::-1, -1])[::-1], 0.0)
-        payload, noise = np.zeros(1), np.zeros(1)
-        chosen: list[tuple[FloatArray, FloatArray]] = []  # of each layer: the state before, its bits
-        for layer in range(layers):
-            payload = (payload[:, None] + costs[layer]).ravel()
-            noise = (noise[:, None] + self._noises[layer]).ravel()
-            promise = payload + bound[layer + 1] + price * (noise - self.budget)
-            fits = noise + quietest[layer + 1] <= self.budget * (1.0 + _EDGE)
-            kept = np.flatnonzero(fits & (promise <= limit * (1.0 + _EDGE)))
-            kept = kept[np.lexsort((noise[kept], payload[kept]))]
-            before = np.minimum.accumulate(np.append(np.inf, noise[kept]))[:-1]
-            kept = kept[noise[kept] < before]
-            if kept.size > MOST_STATES // bits.size:
+        bits = np.arange(self.least, self.most + 1)
+        incumbent = self.greedy()
+        ceiling = float(self.sizes @ incumbent) * (1.0 + _SLACK)
+        payload, noise, history = np.zeros(1), np.zeros(1), list[tuple[IntArray, IntArray]]()
+        for n, (k, z) in enumerate(zip(self.sensitivities, self.sizes, strict=True)):
+            more = np.add.outer(payload, z * bits).ravel()
+            loud = np.add.outer(noise, k * 4.0**-bits).ravel()
+            rest_noise = self.sensitivities[n + 1 :].sum() * 4.0**-self.most
+            rest_payload = self.sizes[n + 1 :].sum() * self.least
+            open_ = (loud + rest_noise <= self.budget * (1.0 + _SLACK)) & (more + rest_payload <= ceiling)
+            at = np.flatnonzero(open_)
+            at = at[np.lexsort((loud[at], more[at]))]
+            quieter = np.minimum.accumulate(loud[at])
+            at = at[np.concatenate([[True], loud[at][1:] < quieter[:-1]])] if len(at) else at
+            if len(at) > _MOST_LABELS:
                 return None
-            payload, noise = payload[kept], noise[kept]
-            chosen.append((kept // bits.size, kept % bits.size))
-        for state in range(payload.size):  # by payload; the first that keeps to the budget as `noise` adds it up
-            found, at = np.zeros(layers), state
-            for layer in reversed(range(layers)):
-                came, index = chosen[layer]
-                found[layer], at = bits[index[at]], came[at]
-            if self.noise(found) <= self.budget:
-                return found if self.sizes @ found < limit else best
-        return best
-
-    def _relaxed(self, price: float) -> FloatArray:
-        gain = self.sensitivities * price
-        with np.errstate(divide="ignore", invalid="ignore"):
-            bits = np.log(gain / self.sizes) / np.log(4.0)
-        free = (self.sizes == 0.0) & (self.sensitivities > 0.0)  # layers whose bits cost nothing
-        return np.clip(np.where(free, np.inf, np.where(gain > 0.0, bits, -np.inf)), self.least, self.most)
+            history.append((at // len(bits), bits[at % len(bits)]))
+            payload, noise = more[at], loud[at]
+        if not len(payload):  # rounding, at most: the greedy's bits are feasible
+            return incumbent
+        chosen, label = [], int(np.argmin(payload))
+        for before, taken in reversed(history):
+            chosen.append(int(taken[label]))
+            label = int(before[label])
+        return np.array(chosen[::-1])

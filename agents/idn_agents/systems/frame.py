@@ -131,6 +131,7 @@ class Measures:
     policy: str
     values: Mapping[str, float | None]  # by the keys of the system's measures; None where it has no value
     steps: Mapping[str, FloatArray] = field(default_factory=dict)  # (T,) each, T steps of the stream
+    labels: Sequence[str] = ()  # of the steps, where they have names
 
 
 @dataclass(frozen=True)

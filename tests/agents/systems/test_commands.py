@@ -12,7 +12,13 @@ from idn_agents.systems import SYSTEMS, system_class
 from idn_agents.systems.frame import Check, Outcome, Tag
 from system_line import called, refused, written
 
-_FEW: dict[str, list[str]] = {}  # settings that make a system's synthetic stream short
+_FEW = {  # settings that make a run short
+    "infadapter": ["--set", "interval_s=300"],
+    "sponge": ["--set", "seconds=60"],
+    "ipa": ["--set", "window=steady-high"],
+    "jellybean": ["--set", "steps=2"],
+    "pamdi": ["--set", "seconds=20"],
+}
 
 
 @pytest.fixture(params=SYSTEMS)

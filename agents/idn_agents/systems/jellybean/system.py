@@ -61,7 +61,7 @@ class Settings(Section):
     segment: str | None = None
 
 
-class Jellybean(System[Settings, State, FloatArray]):
+class JellyBean(System[Settings, State, FloatArray]):
     """Plans per step; the stream is the rate of each step."""
 
     name = "jellybean"
@@ -165,7 +165,7 @@ class Jellybean(System[Settings, State, FloatArray]):
     def checks(self, data: Path | None = None) -> Iterator[Check]:
         """The authors' plan, found by the beam search, and the optimum below it."""
         state = State(rate=RATE, accuracy=ACCURACY)
-        made = Jellybean()
+        made = JellyBean()
         values = made.decide(state).values
         assert values is not None
         beam = values["beam"]
@@ -186,7 +186,7 @@ class Jellybean(System[Settings, State, FloatArray]):
         folder = data / "jellybean_vqa" if data is not None else None
         if folder is None or not folder.is_dir():
             return
-        again = Jellybean(Settings(inputs=str(folder))).decide(state).values
+        again = JellyBean(Settings(inputs=str(folder))).decide(state).values
         assert again is not None
         yield Check.near("total of the optimum, from the authors' files", 7.48502, again["total"], 5e-6, _GOLDEN)
         name = "communication of the beam search's plan, from the authors' files"

@@ -57,7 +57,7 @@ class Operator(Section):
     """A step of the workflow."""
 
     name: Name
-    inputs: list[Name] = Field(min_length=1, max_length=20)  # sources and operators
+    inputs: list[Name] = Field(default=[], max_length=20)  # sources and operators
     variants: list[Variant] = Field(min_length=1, max_length=50)
 
 
@@ -72,7 +72,7 @@ class Workflow(Section):
     """Operators, workers, the ways between them, and end-to-end accuracies."""
 
     workers: list[Worker] = Field(min_length=1, max_length=40)
-    sources: list[Source] = Field(min_length=1, max_length=20)
+    sources: list[Source] = Field(default=[], max_length=20)
     operators: list[Operator] = Field(min_length=1, max_length=12)
     links: list[Link] = Field(default=[], max_length=2000)  # that are not there cost 0
     accuracies: list[Accuracy] = Field(min_length=1, max_length=_MOST_ASSIGNMENTS)

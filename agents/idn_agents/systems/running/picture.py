@@ -36,7 +36,15 @@ def _trade_off(axes: Axes, system: System[Any, Any, Any], results: Sequence[Meas
         across, up = result.values[x], result.values[y]
         if across is not None and up is not None:
             look: dict[str, Any] = {"color": PALETTE[n % len(PALETTE)], "marker": _MARKERS[n % len(_MARKERS)]}
-            axes.plot([across], [up], linestyle="none", markersize=8, label=literal(result.policy), **look)
+            axes.plot(
+                [across],
+                [up],
+                linestyle="none",
+                markersize=7 if n else 12,
+                zorder=n + 2,
+                label=literal(result.policy),
+                **look,
+            )
     style(axes, headers[x], headers[y], system.title)
     axes.margins(0.15)
     axes.grid(color="#d9d9d9", linewidth=0.6)
@@ -48,6 +56,7 @@ def _over_time(axes: Axes, system: System[Any, Any, Any], results: Sequence[Meas
     assert key is not None
     for n, result in enumerate(results):
         if key in result.steps:
-            axes.plot(result.steps[key], color=PALETTE[n % len(PALETTE)], linewidth=1.2, label=literal(result.policy))
-    style(axes, "step of the stream", key.replace("_", " "), "over time")
+            width = 1.2 if n else 2.2  # the system itself, above the others
+            axes.plot(result.steps[key], color=PALETTE[n % len(PALETTE)], linewidth=width, zorder=len(results) - n + 2)
+    style(axes, "step of the stream", key.replace("_", " "), "over the stream")
     axes.grid(color="#d9d9d9", linewidth=0.6)

@@ -38,7 +38,8 @@ def write_records(
         for result in results:
             if result.steps:
                 rows = zip(*(series.tolist() for series in result.steps.values()), strict=True)
-                text = _csv(["step", *result.steps], ([n, *row] for n, row in enumerate(rows)))
+                names = result.labels or range(len(next(iter(result.steps.values()))))
+                text = _csv(["step", *result.steps], ([name, *row] for name, row in zip(names, rows, strict=True)))
                 write_text(output / f"{folder_name(result.policy, result.policy)}.csv", text)
         keys = [measure.key for measure in system.measures]
         text = _csv(["policy", *keys], ([result.policy, *(result.values[key] for key in keys)] for result in results))
