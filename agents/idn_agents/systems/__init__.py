@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 SYSTEMS = {  # name -> module and class; imported when they are asked for
     "infadapter": "infadapter:InfAdapter",
     "ipa": "ipa:Ipa",
+    "sponge": "sponge:Sponge",
     "heet": "heet:Heet",
-    "qpart": "qpart:Qpart",
+    "influence": "centrality:Centrality",
     "jellybean": "jellybean:JellyBean",
     "pamdi": "pamdi:PaMdi",
-    "influence": "centrality:Centrality",
+    "qpart": "qpart:Qpart",
     "sled": "sled:Sled",
-    "sponge": "sponge:Sponge",
 }
 
 

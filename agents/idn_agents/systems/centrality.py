@@ -80,13 +80,14 @@ class Problem:
         """(k,) the same by the authors' iteration, which drops nodes that cannot be among them any more.
 
         I_t = a d + (1 - a) A^T I_{t-1}, I_0 = d; v is dropped when I_(k) - I_t(v) > 2 (1 - a)^t (max I - min I).
+        Maximum and minimum are those of I_0: with those of I_t it can drop the best, for small a.
         """
         now, arcs, d = self.difference, self.normalised.T, self.difference
-        left, shrunk = np.arange(len(d)), 1.0
+        left, shrunk, spread = np.arange(len(d)), 1.0, d.max() - d.min()
         while len(left) > leaders and shrunk > 1e-16:
             now, shrunk = self.a * d + (1.0 - self.a) * arcs @ now, shrunk * (1.0 - self.a)
             kth = np.sort(now[left])[-leaders]
-            left = left[kth - now[left] <= 2.0 * shrunk * (now.max() - now.min()) + 1e-12]
+            left = left[kth - now[left] <= 2.0 * shrunk * spread + 1e-12]
         return left[ranked(now[left])][:leaders]
 
     def adoption(self, leaders: IntArray, pinned: bool) -> float:
@@ -105,12 +106,13 @@ class Problem:
                 opinions[leaders] = 1.0
         return float(opinions.sum())
 
-    def conformity(self, leaders: IntArray, centrality: FloatArray) -> float:
+    def conformity(self, leaders: IntArray) -> float:
         """Sum of opinions of the authors' model, x(t+1) = W x(t) + D x(0), once it changes by less than 0.1.
 
-        D_ii = c_i / (c_i + sum_in c), W_ij = c_j / (c_i + sum_in c), rows normalised. A centrality below 0 has no
+        D_ii = c_i / (c_i + sum_in c), W_ij = c_j / (c_i + sum_in c), c the influence. A centrality below 0 has no
         meaning as a weight: its least value is taken off, which is this library's choice.
         """
+        centrality = self.centrality()
         weight = centrality - centrality.min() + 1e-9
         heard = np.where(self.weights.T > 0.0, weight[None, :], 0.0)
         own = weight / (weight + heard.sum(axis=1))
@@ -209,7 +211,7 @@ class Centrality(System[Settings, State, Sequence[FloatArray]]):
             values = _centrality(policy, problem, self.settings.seed + n)
             leaders = ranked(values)[: self.settings.leaders]
             rows.append(
-                (problem.adoption(leaders, True), problem.adoption(leaders, False), problem.conformity(leaders, values))
+                (problem.adoption(leaders, True), problem.adoption(leaders, False), problem.conformity(leaders))
             )
         keys = ("pinned", "free", "conformity")
         series = {key: np.array(column) for key, column in zip(keys, zip(*rows, strict=True), strict=True)}

@@ -16,6 +16,7 @@ _FEW = {  # settings that make a run short
     "infadapter": ["--set", "interval_s=300"],
     "sponge": ["--set", "seconds=60"],
     "ipa": ["--set", "window=steady-high"],
+    "influence": ["--set", "graphs=2"],
     "jellybean": ["--set", "steps=2"],
     "pamdi": ["--set", "seconds=20"],
 }
