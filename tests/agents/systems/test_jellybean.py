@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from idn_agents.systems.jellybean.beam import beam_search
+from idn_agents.systems.jellybean.example import question_answering
+from idn_agents.systems.jellybean.inputs import read_inputs
 from idn_agents.systems.jellybean.optimum import optimum
-from idn_agents.systems.jellybean.vqa import vqa
 from idn_agents.systems.jellybean.workflow import Plan, Workflow, communication
 from scipy.optimize import linprog
 from system_line import DATA, called, decided, golden, refused, undecided
@@ -109,12 +110,13 @@ def cost_of(workflow: Workflow, plan: Plan, rate: float, accuracy: float) -> Non
 
 
 def test_golden() -> None:
-    assert len(golden("jellybean")) == 6
+    assert len(golden("jellybean")) == 7
 
 
 @pytest.mark.skipif(not (DATA / "jellybean_vqa").is_dir(), reason="no shared/data/jellybean_vqa")
 def test_golden_on_the_authors_files() -> None:
-    assert len(golden("jellybean", DATA)) == 8
+    assert len(golden("jellybean", DATA)) == 9
+    assert read_inputs(DATA / "jellybean_vqa").workers == question_answering().workers
 
 
 @given(workflows(), st.floats(1.0, 25.0), st.sampled_from([55.0, 65.0]))
@@ -136,7 +138,7 @@ def test_optimum_is_exact(workflow: Workflow, rate: float, accuracy: float) -> N
 
 @pytest.mark.parametrize("rate", [12.0, 33.0, 61.0])
 def test_beam_search_on_the_example(rate: float) -> None:
-    workflow = vqa()
+    workflow = question_answering()
     beam, best = beam_search(workflow, rate, 56.0), optimum(workflow, rate, workflow.assignments(56.0))
     assert beam is not None
     assert best is not None
