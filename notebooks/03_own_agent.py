@@ -28,6 +28,7 @@ import numpy as np
 import idn_gym
 from idn_gym import Network, load_scenario
 from idn_gym.experiment.play import play
+from idn_gym.report.look import looks
 from idn_gym.testing import BrokenRule, check_agent
 
 BUDGET = os.environ.get("IDN_GYM_BUDGET", "full")
@@ -155,7 +156,8 @@ for agent, values in ntag.items():
 figure, axes = plt.subplots(figsize=(8, 3.5), layout="constrained")
 means = [np.mean(values) for values in ntag.values()]
 spread = [np.std(values, ddof=1) for values in ntag.values()]
-axes.barh(list(agents), means, xerr=spread, color="#0072B2", capsize=3)
+look = looks(agents)  # the same in all pictures
+axes.barh(list(agents), means, xerr=spread, color=[look[name].colour for name in agents], capsize=3)
 axes.invert_yaxis()
 axes.set(
     xlabel="NTAG (ms), mean and standard deviation between seeds",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
 _DPI = 160
+_LEAST = 3  # points that are shown in their places: two alone say too little of the plane
 _EDGE = 0.035  # of the axes: how far from their edge a point beyond it is drawn
 
 
@@ -122,7 +123,7 @@ def _trade_off(
     figure = new_figure(800, 560, _DPI)
     axes = new_axes(figure, (0.085, 0.105, 0.89, 0.82), x.label, y.label, title)
     at = np.array([[row[x.key], row[y.key]] for row in rows], dtype=np.float64)
-    shown = near(at[:, 0]) & near(at[:, 1])
+    shown = near(at[:, 0], _LEAST) & near(at[:, 1], _LEAST)
     if not shown.any():
         shown[:] = True
     axes.set_xlim(*limits(at[shown, 0], 0.16))

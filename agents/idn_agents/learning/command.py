@@ -48,7 +48,7 @@ def train(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a policy: `idn-gym run SCENARIO --agent ppo:path=OUTPUT` evaluates it."""
+    """Learn a policy. `idn-gym run SCENARIO --agent ppo:path=OUTPUT` evaluates it."""
     if algo not in ALGORITHMS:
         raise IdnError(f"--algo: {algo!r}; allowed: {', '.join(ALGORITHMS)}")
     given: dict[str, Any] = {"envs": envs, "slots": slots, "learning_rate": learning_rate, "discount": discount}

@@ -61,6 +61,10 @@ class LocalSearch:
             nodes = path[path >= 0]
             self._near[np.ix_(nodes, nodes)] = True
 
+    def rounded(self, fractions: FloatArray, generator: np.random.Generator) -> IntArray:
+        """(P,) int8: dependent rounding of a feasible allocation (P,)."""
+        return kernels.round_dependent(self._network, fractions[None], generator.random((1, self._network.P)))[0]
+
     def improve(self, allocation: IntArray, deadline: float) -> IntArray:
         """A feasible allocation (P,) int8 that gains no less, net, than a feasible one; in time, or what there is."""
         state = shaped("allocation", allocation, (self._network.P,)).copy()

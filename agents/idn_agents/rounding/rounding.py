@@ -15,6 +15,7 @@ from idn_agents.agent import generator
 from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.route_search import search_by_routes
+from idn_agents.rounding.whole_routes import WholeRoutes
 from idn_agents.rounding.window import LONGEST, Window
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real, whole
@@ -22,7 +23,7 @@ from idn_gym.model.allocation import Residual
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
-ROUNDINGS = ("dependent", "coordinated", "guarded")
+ROUNDINGS = ("dependent", "routes", "coordinated", "guarded")
 _TRACE = 1e-3  # fractions up to this are left out of the point: a state has a trace of everything
 _PATIENCE = 64  # slots between searches at most, while they find nothing and the forecast holds
 
@@ -65,13 +66,20 @@ def residual_of(network: Network, residual: Residual) -> Residual:
     return "fit" if residual == "drop" and network.priced else residual
 
 
-def rounding_of(kind: str, network: Network, seed: int, residual: Any, options: Coordination) -> Rounding:
-    """The rounding of that kind, for one run."""
+def rounding_of(kind: str | None, network: Network, seed: int, residual: Any, options: Coordination) -> Rounding:
+    """The rounding of that kind, for one run; without one ``dependent``, or ``routes`` on a network with chains."""
+    chains = not network.service.submodular
+    if kind is None:
+        kind = "routes" if chains and residual == "drop" else "dependent"
+    if kind == "routes":
+        return WholeRoutes(network, seed)
     dependent = Dependent(network, seed, residual)
     if kind == "dependent":
         return dependent
     coordinated = Coordinated(network, seed, residual, options)
-    return coordinated if kind == "coordinated" else Guarded(coordinated, dependent, network, seed)
+    if kind == "coordinated":
+        return coordinated
+    return Guarded(coordinated, dependent, network, seed, WholeRoutes(network, seed) if chains else None)
 
 
 class Dependent:
@@ -213,16 +221,27 @@ class Coordinated:
 class Guarded:
     """The better of coordinated and dependent rounding, in the long run, whatever the requests.
 
+    Where requests need several models, drawing whole routes is a proposal too.
+
     Once a slot is served, what each of them would have gained is known: `AdaHedge` weighs them, and one coin, thrown
     at the start, picks by the weights. So the expected gain is that of the weights in each slot, and what is held
     changes hands only as the weights move. Each of them goes on as if it were alone. Gains are net of what holding
     costs and, with an update weight, of what each loads.
     """
 
-    def __init__(self, coordinated: Coordinated, dependent: Dependent, network: Network, seed: int) -> None:
+    def __init__(
+        self,
+        coordinated: Coordinated,
+        dependent: Dependent,
+        network: Network,
+        seed: int,
+        routes: WholeRoutes | None = None,
+    ) -> None:
         self._coordinated, self._dependent, self._network = coordinated, dependent, network
         self._keep = dependent.residual != "reserve"
-        self._names = ["coordinated", dependent.residual, *(["keep"] if self._keep else [])]
+        self._routes = routes
+        names = ["coordinated", *(["routes"] if routes else []), dependent.residual, *(["keep"] if self._keep else [])]
+        self._names = names
         self._hedge = AdaHedge(len(self._names))
         self._coin = generator(seed, 3).random()
         self._update_weight = coordinated.options.update_weight
@@ -237,10 +256,13 @@ class Guarded:
         self._hedge.see((gains - paid - self._update_weight * self._loaded)[:, None])
         self._loaded[:] = 0.0
         self._coordinated.see(requests, capacities)
+        if self._routes:
+            self._routes.see(requests, capacities)
 
     def round(self, state: FloatArray) -> IntArray:
         """(P,) int8."""
-        proposals = np.stack([self._coordinated.round(state), *self._dependent.both(state, self._keep)])
+        whole = [self._routes.round(state)] if self._routes else []
+        proposals = np.stack([self._coordinated.round(state), *whole, *self._dependent.both(state, self._keep)])
         if self._update_weight > 0.0:
             self._loaded = kernels.memory(self._network, proposals, self._proposals)[1]
         self._proposals = proposals
