@@ -163,7 +163,8 @@ def fill_by_routes(
         paying = [placed for placed, value in density.items() if value > 0.0 and routes.fit(placed, left)]
         if not paying:
             break
-        chosen = list(min(paying, key=lambda placed: (-density[placed], placed)))
+        best = min(paying, key=lambda placed: (-density[placed], placed))
+        chosen = list(best)
         allocation[chosen] = 1.0
         np.subtract.at(left, node[chosen], network.sizes[chosen])
         changed[:] = False
