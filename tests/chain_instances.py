@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import csr_array
 
 
 class Way(NamedTuple):
@@ -158,3 +159,60 @@ def least_cost(routes: list[Way], limit: dict[tuple[int, str, str], float]) -> f
         b_eq=[1.0],
     )
     return float(solved.fun)
+
+
+def best_placement(data: dict[str, Any], batches: list[dict[tuple[str, str], float]]) -> tuple[float, dict[str, Any]]:
+    """The most that placements held over all batches gain, net of their prices: one integer program over all routes.
+
+    Returns
+    -------
+    Ms of net gain, and node -> models of one optimum.
+    """
+    sizes, held, budgets = {}, {}, {}
+    for node in data["nodes"]:
+        budgets[node["name"]] = node["budget"]
+        for model in data["models"]:
+            if node["processor"] in model["profiles"] and model["name"] not in node.get("repository", ()):
+                profile = model["profiles"][node["processor"]]
+                sizes[node["name"], model["name"]] = profile["size"]
+                hours = len(batches) * data["slot_seconds"] / 3600
+                held[node["name"], model["name"]] = data["price_weight"] * profile["price"] * hours
+    placed = list(sizes)
+    column = {place: n for n, place in enumerate(placed)}
+    objective = [held[place] for place in placed]
+    rows: list[dict[int, float]] = [{column[p]: sizes[p] for p in placed if p[0] == node} for node in budgets]
+    upper = list(budgets.values())
+    equal: list[dict[int, float]] = []
+    alone = 0.0
+    for batch in batches:
+        share = shares(data, batch)
+        for request in data["requests"]:
+            r = batch[request["service"], request["path"][0]]
+            if not r:
+                continue
+            routes = ways(data, request)
+            alone += r * min(way.cost for way in routes if not way.uses)
+            first = len(objective)
+            objective += [r * way.cost for way in routes]
+            equal.append({first + n: 1.0 for n in range(len(routes))})
+            for use in {use for way in routes for use in way.uses}:
+                row = {first + n: 1.0 for n, way in enumerate(routes) if use in way.uses}
+                rows.append(row | {column[use[1:]]: -share[request["service"], use[1], use[2]]})
+                upper.append(0.0)
+
+    def matrix(entries: list[dict[int, float]]) -> csr_array:
+        at = [(n, column) for n, row in enumerate(entries) for column in row]
+        values = [value for row in entries for value in row.values()]
+        return csr_array((values, tuple(zip(*at, strict=True))), shape=(len(entries), len(objective)))
+
+    solved = milp(
+        objective,
+        integrality=np.arange(len(objective)) < len(placed),
+        bounds=Bounds(0.0, 1.0),
+        constraints=[LinearConstraint(matrix(rows), -np.inf, upper), LinearConstraint(matrix(equal), 1.0, 1.0)],
+        options={"mip_rel_gap": 0.0},
+    )
+    chosen: dict[str, Any] = {}
+    for node, model in np.array(placed, dtype=object)[np.asarray(solved.x)[: len(placed)] > 0.5]:
+        chosen.setdefault(node, []).append(model)
+    return alone - float(solved.fun), chosen

@@ -218,3 +218,46 @@ def test_scenarios_of_services_pose_choices(scenarios: dict[str, Scenario]) -> N
         assert (needed[network.budgets > 0] > network.budgets[network.budgets > 0]).all(), name
         if priced:
             assert (alone <= network.holding).any(), f"{name}: prices change nothing"
+
+
+# --- chains -----------------------------------------------------------------------------------------------------
+
+
+def test_partitions_make_up_the_networks(scenarios: dict[str, Scenario]) -> None:
+    """torchvision: ResNet-50 has 25.6 million weights and 4.09 GFLOPs, ResNet-152 60.2 and 11.51."""
+    models = {model.name: model for model in scenarios["partition-resnet"].models}
+    for network, millions, gflops in (("resnet50", 25.6, 4.09), ("resnet152", 60.2, 11.51)):
+        for names in (("1-1", "2-4"), ("1-2", "3-4"), ("1-3", "4-4")):
+            parts = [models[f"faces/{network}-{layers}"].profiles["device"] for layers in names]
+            assert sum(part.size - 4.0 for part in parts) == pytest.approx(4.0 * millions, rel=0.01)  # without biases
+            # without what the first bottleneck of a layer computes before it halves the picture
+            assert sum(part.delay - 1.0 for part in parts) * 0.05 == pytest.approx(gflops, rel=0.07)
+    assert models["scenes/resnet50-2-2"].after == ("scenes/resnet50-1-1",)
+    assert models["scenes/resnet50-4-4"].after == ("scenes/resnet50-2-3", "scenes/resnet50-3-3")
+    assert models["faces/resnet50-1-2"].output_mb == pytest.approx(512 * 28 * 28 / 8e6, abs=1e-4)
+
+
+def test_drafts_take_a_trip_per_verification(scenarios: dict[str, Scenario]) -> None:
+    """Tokens per verification, as published for the textbook model: 2.31 at (0.6, 4), 3.95 at (0.8, 6)."""
+    models = {model.name: model for model in scenarios["draft-and-verify"].models}
+    assert models["chat/draft-0"].trips == 1.0
+    assert models["chat/draft-4"].trips == pytest.approx(1.0 / 2.31, rel=0.005)
+    assert models["code/draft-6"].trips == pytest.approx(1.0 / 3.95, rel=0.005)
+    assert models["code/13b-6"].after == ("code/draft-6",)
+    assert models["code/13b-6"].profiles["edge"].delay == pytest.approx(40.0 * 1.3 / 3.95, rel=0.005)
+
+
+def test_scenarios_of_chains_pose_choices(scenarios: dict[str, Scenario]) -> None:
+    """Some stages that gain nothing alone are missed where all else is placed."""
+    for name in ("pipeline-video", "partition-resnet", "draft-and-verify"):
+        network = Network.compile(scenarios[name])
+        assert not network.service.submodular
+        requests = expected_requests(network, np.arange(1))[0]
+
+        def gain(x: np.ndarray, network: Network = network, requests: np.ndarray = requests) -> float:
+            return network.service.gain(requests, network.capacities, x)
+
+        fits = network.fits.astype(float)
+        least = np.array([gain(fits) - gain(fits * (1.0 - x)) for x in np.eye(network.P)])
+        alone = np.array([gain(x) for x in np.eye(network.P)])
+        assert ((alone < 1e-6 * gain(fits)) & (least > 0)).any(), name

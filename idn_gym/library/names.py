@@ -21,6 +21,9 @@ _SCENARIOS = {
     "Sla-Sliding": "sla-sliding",
     "Autoscale-Burst": "autoscale-burst",
     "Access-4G": "access-4g",
+    "Pipeline-Video": "pipeline-video",
+    "Partition-ResNet": "partition-resnet",
+    "Draft-And-Verify": "draft-and-verify",
 }
 
 SCENARIO_OF_ID = {f"{NAMESPACE}/{name}-v0": scenario for name, scenario in _SCENARIOS.items()}

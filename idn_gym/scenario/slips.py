@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from idn_gym.common.text import did_you_mean, shown
-from idn_gym.scenario.routes import entry_nodes
+from idn_gym.scenario.routes import entry_nodes, holders
 from idn_gym.scenario.schema import Content, Model, Node
 
 _IN_SECONDS = 0.3  # ms: where every latency or delay is below it, they may have been given in s
@@ -76,7 +76,8 @@ def _budgets(content: Content) -> Iterator[str]:
 
 
 def _entries(content: Content) -> Iterator[str]:
-    served = [content.nodes[v] for v in entry_nodes(content) if content.nodes[v].repository]
+    final = {v for nodes in holders(content).values() for v in nodes}
+    served = [content.nodes[v] for v in entry_nodes(content) if v in final]
     if served and content.requests is None:
         yield (
             f"nodes.{served[0].name}.entry: it holds a repository; requests that enter there for its tasks "

@@ -11,7 +11,7 @@ from idn_gym import kernels
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import RankedService
-from idn_gym.scenario.schema import Adversary
+from idn_gym.scenario.workloads import Adversary
 from idn_gym.typing import FloatArray, IntArray
 
 MOST_TYPES = 2000  # the adversary weighs up every type in every slot

@@ -537,6 +537,12 @@ def test_kernels_tables_are_the_network() -> None:
         # 3 variants x 4 numbers of cores x 2 batch sizes x 4 replicas per task, and one elastic model x 4
         ("autoscale-burst", (2, 300, 288, 3)),
         ("access-4g", (5, 100, 96, 3)),
+        # 10 detectors and 3 classifiers of 4 kinds at 7 nodes, 5 services from 4 sites
+        ("pipeline-video", (8, 22, 154, 20)),
+        # of 2 networks 3 heads and 3 tails for 2 services; 2 heads, 3 middles and 2 tails for one; at 6 nodes
+        ("partition-resnet", (7, 38, 228, 12)),
+        # 2 domains of 4 drafts, of which 3 are not everywhere; 8 verifiers that run at 2 edge servers
+        ("draft-and-verify", (7, 24, 2 * 6 * 3 + 2 * 16, 8)),
     ],
 )
 def test_sizes_of_packaged_networks(name: str, sizes: tuple[int, int, int, int]) -> None:

@@ -126,6 +126,12 @@ def test_what_is_packaged_has_none(name: str) -> None:
     assert outcome.stderr == ""
 
 
+def test_a_repository_of_one_stage_ends_no_chain() -> None:
+    services = [{"name": "both", "stages": ["cars", "people"]}]
+    held = {name: {"repository": ["cars/small"]} for name in ("bs0", "bs1")}
+    assert likely_slips(parse(with_nodes(**held) | {"services": services}, "tiny")) == []
+
+
 @pytest.mark.parametrize(("values", "says"), SLIPS.values(), ids=[name.replace(" ", "-") for name in SLIPS])
 def test_slips(values: dict[str, Any], says: str) -> None:
     found = likely_slips(parse(values, "tiny"))

@@ -20,6 +20,7 @@ from idn_gym.errors import IdnError
 from idn_gym.model import allocation as feasible
 from idn_gym.model import gain
 from idn_gym.model.network import Network
+from idn_gym.model.routed import RoutedService
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
@@ -83,6 +84,9 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     errs by u relative to the difference; what is above 0 and what is below are summed apart, and these sums rounded up
     and down. Where there are classes, what a class finds of a capacity is a difference of sums: capacities are raised
     by more than the sum's error, since no gain falls with a capacity.
+    Costs of a chain are multiples of a power of two, at most 2^44 of it, so that distances, potentials and prices of
+    its routing are exact: whatever rounding does to its flow, the prices prove what they say. A term's slope is then
+    a product of three numbers and a sum over slots, as that of an option is.
     The knapsack compares rounded sums, and rounded sums of the same terms keep their order when a term is added, so
     what it drops is never better than what it keeps; sizes have twice the slack that feasibility has, relative 2e-9,
     which is above their own gamma, and above the rounding of what a leaf's placements leave of a node's room. A type's
@@ -166,7 +170,9 @@ def certified_gain(network: Network, trace: Trace, allocation: IntArray) -> floa
     """Lower bound in ms on the gain over the trace of an allocation (P,), a rounding error below what it is.
 
     The gain, whatever has a price; see `certified_net`. From the readable reference, whose sums have no negative term
-    either.
+    either; where there are chains from the kernels, since the reference's linear programs are solved to a tolerance.
+    A chain's flow is summed from pushes along paths, and may exceed what a placement carries, or fall below 0, by the
+    rounding of that sum, which then saves no more than as much of the route through repositories costs.
 
     Raises
     ------
@@ -177,11 +183,18 @@ def certified_gain(network: Network, trace: Trace, allocation: IntArray) -> floa
     held = allocation.astype(np.float64)
     error = rounding(operations(network, trace, 0))
     capacities = _moved(network, trace, 1.0 - error)
-    gains = [
-        gain.allocation_gain(network, r, capacities[t if len(capacities) > 1 else 0], held)
-        for t, r in enumerate(trace.requests)
-    ]
-    return max(0.0, float(sum(gains)) * (1.0 - error) - _UNDERFLOW)
+    service, lost = network.service, _UNDERFLOW
+    if isinstance(service, RoutedService):
+        gained = float(kernels.gain(network, trace.requests, capacities, held[None]).sum())
+        chains = service.chains
+        error = rounding(operations(network, trace, 0) + int(np.diff(service.terms.start).max(initial=0)) ** 2)
+        lost += 2.0 * error * float((trace.requests[:, chains.types] @ chains.repository_cost).sum())
+    else:
+        gained = sum(
+            gain.allocation_gain(network, r, capacities[t if len(capacities) > 1 else 0], held)
+            for t, r in enumerate(trace.requests)
+        )
+    return max(0.0, gained * (1.0 - error) - lost)
 
 
 def certified_net(network: Network, trace: Trace, allocation: IntArray) -> float:
@@ -207,7 +220,8 @@ def operations(network: Network, trace: Trace, points: int) -> int:
     """Upper bound on the roundings on the way from an input to a certified bound or gain.
 
     Loads sum R requests, shares, slopes and constants take less than 20 operations each, slots, types, options and
-    points are summed once and twice over, knapsacks sum V nodes of P placements, class by class.
+    points are summed once and twice over, knapsacks sum V nodes of P placements, class by class. A chain counts its
+    placements as options.
     """
     widest = int(np.diff(network.service.terms.start).max(initial=0)) + 1
     summed = network.R + trace.slots + network.R * (points + widest) + points + 3 * network.P + network.V

@@ -45,7 +45,8 @@ class LocalSearch:
     ) -> None:
         refuse_other(network, trace)
         shaped("rank", rank, (network.P,))
-        self._price = shaped("price", price, (network.P,)) if price.any() else None
+        price = shaped("price", price, (network.P,))
+        self._price = price if price.any() else None
         self._network, self._trace, self._load, self._rank, self._least = network, trace, load, rank, least
         self._room = network.budgets * (1.0 + 0.5 * BUDGET_SLACK)
         fitting = np.flatnonzero(network.fits)
@@ -59,6 +60,10 @@ class LocalSearch:
         for path in np.unique(network.paths, axis=0):
             nodes = path[path >= 0]
             self._near[np.ix_(nodes, nodes)] = True
+
+    def rounded(self, fractions: FloatArray, generator: np.random.Generator) -> IntArray:
+        """(P,) int8: dependent rounding of a feasible allocation (P,)."""
+        return kernels.round_dependent(self._network, fractions[None], generator.random((1, self._network.P)))[0]
 
     def improve(self, allocation: IntArray, deadline: float) -> IntArray:
         """A feasible allocation (P,) int8 that gains no less, net, than a feasible one; in time, or what there is."""

@@ -23,6 +23,7 @@ from idn_agents.optimum.columns import Columns
 from idn_agents.optimum.cutting_planes import SUMMING, Master, Proof
 from idn_agents.optimum.highs import import_highspy
 from idn_agents.optimum.local_search import LocalSearch
+from idn_agents.optimum.route_search import RouteSearch
 from idn_gym import kernels
 from idn_gym.common.parameters import real, whole
 from idn_gym.kernels.compiled import clock
@@ -175,7 +176,11 @@ class _Search:
         columns = Columns.of(self._network, self._trace)
         self._master = Master(self._network, columns, self._ceiling, self._price)
         least = ROUNDING * self._bound
-        self._search = LocalSearch(self._network, self._trace, self._load, columns.rank, self._price, least)
+        slots = self._network, self._trace, self._load
+        self._search: LocalSearch | RouteSearch = LocalSearch(*slots, columns.rank, self._price, least)
+        if not self._network.service.submodular:
+            self._search = RouteSearch(*slots, self._price, least)
+            self._consider(self._search.rounded(np.ones(self._network.P), np.random.default_rng(0)))
         relaxed = self._relax()
         if not self.closed:
             self._round(relaxed)
@@ -242,8 +247,7 @@ class _Search:
         generator = np.random.default_rng(0)
         stale = 0
         for _ in range(_TRIALS):
-            uniforms = generator.random((1, self._network.P))
-            rounded = kernels.round_dependent(self._network, relaxed[None], uniforms)[0]
+            rounded = self._search.rounded(relaxed, generator)
             improved = self._search.improve(rounded, self._deadline)
             stale = 0 if self._consider(improved) else stale + 1
             self._report()
