@@ -66,7 +66,7 @@ def missing_sets(tables, sizes, chains, c, capacities, load, y, room, placements
                     if n < len(terms) and y[p] >= 1.0:
                         here += s.price[k - base]
                     elif n < len(terms):
-                        more, carried, missing = sizes[p], share[n], np.int64(p)
+                        more, carried, missing = sizes[p], share[n], p
                         if carried <= 0.0 or more > room[p]:
                             continue
                 if here < end_cost:

@@ -15,7 +15,7 @@ from idn_agents.agent import generator
 from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.route_search import search_by_routes
-from idn_agents.rounding.whole_routes import WholeRoutes
+from idn_agents.rounding.whole_routes import WholeRoutes, draw_routes
 from idn_agents.rounding.window import LONGEST, Window
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real, whole
@@ -134,14 +134,16 @@ class Coordinated:
 
     A search fills the nodes in order, twice: first with those whose turn is yet to come at their state, then with them
     at what the first round gave them. The better of the two replaces what is held if its net gain over the window pays
-    for loading it. Where requests need several models, the search is one by whole routes, over all nodes at once, and
-    the state plays no part in it. The next search comes once half of the window is new, later while searches find
-    nothing, and as soon as that after a batch far off the forecast.
+    for loading it. The next search comes once half of the window is new, later while searches find nothing, and as
+    soon as that after a batch far off the forecast.
+
+    Where requests need several models, searches are by whole routes, over all nodes: one from what is held, one from
+    nothing and, with ``point=state``, one from routes drawn from the state.
     """
 
     def __init__(self, network: Network, seed: int, residual: Any, options: Coordination) -> None:
         self._network, self.options = network, options
-        self._first = Dependent(network, seed, residual)
+        self._first, self._generator = Dependent(network, seed, residual), generator(seed, 4)
         order = np.argsort(network.tiers, kind="stable")
         self._order = order if options.order == "down" else order[::-1]
         self._window = Window(network, None if isinstance(options.window, str) else options.window)
@@ -210,12 +212,16 @@ class Coordinated:
     def _by_routes(
         self, state: FloatArray, held: IntArray, requests: FloatArray, capacities: FloatArray, charge: float
     ) -> Iterator[IntArray]:
-        """What the search by whole routes comes to on the mean batch, from what is held, and from nothing."""
+        """What the search by whole routes comes to on the mean batch, from one start after the other."""
         network = self._network
         costs = network.holding + charge * network.sizes * (held == 0)
-        mean = requests.mean(axis=0, keepdims=True), capacities.mean(axis=0, keepdims=True)
-        for start in (held, np.zeros_like(held)):
-            yield search_by_routes(network, *mean, self._order, start, costs).astype(np.int8)
+        mean = requests.mean(axis=0), capacities.mean(axis=0)
+        starts = [held, np.zeros_like(held)]
+        if self.options.point == "state":
+            starts.append(draw_routes(network, *mean, state, self._generator))
+        batch = mean[0][None], mean[1][None]
+        for start in starts:
+            yield search_by_routes(network, *batch, self._order, start, costs).astype(np.int8)
 
 
 class Guarded:

@@ -17,7 +17,7 @@ from idn_agents.systems.frame import Check, Claim, Decision, Formula, Measure, M
 from idn_gym.common.files import read_text
 from idn_gym.common.text import shown
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray, IntArray
 
 _GOLDEN = "[C] computed independently"

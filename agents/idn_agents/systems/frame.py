@@ -20,7 +20,7 @@ from idn_gym.common.text import shown
 from idn_gym.errors import IdnError
 from idn_gym.scenario.faults import faults_of, refusal
 from idn_gym.scenario.overrides import overridden, pairs
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray
 
 SettingsT = TypeVar("SettingsT", bound=Section)

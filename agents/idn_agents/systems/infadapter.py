@@ -27,7 +27,7 @@ from idn_agents.systems.running.traces import read_column
 from idn_agents.systems.running.twins import requests
 from idn_gym.common.text import allowed, shown
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 _GOLDEN = "[C] computed independently"

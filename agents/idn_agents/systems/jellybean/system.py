@@ -30,7 +30,7 @@ from idn_agents.systems.jellybean.optimum import optimum
 from idn_agents.systems.jellybean.workflow import Plan, Workflow
 from idn_agents.systems.running.traces import read_column
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Location, Section
+from idn_gym.scenario.section import Location, Section
 from idn_gym.typing import FloatArray
 
 _GOLDEN = "[C] computed independently"
