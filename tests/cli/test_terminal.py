@@ -92,7 +92,7 @@ class TestText:
             assert (outcome.status, outcome.stdout) == (2, "")
             assert outcome.stderr.count("\n") == 1
             assert printable(outcome.stderr)
-        assert "node '[/y]'; allowed: bs[gpu]" in self.refused(odd, '{"[/y]": []}', tmp_path)
+        assert "node '[/y]'; did you mean '[/x]'? allowed: bs[gpu]" in self.refused(odd, '{"[/y]": []}', tmp_path)
         assert "node '\\x1b[2J'" in self.refused(odd, '{"\\u001b[2J": []}', tmp_path)
 
     def refused(self, scenario: Path, allocation: str, folder: Path) -> str:
