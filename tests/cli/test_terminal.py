@@ -199,7 +199,7 @@ class TestEncoding:
         assert load_scenario(tmp_path / "mine.yaml") == load_scenario(odd)
         outcome = idn_gym("show", odd, "--set", "nodes.\N{GREEK SMALL LETTER PI}=1", variables=variables)
         assert outcome.status == 2  # its own message, not one about an encoding
-        assert "there to set" in outcome.stderr
+        assert "among the nodes" in outcome.stderr
         outcome = idn_gym("show", odd, variables=variables)
         assert outcome == in_process("show", odd)
 
