@@ -78,7 +78,8 @@ class Problem:
 
     def heet(self) -> float:
         """The mean over tasks of the harmonic mean over machines: 1/I sum_i J / sum_j 1/e_ij."""
-        return float((self.times.shape[1] / (1.0 / self.times).sum(axis=1)).mean())
+        with np.errstate(over="ignore"):  # of a machine that takes no time, the speed is infinite
+            return float((self.times.shape[1] / (1.0 / self.times).sum(axis=1)).mean())
 
     def score(self, mean: str) -> float:
         """HEET, or another mean of all times."""
