@@ -161,18 +161,21 @@ class Problem:
         Infeasible
             If no variants meet the floor, or no workers the rate.
         """
-        found = [plan for each in self.assignments() if (plan := self._cheapest(*each)) is not None]
-        if not found:
+        best: Plan | None = None
+        for variants, accuracy in self.assignments():
+            plan = self._cheapest(variants, accuracy, np.inf if best is None else best.total)
+            best = plan if plan is not None and (best is None or plan.total < best.total) else best
+        if best is None:
             raise Infeasible(
                 f"rate {self.rate:g}: the capacity binds: no workers carry it with accuracy {self.floor:g}"
             )
-        return min(found, key=lambda plan: plan.total)
+        return best
 
     def _prices(self) -> dict[tuple[str, str], float]:
         return {(link.source, link.target): link.price for link in self.workflow.links}
 
-    def _cheapest(self, variants: dict[str, str], accuracy: float) -> Plan | None:
-        """The cheapest plan with these variants; None if there is none."""
+    def _cheapest(self, variants: dict[str, str], accuracy: float, most: float) -> Plan | None:
+        """The cheapest plan with these variants; None if there is none that costs at most so much."""
         from scipy.optimize import Bounds, LinearConstraint, milp
 
         workflow, prices = self.workflow, self._prices()
@@ -194,11 +197,11 @@ class Problem:
                         cost[at[a, b, start, end]] = SCALE * size * prices.get((start, end), 0.0)
                 else:
                     cost[at["rate", b, end]] += SCALE * size * prices.get((a, end), 0.0)
-        rows: list[tuple[dict[int, float], float, float]] = []
+        rows: list[tuple[dict[int, float], float, float]] = [(dict(enumerate(cost.tolist())), -np.inf, most)]
         for name, workers in capacity.items():
             rows.append(({at["rate", name, worker]: 1.0 for worker in workers}, self.rate, self.rate))
-            for worker, most in workers.items():
-                rows.append(({at["rate", name, worker]: 1.0, at["used", name, worker]: -most}, -np.inf, 0.0))
+            for worker, able in workers.items():
+                rows.append(({at["rate", name, worker]: 1.0, at["used", name, worker]: -able}, -np.inf, 0.0))
         for worker in tiers:
             keys = [at["used", name, worker] for name, workers in capacity.items() if worker in workers]
             rows.append((dict.fromkeys(keys, 1.0), -np.inf, 1.0))
