@@ -119,7 +119,7 @@ class Heet(System[Settings, State, Sequence[Configuration]]):
         Measure("correlation", "correlation", ".3f"),
     )
     trade_off = ("bias", "error")
-    over_time = "error"
+    over_time = ("error", "error of the makespan %")
     stream_format = (
         "a configuration per row: n_MACHINE columns with the machines of each kind, true_makespan_ms, and a column "
         "eet_TASK_MACHINE per kind of task and machine in ms, empty where there is none; without a file, mixes of "

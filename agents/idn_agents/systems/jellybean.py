@@ -172,7 +172,7 @@ class JellyBean(System[Settings, State, FloatArray]):
         Measure("infeasible", "steps without a plan", ".0f"),
     )
     trade_off = ("compute", "communication")
-    over_time = "total"
+    over_time = ("total", "cost/h")
     stream_format = "requests/s of each step: a column rate or requests; without a file, even steps up to the highest"
     network = (
         "an in-tree of operators, a set of workers each and a hard floor do not fit the network; it is a module of its "

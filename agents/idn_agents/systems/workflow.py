@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
@@ -218,13 +220,15 @@ class Problem:
         matrix = np.zeros((len(rows), len(at)))
         for n, (row, _, _) in enumerate(rows):
             matrix[n, list(row)] = list(row.values())
-        found = milp(
-            cost,
-            integrality=np.arange(len(at)) < len(used),
-            bounds=Bounds(0.0, np.where(np.arange(len(at)) < len(used), 1.0, np.inf)),
-            constraints=LinearConstraint(matrix, [row[1] for row in rows], [row[2] for row in rows]),
-            options={"mip_rel_gap": 0.0, "presolve": False},  # with it, HiGHS prints on standard output
-        )
+        integer = np.arange(len(at)) < len(used)
+        with _silent():
+            found = milp(
+                cost,
+                integrality=integer,
+                bounds=Bounds(0.0, np.where(integer, 1.0, np.inf)),
+                constraints=LinearConstraint(matrix, [row[1] for row in rows], [row[2] for row in rows]),
+                options={"mip_rel_gap": 0.0},
+            )
         if found.x is None:
             return None
         chosen: dict[str, dict[str, float]] = {
@@ -233,6 +237,23 @@ class Problem:
         }
         compute = self.compute(chosen)
         return Plan(variants, chosen, compute, float(found.fun) - compute, accuracy)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """What HiGHS prints from C, whatever its options, does not reach standard output."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # there is none
+        yield
+        return
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def refuse_inconsistent(workflow: Workflow) -> None:
