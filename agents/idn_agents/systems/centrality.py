@@ -165,7 +165,7 @@ class Centrality(System[Settings, State, Sequence[FloatArray]]):
         Measure("conformity", "authors' model", ".1f"),
     )
     trade_off = ("free", "pinned")
-    over_time = "pinned"
+    over_time = ("pinned", "adoption, pinned")
     stream_format = (
         "one graph, an edge per row: columns source, target and perhaps weight; without a file, scale-free graphs"
     )

@@ -182,7 +182,7 @@ class InfAdapter(System[Settings, State, FloatArray]):
         Measure("accuracy", "mean accuracy", ".4f"),
     )
     trade_off = ("cores", "violations")
-    over_time = "cores"
+    over_time = ("cores", "cores")
     stream_format = (
         "requests of each second: a column requests or rps; without a file, a synthetic twin of the 21 minutes of the "
         "Twitter trace that the paper is evaluated on"

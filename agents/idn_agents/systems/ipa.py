@@ -222,7 +222,7 @@ class Ipa(System[Settings, State, FloatArray]):
         Measure("infeasible", "intervals without a plan", ".0f"),
     )
     trade_off = ("cores", "accuracy")
-    over_time = "objective"
+    over_time = ("objective", "objective")
     stream_format = (
         "requests of each second: a column requests or rps; without a file, synthetic twins of the windows of the "
         "Twitter trace (setting window)"

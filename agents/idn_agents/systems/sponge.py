@@ -159,7 +159,7 @@ class Sponge(System[Settings, State, FloatArray]):
     )
     measures = (Measure("violations", "violations %", ".2f"), Measure("cores", "mean cores", ".2f"))
     trade_off = ("cores", "violations")
-    over_time = "cores"
+    over_time = ("cores", "cores")
     stream_format = (
         "the bandwidth of each second in bytes/ms: a column bandwidth; without a file, a correlated process with the "
         "quantiles of a bus over 4G"
