@@ -134,6 +134,5 @@ class _Program:
     def _solve(self, bounds: Bounds, whole: bool) -> OptimizeResult:
         integrality = np.zeros(self.cost.size)
         integrality[: self.count] = whole
-        return milp(
-            self.cost, integrality=integrality, bounds=bounds, constraints=self.constraint, options={"mip_rel_gap": 0.0}
-        )
+        options = {"mip_rel_gap": 0.0, "presolve": False}  # with presolve HiGHS prints on standard output
+        return milp(self.cost, integrality=integrality, bounds=bounds, constraints=self.constraint, options=options)
