@@ -9,8 +9,8 @@
 `priced`: Topology II with sliding popularity, where every placement costs one unit of currency per GB and hour. Prints
 Markdown tables, and a line for each scenario and factor where `infida-coordinated` is not above INFIDA and the online
 greedies; the picture shows the fronts of the first scenario. With `--results` nothing is run: tables and picture come
-from what was stored. With `--effects`: what each service of `sla-sliding` gets from `infida-coordinated`, with all its
-keys and without each in turn.
+from what was stored. With `--effects`: what each service of `sla-sliding` gets from the best static allocation, with
+all its keys and without each in turn.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def effects(slots: int, seeds: int) -> str:
 def _by_service(network: Network, slots: int, seed: int, deadline: float) -> np.ndarray:
     """(services, 3): latency, inaccuracy, and the share later than the deadline, per request."""
     trace, service = draw(network, slots, seed), RankedService.of(network.service, "benchmarks/prices.py")
-    changes = dict(play(network, trace, AgentSpec("infida-coordinated"), seed).changes)
+    changes = dict(play(network, trace, AgentSpec.parse(AGENTS[0]), seed).changes)
     latency, plain = service.option_latencies, service.option_inaccuracies / service.accuracy_weights[:, None]
     held, kind = np.zeros(network.P), np.arange(network.R) % len(SERVICES)
     sums, requests = np.zeros((len(SERVICES), 3)), np.zeros(len(SERVICES))

@@ -14,6 +14,7 @@ from idn_gym.sources import Source, constructed, fault, refuse_without_methods
 AGENTS = "idn_gym.agents"
 WORKLOADS = "idn_gym.workloads"
 CAPACITIES = "idn_gym.capacities"
+CALLBACKS = "idn_gym.callbacks"
 COMMANDS = "idn_gym.commands"
 METHODS = ("reset", "act", "info")  # of an agent
 _LONGEST = 200  # bytes of a name; file systems take 255

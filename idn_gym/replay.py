@@ -29,7 +29,7 @@ from idn_gym.common.files import read_text
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.scenario.kinds import PUBLIC, expecting
-from idn_gym.scenario.schema import Burst, Zipf
+from idn_gym.scenario.workloads import Burst, Zipf
 from idn_gym.typing import FloatArray
 from idn_gym.workload.popularity import popularity
 from idn_gym.workload.trace import Trace, fitting

@@ -66,6 +66,7 @@ def in_process(*arguments: object) -> Outcome:
     with (
         mock.patch.object(sys, "argv", ["idn-gym", *map(str, arguments)]),
         mock.patch.object(cli.app, "registered_commands", list(cli.app.registered_commands)),  # `main` adds to them
+        mock.patch.object(cli.app, "registered_groups", list(cli.app.registered_groups)),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
     ):

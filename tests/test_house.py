@@ -34,14 +34,14 @@ DOORS = (
 
 # Data flows one way (docs/house.md): a room knows nothing of those above it, directly or through others.
 LAYERS = (
-    ("common", "errors", "typing"),
+    ("common", "errors", "typing", "sources", "plugins"),
     ("scenario", "topology", "catalog"),
     ("model", "library"),
     ("kernels",),
     ("workload",),
     ("env",),
     ("batched", "experiment", "wrappers"),
-    ("report", "sb3"),
+    ("report", "sb3", "testing"),
     ("cli",),
     ("reproduce",),
 )

@@ -13,42 +13,82 @@ import subprocess
 import sys
 from pathlib import Path
 
-from command_line import PATIENCE
+import networkx
+from command_line import PATIENCE, environment
+
+from idn_gym import load_scenario
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 SCRIPTS = Path(sys.executable).parent
+BLOCK = re.compile(r"^```(python|sh)\n(?:# (\w+\.py)\n)?(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-
-
-def test_python_blocks_run_one_after_the_other(tmp_path: Path) -> None:
+def test_ten_lines_of_python(tmp_path: Path) -> None:
+    [program] = [text for kind, file, text in BLOCK.findall(README) if kind == "python" and not file]
+    assert len([line for line in program.splitlines() if line.strip()]) <= 12
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks("python"))],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("ms saved per request") == 10
 
 
-def test_own_scenario_and_trace_as_typed(tmp_path: Path) -> None:
-    [typed] = [block for block in blocks("sh") if "mine.yaml" in block]
-    environment = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", typed],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / "runs" / "mine" / "ntag.png").exists()
+def test_own_network_requests_and_agent_as_typed(tmp_path: Path) -> None:
+    """From top to bottom in an empty folder: a block that begins with the name of a file is that file."""
+    follow(own(), tmp_path)
+    for folder, agents in {
+        "mine": {"Always", "infida", "optimum"},
+        "metro": {"Always", "last-batch-greedy", "optimum"},
+    }.items():
+        runs = tmp_path / "runs" / folder
+        done = [json.loads(path.read_text()) for path in runs.glob("*/result.json")]
+        assert {result["agent"].rpartition(":")[2] for result in done} == agents
+        pictures = {"ntag.png", "latency-inaccuracy.png", "allocation.png", "regret.png"}
+        assert {path.name for path in runs.glob("*.png")} == pictures
+    seeds = tmp_path / "runs" / "seeds"
+    assert {path.name for path in seeds.glob("seed-*")} == {f"seed-{seed}" for seed in range(5)}
+    assert {path.name for path in seeds.glob("*.png")} == {"ntag.png", "latency-inaccuracy.png"}
+
+
+def test_own_network_from_a_graph_file(tmp_path: Path) -> None:
+    """What the comment beside the graph offers instead of it."""
+    [program] = [(kind, file, text) for kind, file, text in own() if file == "metro.py"]
+    drawn, _, read = re.search(r"^graph = (.*?)  # (or) (.*)$", program[2], flags=re.MULTILINE).groups()
+    networkx.write_graphml(networkx.path_graph(["core", "street", "square"]), tmp_path / "metro.graphml")
+    text = program[2].replace(drawn, read).replace("import networkx as nx", "import idn_gym.topology")
+    follow([(program[0], program[1], text), ("sh", "", "python metro.py && idn-gym check metro.yaml")], tmp_path)
+    nodes = load_scenario(tmp_path / "metro.yaml").nodes
+    assert [(node.name, bool(node.repository)) for node in nodes] == [
+        ("core", True),
+        ("street", False),
+        ("square", False),
+    ]
+
+
+def own() -> list[tuple[str, str, str]]:
+    """Kind, file name or "", and text of each block of the section on what is one's own."""
+    [section] = [part for part in README.split("\n## ") if part.startswith("Your own")]
+    return BLOCK.findall(section)
+
+
+def follow(typed: list[tuple[str, str, str]], folder: Path) -> None:
+    """Save the files and run the commands, one block after the other, as a reader would in an empty folder."""
+    variables = environment() | {"PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"}
+    for kind, file, text in typed:
+        if file:
+            (folder / file).write_text(text)
+            continue
+        assert kind == "sh"
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text],
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout[-1000:]}{done.stderr[-2000:]}"
 
 
 def test_table_of_environments_is_what_list_says() -> None:

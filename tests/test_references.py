@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"idn_gym": ROOT / "idn_gym", "idn_agents": ROOT / "agents" / "idn_agents"}
 FOLDERS = ("idn_gym", "agents", "tests", "docs", "benchmarks", "notebooks")
 GROUPS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"])  # look like modules
+GROUPS |= {"idn_gym.workloads", "idn_gym.capacities", "idn_gym.callbacks"}  # other packages' alone
 
 FENCE = re.compile(r"^( *)(```+).*?^\1\2`* *$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)

@@ -55,7 +55,7 @@ def optimum(
     from idn_gym.model.allocation_file import named
     from idn_gym.report.console import console
     from idn_gym.report.progress import SearchProgress
-    from idn_gym.scenario.schema import Replay
+    from idn_gym.scenario.workloads import Replay
 
     if certificate is not None and not certificate.parent.is_dir():
         raise IdnError(f"{certificate}: no folder {certificate.parent} to write it to")
@@ -104,7 +104,7 @@ def saa(
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
-    """Best static allocation over a distribution of streams, and an interval on how far from optimal it is."""
+    """Best static allocation over a distribution of streams. With an interval on how far from optimal it is."""
     from idn_agents.optimum.highs import require_solver
     from idn_agents.optimum.saa import estimate
     from idn_gym.library.load import load_scenario
@@ -156,7 +156,7 @@ def verify(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the claims of a certificate without a solver; exit status 1 if one of them is not proven."""
+    """Check the claims of a certificate without a solver. Exit status 1 if one of them is not proven."""
     from idn_agents.optimum.certificate import relative_gap
     from idn_agents.optimum.certificate_file import read_certificate
     from idn_agents.optimum.certificate_file import verify as verdict_on

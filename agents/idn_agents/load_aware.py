@@ -116,11 +116,15 @@ def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, sa
     cost = np.full(len(tables.costs), np.inf)  # of serving each type at the placement just taken
     value = np.empty(len(allocation))
     passing = np.empty((len(allocation), tables.classes))  # counted, of each class
+    one_class = tables.classes == 1
     for v in range(len(shelf.budgets)):
         first, stop = shelf.node_start[v], shelf.node_start[v + 1]
         room = room_of(shelf.budgets[v])
         for p in range(first, stop):
-            value[p] = _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing[p])
+            if one_class:  # in half the time
+                value[p], passing[p, 0] = _value_of_one(shelf, listing, capacities, shared, holding, counted, saved, p)
+            else:
+                value[p] = _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing[p])
         while True:
             best = stop
             for p in range(first, stop):
@@ -134,7 +138,10 @@ def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, sa
             for entry in range(start[best], start[best + 1]):
                 rho, k = types[entry], ranks[entry]
                 cost[rho] = tables.costs[rho, k]
-                absorbed[rho] = _absorbed(tables, capacities[best], shared, counted[rho, k], passing[best], rho)
+                if one_class:
+                    absorbed[rho] = _credit(capacities[best], shared, counted[rho, k], passing[best, 0])
+                else:
+                    absorbed[rho] = _absorbed(tables, capacities[best], shared, counted[rho, k], passing[best], rho)
             for p in range(first, stop):
                 if allocation[p] or tables.placement_group[p] != tables.placement_group[best]:
                     continue
@@ -144,7 +151,13 @@ def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, sa
                         left = max(0.0, counted[rho, k] - absorbed[rho])
                         saved[rho, k] *= left / counted[rho, k]
                         counted[rho, k] = left
-                value[p] = _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing[p])
+                if one_class:
+                    found = _value_of_one(shelf, listing, capacities, shared, holding, counted, saved, p)
+                    value[p], passing[p, 0] = found
+                else:
+                    value[p] = _value(
+                        shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing[p]
+                    )
             for entry in range(start[best], start[best + 1]):
                 cost[types[entry]], absorbed[types[entry]] = np.inf, 0.0
         for p in range(first, stop):  # what is there already stays where there is room, if keeping it costs nothing
@@ -158,9 +171,9 @@ def _value(shelf, tables, listing, capacities, shared, holding, counted, saved, 
     """Ms saved per MB by placing p, net of holding it; fills in the requests (classes,) that it could serve better."""
     start, types, ranks = listing
     passing[:] = 0.0
+    ms = 0.0
     for entry in range(start[p], start[p + 1]):
         passing[tables.type_class[types[entry]]] += counted[types[entry], ranks[entry]]
-    ms = 0.0
     for entry in range(start[p], start[p + 1]):
         rho, k = types[entry], ranks[entry]
         if counted[rho, k] > 0.0:
@@ -170,11 +183,31 @@ def _value(shelf, tables, listing, capacities, shared, holding, counted, saved, 
 
 
 @compiled()
+def _value_of_one(shelf, listing, capacities, shared, holding, counted, saved, p):
+    """`_value` where there is one class, and the requests that placement p could serve better."""
+    start, types, ranks = listing
+    passing = 0.0
+    for entry in range(start[p], start[p + 1]):
+        passing += counted[types[entry], ranks[entry]]
+    ms = 0.0
+    for entry in range(start[p], start[p + 1]):
+        rho, k = types[entry], ranks[entry]
+        if counted[rho, k] > 0.0:
+            ms += saved[rho, k] / counted[rho, k] * _credit(capacities[p], shared, counted[rho, k], passing)
+    return (ms - holding[p]) / shelf.sizes[p], passing
+
+
+@compiled()
 def _absorbed(tables, capacity, shared, of_type, passing, rho):
     """Requests of a type that a model is credited with; see `LoadAwareGreedy` for the sharing of its capacity."""
     own = tables.type_class[rho]
-    if not shared or passing[own] <= 0.0:
-        return min(of_type, capacity)
-    for c in range(own):
-        capacity -= passing[c]
-    return of_type * min(1.0, max(0.0, capacity) / passing[own])
+    if shared:
+        for c in range(own):
+            capacity -= passing[c]
+    return _credit(max(0.0, capacity), shared, of_type, passing[own])
+
+
+@compiled()
+def _credit(capacity, shared, of_type, of_all):
+    """The same, of what the classes above the type's leave of the capacity, for all of its class together."""
+    return of_type * min(1.0, capacity / of_all) if shared and of_all > 0.0 else min(of_type, capacity)

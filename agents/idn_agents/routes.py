@@ -51,6 +51,7 @@ class Routes:
         self._mean_capacities = np.ascontiguousarray(capacities.mean(axis=0))
         self._found = np.empty((LABELS, int(self._chains.stages.max())), dtype=np.int64)
         self._values = np.empty(LABELS)
+        self._node, self._sizes = network.placement_node.tolist(), network.sizes.tolist()
 
     def asked_of(self, types: BoolArray) -> list[int]:
         """Chains that have requests, among types (R,)."""
@@ -81,7 +82,7 @@ class Routes:
         return found
 
     def candidates(self, allocation: FloatArray, left: FloatArray, most: int = MOST) -> Candidates:
-        """Sets that open routes, of all chains, with their joint gains; those of the best estimates per MB, in order."""
+        """Sets that open routes of any chain, the best estimates per MB first, with their joint gains."""
         chains = self.asked_of(np.ones(self._network.R, dtype=np.bool_))
         sets = self.best([self.missing(c, allocation, left) for c in chains], left, most)
         sizes = np.array([self._network.sizes[list(placed)].sum() for placed in sets])
@@ -89,14 +90,14 @@ class Routes:
 
     def best(self, found: Iterable[dict[Placed, float]], left: FloatArray, most: int = MOST) -> list[Placed]:
         """The best sets by their estimates for all chains together, per MB, of those that fit."""
-        estimates: dict[Placed, float] = {}
+        per_mb: dict[Placed, float] = {}
+        sizes = self._sizes
         for of_chain in found:
             for placed, value in of_chain.items():
-                estimates[placed] = estimates.get(placed, 0.0) + value
-        sizes = self._network.sizes
-        per_mb = {placed: value / sum(sizes[p] for p in placed) for placed, value in estimates.items()}
-        order = sorted(per_mb, key=lambda placed: (-per_mb[placed], placed))
-        return list(islice((placed for placed in order if self.fit(placed, left)), most))
+                mb = sizes[placed[0]] if len(placed) == 1 else sum([sizes[p] for p in placed])
+                per_mb[placed] = per_mb.get(placed, 0.0) + value / mb
+        order = sorted([(-value, placed) for placed, value in per_mb.items()])
+        return list(islice((placed for _, placed in order if self.fit(placed, left)), most))
 
     def gains(self, allocation: FloatArray, sets: list[Placed]) -> FloatArray:
         """(n,) ms over the slots that each set gains, added as a whole."""
@@ -105,9 +106,10 @@ class Routes:
 
     def fit(self, placed: Placed, left: FloatArray) -> bool:
         """Whether all of a set has room."""
-        own = list(placed)
-        needed = np.bincount(self._network.placement_node[own], self._network.sizes[own], minlength=self._network.V)
-        return bool((needed <= left).all())
+        needed: dict[int, float] = {}
+        for p in placed:
+            needed[self._node[p]] = needed.get(self._node[p], 0.0) + self._sizes[p]
+        return all(mb <= left[v] for v, mb in needed.items())
 
 
 def fill_by_routes(
@@ -146,20 +148,23 @@ def fill_by_routes(
         stale &= asked
         touched = np.zeros(network.P, dtype=np.bool_)
         touched[terms.placement[stale[terms.type]]] = True
-        density = {each: value for each, value in density.items() if not touched[list(each)].any()}
+        unknown = set(np.flatnonzero(touched).tolist())
+        density = {each: value for each, value in density.items() if unknown.isdisjoint(each)}
         for c in routes.asked_of(stale):
             estimates[c] = routes.missing(c, allocation, left)
-        sets = [each for each in routes.best(estimates.values(), left) if each not in density]
+        opened = [placed for placed in routes.best(estimates.values(), left) if placed not in density]
         alone = np.flatnonzero(touched & network.fits & (allocation == 0.0) & (network.sizes <= left[node]))
         gains = kernels.marginal_gains(network, requests, capacities, allocation, load, alone)
-        joint = np.concatenate([gains, routes.gains(allocation, sets)])
-        for each, gain in zip([*((p,) for p in alone.tolist()), *sets], joint.tolist(), strict=True):
-            own = list(each)
-            density[each] = (gain - float(costs[own].sum())) / float(weight[own].sum())
-        density = {each: value for each, value in density.items() if value > 0.0 and routes.fit(each, left)}
-        if not density:
+        joint = np.concatenate([gains, routes.gains(allocation, opened)])
+        evaluated: list[Placed] = [(p,) for p in alone.tolist()]
+        for placed, gain in zip(evaluated + opened, joint.tolist(), strict=True):
+            own = list(placed)
+            density[placed] = (gain - float(costs[own].sum())) / float(weight[own].sum())
+        paying = [placed for placed, value in density.items() if value > 0.0 and routes.fit(placed, left)]
+        if not paying:
             break
-        chosen = list(min(density, key=lambda each: (-density[each], each)))
+        best = min(paying, key=lambda placed: (-density[placed], placed))
+        chosen = list(best)
         allocation[chosen] = 1.0
         np.subtract.at(left, node[chosen], network.sizes[chosen])
         changed[:] = False

@@ -59,14 +59,14 @@ def missing_sets(tables, sizes, chains, c, capacities, load, y, room, placements
         start, stop = chains.member_start[e], chains.member_start[e + 1]
         for label in range(count[tail]):
             for k in range(start, max(stop, start + 1)):
-                here, more, carried, missing = cost[tail, label] + chains.edge_cost[e], 0.0, 1.0, -1
+                here, more, carried, missing = cost[tail, label] + chains.edge_cost[e], 0.0, 1.0, np.int64(-1)
                 if stop > start:
                     here = cost[tail, label] + chains.member_cost[k]
                     n, p = chains.member_term[k], chains.member_placement[k]
                     if n < len(terms) and y[p] >= 1.0:
                         here += s.price[k - base]
                     elif n < len(terms):
-                        more, carried, missing = sizes[p], share[n], np.int64(p)
+                        more, carried, missing = sizes[p], share[n], p
                         if carried <= 0.0 or more > room[p]:
                             continue
                 if here < end_cost:

@@ -9,7 +9,7 @@ import torch
 
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Burst, Outages, Zipf
+from idn_gym.scenario.workloads import Burst, Outages, Own, Zipf
 from idn_gym.workload.popularity import expected_requests
 from idn_gym.workload.streams import Rows, Streams
 from idn_gym.workload.trace import Trace
@@ -57,6 +57,11 @@ class DrawnStreams:
             if not isinstance(network.scenario.workload, Zipf | Burst):
                 kind = getattr(network.scenario.workload, "kind", None)
                 raise IdnError(f"streams: 'device' draws workloads zipf and burst, not {kind}; use streams='numpy'")
+            if isinstance(network.scenario.workload.capacity, Own):
+                kind = network.scenario.workload.capacity.kind
+                raise IdnError(
+                    f"streams: 'device' draws constant capacities and outages, not {kind}; use streams='numpy'"
+                )
         if len(different) * horizon * first.R > _MOST_VALUES:
             raise IdnError(f"horizon: {horizon}; too long for streams='device', use streams='numpy'")
         slots = np.arange(horizon)

@@ -62,7 +62,7 @@ def show(
     as_yaml: Annotated[bool, typer.Option("--yaml", help="the scenario file itself: a start for one's own")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Sizes, nodes, models, request types and the provenance of every figure."""
+    """Sizes, nodes, models, request types; where figures come from."""
     from idn_gym.library.load import load_scenario
     from idn_gym.model.network import Network
     from idn_gym.report import layout, tables
@@ -128,7 +128,7 @@ def check(
 
 
 def schema(kind: Annotated[Kinds, typer.Argument(help="kind of file")]) -> None:
-    """The JSON Schema of a file, for editors that complete and explain its keys."""
+    """The JSON Schema of a file. Editors complete and explain its keys by it."""
     from idn_gym.experiment.sweep_file import Grid
     from idn_gym.scenario.json_schema import json_schema
     from idn_gym.scenario.schema import Content

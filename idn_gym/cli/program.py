@@ -120,6 +120,11 @@ def _add_commands() -> None:
 
 
 def _add(name: str, command: Any) -> None:
+    """Add a command, a function, or a group of commands, a `typer.Typer`."""
+    if isinstance(command, typer.Typer):
+        typer.main.get_command(command)
+        app.add_typer(command, name=name)
+        return
     alone = _Typer()
     alone.command(name)(command)
     typer.main.get_command(alone)  # raises where its signature is none of a command, which later costs all of them

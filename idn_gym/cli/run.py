@@ -43,7 +43,7 @@ def run(
     agent: Annotated[list[str], typer.Option(metavar="AGENT", help=_AGENT_HELP)],
     overrides: Overrides = None,
     slots: Slots = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="seed of the request stream and of the agents; 0")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="seed of the stream and of the agents; default: 0")] = None,
     seeds: Seeds = None,
     trace: TraceFile = None,
     capacities: CapacityFile = None,
@@ -54,7 +54,7 @@ def run(
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let agents face one and the same request stream, and compare them; or one for each of several seeds."""
+    """Let agents face one and the same request stream, and compare. With --seeds, one for each of several seeds."""
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
 
@@ -171,7 +171,7 @@ def sweep(
     max_runs: Annotated[int | None, typer.Option(min=1, help="refuse a file of more runs; default: 10000")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run every combination of a sweep file, on several processes or a Ray cluster: records and one table."""
+    """Run every combination of a sweep file: records and one table. On several processes, or a Ray cluster."""
     from idn_gym.experiment import sweep as sweeps
     from idn_gym.experiment.sweep_file import MOST_RUNS, read_sweep
     from idn_gym.report import tables

@@ -45,7 +45,7 @@ def replay(
     slots: Annotated[int | None, typer.Option(min=1, help="slots; default: all of the file's")] = None,
     output: Annotated[Path | None, typer.Option(help="request file to write; default: stdout")] = None,
 ) -> None:
-    """Turn a public trace into a trace file: requests go to tasks and entry nodes by the scenario's popularity."""
+    """Turn a public trace into a trace file. Requests go to tasks and entry nodes by the scenario's popularity."""
     from idn_gym.common.files import write_text
     from idn_gym.library.load import load_scenario
     from idn_gym.model.network import Network

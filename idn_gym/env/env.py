@@ -24,7 +24,7 @@ from idn_gym.env.spec import in_json
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
-from idn_gym.scenario.schema import Replay
+from idn_gym.scenario.workloads import Replay
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.stream import BLOCK, Stream, replayed
 from idn_gym.workload.trace import LARGEST, Trace
@@ -166,6 +166,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             }
         )
         self.action_space = spaces.MultiBinary(self.network.P)
+        self._price_weight = self.network.price_weight
         self._prices, self._timed = weights_of(self.network.prices), weights_of(self.network.timed)
         self._slot = self.horizon
         self._block: Trace | None = None
@@ -217,7 +218,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         self._slot += 1
         shown = self._steady.copy() if self._steady is not None else None
         observation = observe(self.network, requests, capacities, self._allocation, shown)
-        reward = float(paid(self._reward, outcome, self.update_weight, self.network.price_weight))
+        reward = float(paid(self._reward, outcome, self.update_weight, self._price_weight))
         return observation, reward, False, self._slot >= self.horizon, outcome._asdict()
 
     def render(self) -> Any:

@@ -44,8 +44,8 @@ def reward_of(reward: str | Reward, check: bool = True) -> Reward:
 
 def paid(reward: Reward, outcome: Outcome, update_weight: float, price_weight: float) -> Any:
     """(B,) the reward of each slot, less the price of what it loaded and of what it held; of one slot, a number."""
-    lost = update_weight * outcome.model_update_mb + price_weight * outcome.price_per_slot
-    return reward(outcome) - lost
+    lost = update_weight * outcome.model_update_mb
+    return reward(outcome) - (lost + price_weight * outcome.price_per_slot if price_weight else lost)
 
 
 def _checked(reward: Reward, check: bool, outcome: Outcome) -> Any:

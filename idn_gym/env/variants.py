@@ -11,7 +11,7 @@ from idn_gym.common import parameters
 from idn_gym.env import arguments
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Replay
+from idn_gym.scenario.workloads import Replay
 
 # what environments of one batch share, and all of the service: whatever else a variant changes would go unseen
 _SHARED = ("sizes", "placement_group", "inaccuracies", "prices", "tiers", "type_entry", "type_service", "timed")

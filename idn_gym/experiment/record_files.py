@@ -91,7 +91,8 @@ def read_run(
     path = output / "run.json"
     kept = read_description(path, FORMAT)
     there = kept.get("agents")
-    names = [spec.agent.name for spec in specs if isinstance(there, list) and str(spec.agent) in there]
+    begun = [spec for spec in specs if isinstance(there, list) and str(spec.agent) in there]
+    names = [name for spec in begun for name in spec.code]
     refuse_other_versions(path, kept.get("versions"), versions(names))
     differing = [key for key in about if key != "agents" and kept.get(key) != about[key]]
     if not differing and not in_order(there, about["agents"]):

@@ -77,7 +77,7 @@ def run(
             for folder, spec in zip(folders, specs, strict=True)
         ]
         if there != about["agents"]:  # nothing is written before all that is there is known to be as it should
-            description = described(FORMAT, command, about, [spec.agent.name for spec in specs])
+            description = described(FORMAT, command, about, [name for spec in specs for name in spec.code])
             (describe_run if begun else write_run)(output, description, stream)
         results = []
         for spec, folder, result in zip(specs, folders, kept, strict=True):

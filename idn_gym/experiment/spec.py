@@ -17,7 +17,7 @@ from idn_gym.errors import IdnError
 from idn_gym.experiment.folders import folder_name
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario, yaml_file
-from idn_gym.scenario.schema import Replay
+from idn_gym.scenario.workloads import Own, Replay
 from idn_gym.workload.stream import draw, replayed
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.trace_file import read_trace
@@ -169,6 +169,13 @@ class RunSpec:
         object.__setattr__(self, "seed", _whole("seed", self.seed, 0))
         if self.slots is not None:
             object.__setattr__(self, "slots", _whole("slots", self.slots, 1))
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Names of the agent, workload and capacities that it runs, as `plugins.versions` takes them."""
+        workload = self.scenario.workload if self.trace is None else None
+        own = [part.kind for part in (workload, getattr(workload, "capacity", None)) if isinstance(part, Own)]
+        return (self.agent.name, *own)
 
     def stream(self) -> tuple[Network, Trace]:
         """The network and the stream that this run is about.

@@ -35,7 +35,7 @@ from idn_gym.experiment.spec import AgentSpec, RunSpec, refuse_network
 from idn_gym.experiment.workers import on_processes, on_ray
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
-from idn_gym.scenario.schema import Replay
+from idn_gym.scenario.workloads import Replay
 
 FORMAT = "idn-gym/sweep-1"
 FIGURES = (*(field.name for field in fields(Summary)), "seconds", *SHARES)  # keys of a row that may be averaged
@@ -188,7 +188,9 @@ def _begin(output: Path, cells: Sequence[Cell], resume: bool, command: Sequence[
         {"folder": cell.folder, **cell.labels, "agents": [str(spec.agent) for spec in cell.runs]} for cell in cells
     ]
     description = output / "sweep.json"
-    agents = {str(spec.agent): spec.agent.name for cell in cells for spec in cell.runs}
+    agents: dict[str, dict[str, None]] = {}  # as cells list them -> names of the code that they run
+    for spec in (spec for cell in cells for spec in cell.runs):
+        agents.setdefault(str(spec.agent), {}).update(dict.fromkeys(spec.code))
     if resumed(description, resume, "runs"):
         there = _read_back(description, listed, agents)
         _verify(output, [cell for cell in cells if (output / cell.folder / "run.json").exists()])
@@ -197,16 +199,18 @@ def _begin(output: Path, cells: Sequence[Cell], resume: bool, command: Sequence[
     elif any(path.suffix != ".part" for path in output.iterdir()):
         raise IdnError(f"{output}: holds files but no sweep to resume, nor a run of several seeds; give another folder")
     # "streams" is the word of the file format for cells
-    about = described(FORMAT, command, {"streams": listed}, dict.fromkeys(agents.values()))
+    about = described(
+        FORMAT, command, {"streams": listed}, dict.fromkeys(name for names in agents.values() for name in names)
+    )
     write_text(description, json.dumps(about, indent=1) + "\n")
 
 
-def _read_back(path: Path, listed: list[dict[str, Any]], agents: dict[str, str]) -> list[dict[str, Any]]:
+def _read_back(path: Path, listed: list[dict[str, Any]], agents: dict[str, dict[str, None]]) -> list[dict[str, Any]]:
     """What a ``sweep.json`` lists: some of these cells and of their agents, by versions that are the ones here.
 
     Parameters
     ----------
-    agents : as cells list them -> name.
+    agents : as cells list them -> names of the code that they run.
     """
     kept = read_description(path, FORMAT)
     there = kept.get("streams")
@@ -221,7 +225,7 @@ def _read_back(path: Path, listed: list[dict[str, Any]], agents: dict[str, str])
                 f"{path.parent}: holds another sweep, with {line(cell)}; --resume adds cells and agents, and neither "
                 "leaves any out nor changes the order of agents"
             )
-    names = dict.fromkeys(agents[agent] for one in there for agent in one["agents"])
+    names = dict.fromkeys(name for one in there for agent in one["agents"] for name in agents[agent])
     refuse_other_versions(path, kept.get("versions"), versions(names))
     return there
 

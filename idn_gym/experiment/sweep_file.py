@@ -20,7 +20,7 @@ from idn_gym.scenario.faults import faults_of, refusal
 from idn_gym.scenario.file import read_values
 from idn_gym.scenario.json_schema import without_schema
 from idn_gym.scenario.kinds import SWEEP, expecting
-from idn_gym.scenario.schema import AsTuple, Count, Location, Name, Section
+from idn_gym.scenario.section import AsTuple, Count, Location, Name, Section
 
 MOST_RUNS = 10_000  # unless more are asked for: days of work, and records by the million
 _WORTH_SAYING = 1_000  # runs

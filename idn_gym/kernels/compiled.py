@@ -4,7 +4,8 @@ In the first of these folders that can be written: the one that NUMBA_CACHE_DIR 
 of numba among the user's caches, a private one among temporary files. There may be none: an installation is read-only,
 a home is missing, a disk is full. Everything then works all the same, compiled anew by each process.
 
-Compiling takes seconds once, which are no agent's: `clock` stands still meanwhile, and the command line says so.
+Compiling takes seconds once, and reading what is kept part of one in each process, which are no agent's: `clock` stands
+still meanwhile. Of compiling, the command line says so.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def clock() -> float:
-    """Seconds since some moment, less those that went into compiling: for what is measured and reported.
+    """Seconds since some moment, less those of compiling and of reading what is kept: for what is reported.
 
     A deadline is one of `time.monotonic`, since whoever waits does so while something is compiled, too.
     """
@@ -115,14 +116,15 @@ class _Kept(FunctionCache):  # type: ignore[misc]
     """What numba keeps, as far as the disk lets it: a file that cannot be read or written stops nobody."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except OSError:
-            return None
-        except Exception:  # a damaged file may raise anything: begin anew
-            with suppress(OSError):
-                self.flush()
-            return None
+        with _compiling:
+            try:
+                return super().load_overload(sig, target_context)
+            except OSError:
+                return None
+            except Exception:  # a damaged file may raise anything: begin anew
+                with suppress(OSError):
+                    self.flush()
+                return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with _compiling:

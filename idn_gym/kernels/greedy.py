@@ -8,9 +8,10 @@ import numpy as np
 
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.marginal import marginal_gain
-from idn_gym.kernels.rows import FLOATS, filled, indices, ranked, single, window_rows
+from idn_gym.kernels.rows import FLOATS, filled, indices, single, window_rows
 from idn_gym.kernels.shared import room_of
 from idn_gym.model.network import Network
+from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray
 
 _jit = compiled(error_model="numpy")
@@ -41,7 +42,7 @@ def fill_by_gain(
     order = indices("nodes", nodes, network.V, "nodes")
     bonus = single("bonus", bonus, network.P)
     allocation = filled("allocation", allocation, (network.P,), FLOATS[:1])
-    service, holding = ranked(network), network.holding * len(requests)
+    service, holding = RankedService.of(network.service, "fill_by_gain"), network.holding * len(requests)
     _fill_by_gain(
         network.tables, service.tables, service.listing, requests, capacities, load, order, bonus, holding, allocation
     )

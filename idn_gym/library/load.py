@@ -45,9 +45,9 @@ def load_scenario(scenario: str | os.PathLike[str], overrides: Iterable[str] | M
         if path.is_file():
             raise IdnError(f"no scenario {shown(text, 30)} is packaged; for the file of that name give .{os.sep}{text}")
         known = packaged_names()
-        meant, there = did_you_mean(text, known), listed(known, most=20, room=200)
+        meant, there = did_you_mean(text, known), listed(known, most=20, room=140)
         how = "" if meant else "; a file has a suffix or separator"
-        raise IdnError(f"no scenario {shown(text, 30)}; {meant}packaged: {there}{how}")
+        raise IdnError(f"no scenario {shown(text, 30)}; {meant}packaged: {there}, see idn-gym list{how}")
     return read_scenario(path, overrides)
 
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_array
 
 from idn_gym.model.placements import Compiled
 from idn_gym.typing import FloatArray, IntArray
@@ -97,14 +95,16 @@ class Member(NamedTuple):
     node: int
 
 
-class Route(NamedTuple):
-    """How a reference flow sends a share of a type's requests."""
+class Asked(NamedTuple):
+    """What a chain's requests ask for, and where they come by."""
 
-    share: float
-    cost: float
-    latency: float
-    inaccuracy: float
-    nodes: tuple[int, ...]  # where each stage is served
+    stages: Sequence[int]  # task of each
+    weight: float
+    accuracy_weights: Sequence[float]  # of each stage
+    input_mb: float
+    path: IntArray  # (J,) nodes, padded with -1
+    hops: FloatArray  # (J,) ms of latency of the link that leads to each node of the path
+    per_mb: FloatArray  # (J,) ms per MB of that link
 
 
 @dataclass(frozen=True)
@@ -123,34 +123,9 @@ class ChainCatalog:
     placements: int  # P
     alpha: float
 
-    def build(
-        self,
-        types: IntArray,
-        stages: Sequence[Sequence[int]],
-        weights: FloatArray,
-        accuracy_weights: Sequence[Sequence[float]],
-        input_mb: FloatArray,
-        paths: IntArray,
-        hops: FloatArray,
-        per_mb: FloatArray,
-        classes: IntArray,
-        deadlines: FloatArray,
-    ) -> Chains:
-        """The chains among types.
-
-        Parameters
-        ----------
-        types : (C,) number of each type.
-        stages : per chain, the task of each stage.
-        weights, input_mb, classes, deadlines : (C,) of the service.
-        accuracy_weights : per chain, of each stage.
-        paths : (C, J) nodes, padded with -1.
-        hops, per_mb : (C, J) ms of latency, and ms per MB, of the link that leads to each node of the path.
-        """
-        found = [
-            _Chain.of(self, *each)
-            for each in zip(stages, weights, accuracy_weights, input_mb, paths, hops, per_mb, strict=True)
-        ]
+    def build(self, types: IntArray, asked: Sequence[Asked], classes: IntArray, deadlines: FloatArray) -> Chains:
+        """The chains among request types: the number (C,), what is asked for, class and deadline (C,) of each."""
+        found = [_Chain.of(self, each) for each in asked]
         edges = [edge for chain in found for edge in chain.edges]
         members = [member for edge in edges for member in edge.members]
         terms, term_start = [], [0]
@@ -173,7 +148,7 @@ class ChainCatalog:
 
         return Chains(
             types=whole(types),
-            stages=whole(len(each) for each in stages),
+            stages=whole(len(each.stages) for each in asked),
             state_start=starts(chain.states for chain in found),
             edge_start=starts(len(chain.edges) for chain in found),
             edge_tail=whole(edge.tail for edge in edges),
@@ -218,18 +193,8 @@ class _Chain:
     routes: int
 
     @classmethod
-    def of(
-        cls,
-        catalog: ChainCatalog,
-        stages: Sequence[int],
-        weight: float,
-        accuracy_weights: Sequence[float],
-        input_mb: float,
-        path: IntArray,
-        hops: FloatArray,
-        per_mb: FloatArray,
-    ) -> _Chain:
-        edges = list(_edges(catalog, stages, weight, accuracy_weights, input_mb, path[path >= 0], hops, per_mb))
+    def of(cls, catalog: ChainCatalog, asked: Asked) -> _Chain:
+        edges = list(_edges(catalog, asked))
         order = sorted({state for edge in edges for state in (edge.tail, edge.head) if state != SINK})
         number = {state: n for n, state in enumerate(order)} | {SINK: len(order)}
         for edge in edges:
@@ -270,26 +235,20 @@ class _Chain:
         return cls(len(used), kept, float(repository), float(there[end]), ways[-1])
 
 
-def _edges(
-    catalog: ChainCatalog,
-    stages: Sequence[int],
-    weight: float,
-    accuracy_weights: Sequence[float],
-    input_mb: float,
-    path: IntArray,
-    hops: FloatArray,
-    per_mb: FloatArray,
-) -> Iterator[_Edge]:
+def _edges(catalog: ChainCatalog, asked: Asked) -> Iterator[_Edge]:
     """All edges of a chain; states are (position, stages done, 0 or 1, kind), in the order of the tuples.
 
     Where models of a stage differ in what may precede them, they are reached by states of their own, with a 1, in
     which the kinds that may meet.
     """
-    of_stage = [np.flatnonzero(catalog.task == task).tolist() for task in stages]
-    last = len(stages) - 1
+    weight, hops, per_mb, path = asked.weight, asked.hops, asked.per_mb, asked.path[asked.path >= 0]
+    of_stage = [np.flatnonzero(catalog.task == task).tolist() for task in asked.stages]
+    last = len(asked.stages) - 1
     # kinds of models by stage: what moves on from them, and which models may follow
     kind_of: list[dict[int, int]] = []
-    moving: list[list[tuple[float, float]]] = [[(1.0, input_mb)]]  # per number of stages done: trips, MB of each kind
+    moving: list[list[tuple[float, float]]] = [
+        [(1.0, asked.input_mb)]
+    ]  # per number of stages done: trips, MB of each kind
     for s, models in enumerate(of_stage[:-1]):
         kinds: dict[Any, int] = {}
         of_model = {}
@@ -318,7 +277,7 @@ def _edges(
                 if before not in views:
                     views[before] = (j, done, 0, before[0]) if len(before) == 1 else (j, done, 1, len(views))
                 head = SINK if done == last else (j, done + 1, 0, kind_of[done][m])
-                inaccuracy = accuracy_weights[done] * float(catalog.inaccuracy[m])
+                inaccuracy = asked.accuracy_weights[done] * float(catalog.inaccuracy[m])
                 ms = float(catalog.delay[node, m])
                 placement = catalog.placements if catalog.permanent[node, m] else int(catalog.placement[node, m])
                 member = Member(placement, weight * (ms + catalog.alpha * inaccuracy), ms, inaccuracy, node)
@@ -349,62 +308,3 @@ def _distances(edges: list[_Edge], end: int, only: int) -> tuple[FloatArray, Flo
     for edge, cost in zip(reversed(edges), reversed(costs), strict=True):
         onward[edge.tail] = min(onward[edge.tail], cost + onward[edge.head])
     return there, onward
-
-
-class Flow(NamedTuple):
-    """A unit of a chain, routed at least cost."""
-
-    saved: float  # ms per request, weighted, against repositories alone
-    prices: FloatArray  # (terms,) ms that a share more of each placement would save, of all stages together
-    end: float  # ms: what the prices prove is repository cost - end + prices . w
-    routes: list[Route]  # that make the flow up
-
-
-def least_cost_flow(chains: Chains, c: int, w: FloatArray) -> Flow:
-    """The linear program of a chain: least cost, where a placement carries at most w (terms,) per stage.
-
-    Latencies are those of one optimal flow; where there are several, it is the solver's choice.
-    """
-    edges = np.arange(chains.edge_start[c], chains.edge_start[c + 1])
-    states = int(chains.state_start[c + 1] - chains.state_start[c])
-    tail, head, cost, latency, inaccuracy, node, term = [], [], [], [], [], [], []
-    for e in edges:
-        members = range(int(chains.member_start[e]), int(chains.member_start[e + 1]))
-        for k in members or [-1]:
-            tail.append(chains.edge_tail[e])
-            head.append(chains.edge_head[e])
-            cost.append(chains.member_cost[k] if members else chains.edge_cost[e])
-            latency.append(chains.member_latency[k] if members else chains.edge_latency[e])
-            inaccuracy.append(chains.member_inaccuracy[k] if members else 0.0)
-            node.append(chains.member_node[k] if members else -1)
-            term.append(chains.member_term[k] if members else len(w))
-    n = len(tail)
-    columns = np.arange(n)
-    balance = csr_array(
-        (np.repeat([-1.0, 1.0], n), (np.concatenate([tail, head]), np.tile(columns, 2))), shape=(states, n)
-    ).toarray()
-    supply = np.zeros(states)
-    supply[0], supply[-1] = -1.0, 1.0
-    limits = np.append(w, np.inf)[term]
-    solved = linprog(cost, A_eq=balance, b_eq=supply, bounds=np.stack([np.zeros(n), limits], axis=1))
-    marginal = np.where(np.isfinite(limits), np.maximum(0.0, -solved.upper.marginals), 0.0)
-    prices = np.bincount(np.array(term), marginal, minlength=len(w) + 1)[: len(w)]
-    saved = float(chains.repository_cost[c] - solved.fun)
-    end = float(chains.repository_cost[c] - saved + prices @ w)
-    return Flow(saved, prices, end, _routes(np.array(solved.x), tail, head, cost, latency, inaccuracy, node))
-
-
-def _routes(flow: FloatArray, tail: Any, head: Any, cost: Any, latency: Any, inaccuracy: Any, node: Any) -> list[Route]:
-    """A flow taken apart, route by route."""
-    found = []
-    end = max(head)
-    while flow[np.array(tail) == 0].sum() > 1e-9:
-        state, used = 0, []
-        while state != end:
-            used.append(max((i for i in range(len(flow)) if tail[i] == state), key=lambda i: flow[i]))
-            state = head[used[-1]]
-        share = float(flow[used].min())
-        flow[used] -= share
-        ms, slow, wrong = (sum(float(values[i]) for i in used) for values in (cost, latency, inaccuracy))
-        found.append(Route(share, ms, slow, wrong, tuple(int(node[i]) for i in used if node[i] >= 0)))
-    return found

@@ -98,6 +98,8 @@ class RankedService(Compiled):
         IdnError
             If it is of another kind, which `who` cannot take.
         """
+        if not isinstance(service, cls):
+            raise IdnError(f"{who}: takes request types that rank their options, not {type(service).__name__}")
         if type(service) is not cls:
             raise IdnError(f"{who}: takes services of one stage; this scenario has chains")
         return service
@@ -217,7 +219,7 @@ class RankedService(Compiled):
 
     def cost_of(self, requests: FloatArray, allocation: FloatArray, potential: FloatArray) -> float:
         """C(r, l, x) in ms, for potential capacities (R, K)."""
-        return float((self.costs * self.requests_served(requests, allocation, potential)).sum())
+        return float(self._of_types(self.requests_served(requests, allocation, potential)).cost.sum())
 
     def gain_of(self, requests: FloatArray, allocation: FloatArray, potential: FloatArray) -> float:
         """G(r, l, x) in ms, for potential capacities (R, K).

@@ -12,7 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from idn_gym.model.chains import ChainCatalog, Chains, Flow, least_cost_flow
+from idn_gym.model.chain_flow import Flow, least_cost_flow
+from idn_gym.model.chains import Asked, ChainCatalog, Chains
 from idn_gym.model.paths import link_steps
 from idn_gym.model.ranked import TOLERANCE, RankedService
 from idn_gym.model.service import Served, ServedTypes, Terms
@@ -158,20 +159,13 @@ def with_chains(
     stages : per service of the scenario, the task of each stage.
     tasks : N
     """
-    services = [scenario.offered[s] for s in type_service[types]]
     hops, per_mb = link_steps(scenario, ranked.paths[types])
-    chains = catalog.build(
-        types=types,
-        stages=[stages[s] for s in type_service[types]],
-        weights=ranked.weights[types],
-        accuracy_weights=[service.accuracy_weights or (1.0,) * len(service.stages) for service in services],
-        input_mb=np.array([service.input_mb for service in services]),
-        paths=ranked.paths[types],
-        hops=hops,
-        per_mb=per_mb,
-        classes=ranked.type_class[types],
-        deadlines=ranked.deadlines[types],
-    )
+    asked = []
+    for rho, s, *steps in zip(types, type_service[types], hops, per_mb, strict=True):
+        service = scenario.offered[s]
+        factors = service.accuracy_weights or (1.0,) * len(service.stages)
+        asked.append(Asked(stages[s], float(ranked.weights[rho]), factors, service.input_mb, ranked.paths[rho], *steps))
+    chains = catalog.build(types, asked, ranked.type_class[types], ranked.deadlines[types])
     # every stage's requests pass the groups of its task, at every node of the path
     paths, width = ranked.paths, ranked.paths.shape[1]
     groups = np.full((ranked.R, width * max(len(own) for own in stages)), ranked.groups, dtype=np.int32)

@@ -13,17 +13,17 @@ _GAP = 0.75  # of the range of the others: how far from them the nearest one tha
 _NOISE = 1e-3  # of the axis: what differs by less is not worth to be looked at closely
 
 
-def near(values: Sequence[float] | FloatArray) -> BoolArray:
+def near(values: Sequence[float] | FloatArray, least: int = 2) -> BoolArray:
     """(n,) which values to show on an axis; the larger ones are so far off that these would have less than a quarter.
 
-    At least half of the values, and two of them, are shown; values that are not finite are not.
+    At least half of the values, and `least` of them, are shown; values that are not finite are not.
     """
     numbers = np.asarray(values, dtype=np.float64)
     shown = np.isfinite(numbers)
     order = np.flatnonzero(shown)[np.argsort(numbers[shown], kind="stable")]
     up = numbers[order]
     kept = len(up)
-    for count in range(len(up) - 1, max(2, (len(up) + 1) // 2) - 1, -1):
+    for count in range(len(up) - 1, max(least, (len(up) + 1) // 2) - 1, -1):
         narrow, wide, gap = up[count - 1] - up[0], up[kept - 1] - up[0], up[count] - up[count - 1]
         if _NOISE * wide < narrow < _SQUEEZED * wide and gap > _GAP * narrow:
             kept = count

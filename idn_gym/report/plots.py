@@ -50,8 +50,8 @@ def ntag_over_time(
 
     Notes
     -----
-    The axis is that of the agents close together, less the first tenth of the slots; the end of a line that is far off
-    is named at the edge, with an arrow.
+    The axis is that of the agents close together, less the first tenth of the slots, and has the second half of their
+    bands. The end of a line that is far off is named at the edge, with an arrow.
     """
     averages = {agent: _running_average(agent, values) for agent, values in series.items()}
     label = "gain per request, averaged so far (ms)"
@@ -162,6 +162,7 @@ def _lines(
             axes.fill_between(*bands[agent], color=of.colour, alpha=0.13, linewidth=0, zorder=1.5)
         if np.isfinite(values[-1]):  # else no slot had requests
             ends.append(Name(f"{agent}  {values[-1]:.4g}", float(values[-1]), of.colour, of.marker))
+    shown = near([worse * end.at for end in ends])  # agents alone: the bound is beyond the best, whatever the others do
     if bound is not None:
         axes.axhline(bound, color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)))
         ends.append(Name(f"static bound  {bound:.4g}", bound, INK))
@@ -170,11 +171,12 @@ def _lines(
     axes.set_xlim(0, slots)
     axes.locator_params(axis="x", integer=True)
     axes.margins(y=0.04)
-    shown = near([worse * end.at for end in ends])
     if settling or not shown.all():
-        settled = [values[int(settling * len(values)) :] for values in series.values() if np.isfinite(values[-1])]
-        close = [values for values, kept in zip(settled, shown, strict=False) if kept]
-        extent = np.concatenate([*close, [end.at for end, kept in zip(ends, shown, strict=True) if kept]])
+        named = [agent for agent, values in series.items() if np.isfinite(values[-1])]
+        close = [agent for agent, kept in zip(named, shown, strict=True) if kept]
+        parts = [series[agent][int(settling * len(series[agent])) :] for agent in close]
+        parts += [side[len(side) // 2 :] for agent in close if bands and agent in bands for side in bands[agent][1:]]
+        extent = np.concatenate([*parts, [] if bound is None else [bound]])
         if np.isfinite(extent).any():
             axes.set_ylim(*limits(extent[np.isfinite(extent)], 0.06))
     label_ends(axes, ends)

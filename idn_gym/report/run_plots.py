@@ -18,7 +18,7 @@ from idn_gym.model.network import Network
 from idn_gym.report import plots
 from idn_gym.report.look import Look, looks
 from idn_gym.report.shares import average_allocation, variant_shares
-from idn_gym.report.trade_off import latency_against_inaccuracy
+from idn_gym.report.trade_off import gain_against_price, latency_against_inaccuracy
 from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import Trace
 
@@ -30,8 +30,9 @@ require_matplotlib()  # a missing matplotlib is told before the agents play, not
 def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]) -> None:
     """Write ``ntag.png``, ``latency-inaccuracy.png`` and ``allocation.png`` for the agents of a run.
 
-    Where one of them is static in hindsight, also ``regret.png`` against the best such, with the bound on all such that
-    was proven: both are about total gain, which NTAG is not.
+    Where anything has a price, also ``gain-price.png``. Where one of them is static in hindsight, also ``regret.png``
+    against the best such, with the bound on all such that was proven: both are about total gain, net of prices, which
+    NTAG is not.
     """
     title = f"{network.scenario.name}, {trace.slots} slots"
     total = trace.requests.sum(axis=1)
@@ -45,16 +46,26 @@ def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]
     with atomic(output / "latency-inaccuracy.png") as file:
         rows = [{**result.row(), "agent": name[result]} for result in results]
         latency_against_inaccuracy(rows, file, accuracy_weight=network.accuracy_weight, title=title, look=look)
+    if all(result.summary.price_per_hour is not None for result in results) and total.any():
+        slot_hours = network.scenario.slot_seconds / 3600.0
+        with atomic(output / "gain-price.png") as file:
+            gain_against_price(
+                [{**row, "gain_per_request": row["gain"] / total.sum()} for row in rows],
+                file,
+                exchange=network.price_weight * slot_hours * trace.slots / total.sum() if network.priced else None,
+                title=title,
+                look=look,
+            )
     comparator = best_static(results)
     if comparator is not None and len(results) > 1 and total.any():
         bound = static_bound(results)
         with atomic(output / "regret.png") as file:
             plots.regret_over_time(
-                {name[result]: regret(result.table.gain, comparator.table.gain) / total.sum() for result in results},
+                {name[result]: regret(_worth(result), _worth(comparator)) / total.sum() for result in results},
                 file,
                 comparator=name[comparator],
                 hindsight=hindsight,
-                bound=None if bound is None else (comparator.summary.gain - bound) / total.sum(),
+                bound=None if bound is None else (comparator.summary.worth - bound) / total.sum(),
                 title=title,
                 look=look,
             )
@@ -114,6 +125,11 @@ def _per_request(result: Result) -> FloatArray:
     """(T,) ms of each slot; nan where it has no requests."""
     requests = np.asarray(result.table.requests, dtype=np.float64)
     return np.divide(result.table.gain, requests, out=np.full(len(requests), np.nan), where=requests > 0)
+
+
+def _worth(result: Result) -> FloatArray:
+    """(T,) ms: the gain of each slot, net where anything has a price."""
+    return result.table.gain if result.table.net is None else result.table.net
 
 
 def _looks(label: Mapping[str, str]) -> dict[str, Look]:

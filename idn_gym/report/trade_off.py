@@ -1,9 +1,9 @@
-"""The plot of latency against inaccuracy: what each agent makes of the trade-off."""
+"""Plots of what is traded for what: latency against inaccuracy, and gain against price, a point per agent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
 _DPI = 160
+_LEAST = 3  # points that are shown in their places: two alone say too little of the plane
 _EDGE = 0.035  # of the axes: how far from their edge a point beyond it is drawn
 
 
@@ -48,25 +49,86 @@ def latency_against_inaccuracy(
     IdnError
         If there is no row.
     """
+    lines = None if accuracy_weight is None else _Lines(-accuracy_weight, f"latency + {accuracy_weight:g} × inaccuracy")
+    _trade_off(
+        rows,
+        target,
+        _Axis("inaccuracy", "inaccuracy, average per request (percentage points)", "pp"),
+        _Axis("latency_ms", "latency, average per request (ms)", "ms"),
+        lines,
+        title,
+        look,
+    )
+
+
+def gain_against_price(
+    rows: Sequence[Mapping[str, Any]],
+    target: Target,
+    *,
+    exchange: float | None = None,
+    title: str = "",
+    look: Mapping[str, Look] | None = None,
+) -> None:
+    """Plot what each agent gains for what it pays: one labelled point per agent, the upper left is better.
+
+    Parameters
+    ----------
+    rows : mappings with ``agent``, ``price_per_hour`` and ``gain_per_request`` in ms.
+    target, title, look : as for `latency_against_inaccuracy`.
+    exchange : ms per request that a unit of currency per hour is worth; draws lines of the same net gain.
+
+    Raises
+    ------
+    IdnError
+        If there is no row.
+    """
+    lines = None if exchange is None else _Lines(exchange, "net gain")
+    _trade_off(
+        rows,
+        target,
+        _Axis("price_per_hour", "price of what is held, average (currency per hour)", "/h"),
+        _Axis("gain_per_request", "gain, average per request (ms)", "ms"),
+        lines,
+        title,
+        look,
+    )
+
+
+class _Axis(NamedTuple):
+    key: str
+    label: str
+    unit: str
+
+
+class _Lines(NamedTuple):
+    """Lines y = slope x + c, on each of which `what` is the same c, in ms."""
+
+    slope: float
+    what: str
+
+
+def _trade_off(
+    rows: Sequence[Mapping[str, Any]],
+    target: Target,
+    x: _Axis,
+    y: _Axis,
+    lines: _Lines | None,
+    title: str,
+    look: Mapping[str, Look] | None,
+) -> None:
     if not rows:
         raise IdnError("rows: empty; must hold at least one agent")
     agents = [str(row["agent"]) for row in rows]
     look = look or looks(agents)
     figure = new_figure(800, 560, _DPI)
-    axes = new_axes(
-        figure,
-        (0.085, 0.105, 0.89, 0.82),
-        "inaccuracy, average per request (percentage points)",
-        "latency, average per request (ms)",
-        title,
-    )
-    at = np.array([[row["inaccuracy"], row["latency_ms"]] for row in rows], dtype=np.float64)
-    shown = near(at[:, 0]) & near(at[:, 1])
+    axes = new_axes(figure, (0.085, 0.105, 0.89, 0.82), x.label, y.label, title)
+    at = np.array([[row[x.key], row[y.key]] for row in rows], dtype=np.float64)
+    shown = near(at[:, 0], _LEAST) & near(at[:, 1], _LEAST)
     if not shown.any():
         shown[:] = True
     axes.set_xlim(*limits(at[shown, 0], 0.16))
     axes.set_ylim(*limits(at[shown, 1], 0.16))
-    taken = [] if accuracy_weight is None else _equal_costs(axes, accuracy_weight)
+    taken = [] if lines is None else _draw_lines(axes, lines)
     points: list[Name] = []
     for agent, place in zip(agents, at, strict=True):
         of = look[agent]
@@ -75,7 +137,7 @@ def latency_against_inaccuracy(
         far = bool((inside != place).any())
         if far:
             _point_out(axes, inside, place, of.colour)
-        text = f"{agent} ({place[0]:.3g} pp, {place[1]:.3g} ms)" if far else agent
+        text = f"{agent} ({place[0]:.3g} {x.unit}, {place[1]:.3g} {y.unit})" if far else agent
         points.append(Name(text, tuple(inside), of.colour))
     label_points(axes, points, taken)
     save(figure, target)
@@ -104,24 +166,26 @@ def _point_out(axes: Axes, inside: FloatArray, place: FloatArray, colour: str) -
     )
 
 
-def _equal_costs(axes: Axes, weight: float) -> list[Bbox]:
-    """Lines of the same latency + weight x inaccuracy, with their ms; the boxes that their labels take, in pixels."""
+def _draw_lines(axes: Axes, lines: _Lines) -> list[Bbox]:
+    """Lines, each with its ms; the boxes that their labels take, in pixels."""
     from matplotlib.ticker import MaxNLocator
 
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    costs = MaxNLocator(8).tick_values(bottom + weight * left, top + weight * right)
-    axes.set_title(f"grey: the same latency + {weight:g} × inaccuracy", fontsize=8, color=MUTED, loc="right")
+    slope = lines.slope
+    corners = [y - slope * x for x in (left, right) for y in (bottom, top)]
+    axes.set_title(f"grey: the same {lines.what}", fontsize=8, color=MUTED, loc="right")
     boxes = []
-    for cost in costs:
+    for level in MaxNLocator(8).tick_values(min(corners), max(corners)):
         x = np.array([left, right])
-        axes.plot(x, cost - weight * x, color="#a6a6a6", linewidth=0.8, zorder=1, scalex=False, scaley=False)
-        x_at = max(left + 0.03 * (right - left), (cost - (top - 0.03 * (top - bottom))) / weight if weight else left)
-        place = (x_at, cost - weight * x_at)  # a little inside the left or the upper edge
+        axes.plot(x, level + slope * x, color="#a6a6a6", linewidth=0.8, zorder=1, scalex=False, scaley=False)
+        edge = top - 0.03 * (top - bottom) if slope < 0.0 else bottom + 0.03 * (top - bottom)
+        x_at = max(left + 0.03 * (right - left), (edge - level) / slope if slope else left)
+        place = (x_at, level + slope * x_at)  # a little inside the left edge, or the one that the line comes in by
         if not (x_at < right - 0.08 * (right - left) and bottom < place[1] < top):
             continue
         text = axes.text(
             *place,
-            f"{cost:g} ms",
+            f"{level:g} ms",
             fontsize=7.5,
             color=MUTED,
             ha="left",

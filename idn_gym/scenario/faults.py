@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from idn_gym.common.files import dotted
 from idn_gym.common.text import allowed, did_you_mean, line, nearest, shown
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
+from idn_gym.scenario.workloads import OWN
 
 _INTEGER, _NUMBER, _STRING = "must be an integer", "must be a number", "must be a string"
 _BOOLEAN, _LIST, _MAPPING = "must be a boolean, true or false", "must be a list", "must be a mapping of keys"
@@ -73,7 +74,7 @@ def faults_of(error: ValidationError, data: dict[str, Any], file: type[Section])
         if "faults" in context:
             found += context["faults"]
             continue
-        key = dotted(place, data) or "scenario"
+        key = dotted([step for step in place if step != OWN], data) or "scenario"  # that tag is no key
         match item["type"]:
             case "extra_forbidden":
                 found.append(f"{key}: unknown key; {allowed(place[-1], unknown[place], most=20)}")
@@ -84,8 +85,10 @@ def faults_of(error: ValidationError, data: dict[str, Any], file: type[Section])
             case "union_tag_invalid":
                 tags = context["expected_tags"]
                 found.append(f"{key}.kind: {_choice(given['kind'], tags)}allowed: {tags}")
+            case "union_tag_not_found" if not isinstance(given, dict):
+                found.append(f"{key}: {shown(given)}; {_MAPPING}")
             case "union_tag_not_found":
-                slip = nearest("kind", given) if isinstance(given, dict) else None
+                slip = nearest("kind", given)
                 found.append(f"{key}.kind: missing" + (f"; is {shown(slip)} meant to be it?" if slip else ""))
             case "literal_error":
                 found.append(f"{key}: {_choice(given, context['expected'])}{phrase(item)}")
@@ -133,7 +136,9 @@ def _section(location: tuple[int | str, ...], file: type[Section]) -> type[Secti
     for step in location[:-1]:
         field = here[0].model_fields.get(str(step))
         if len(here) > 1:  # a union: the step is its tag, not a key
-            here = [section for section in here if step in get_args(section.model_fields["kind"].annotation)]
+            here = [
+                section for section in here if step in (get_args(section.model_fields["kind"].annotation) or (OWN,))
+            ]
         elif inner := _sections(field.annotation) if field else []:  # else the place or name of an item
             here = inner
     return here[0]

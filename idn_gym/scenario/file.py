@@ -13,7 +13,8 @@ from idn_gym.scenario import yaml_file
 from idn_gym.scenario.kinds import SCENARIO, expecting
 from idn_gym.scenario.overrides import overridden, pairs
 from idn_gym.scenario.scenario import Scenario, parse
-from idn_gym.scenario.schema import Replay
+from idn_gym.scenario.workloads import Own, Replay
+from idn_gym.sources import Source
 
 
 def read_scenario(path: Path, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Scenario:
@@ -58,17 +59,26 @@ def to_yaml(scenario: Scenario) -> str:
 
 
 def _relocated(scenario: Scenario, folder: Path) -> Scenario:
-    """Trace files named relative to the scenario file, made absolute so that a record stores where they were."""
+    """Files named relative to the scenario file, made absolute so that a record stores where they were."""
     workload = scenario.workload
-    if not isinstance(workload, Replay):
+    capacity = getattr(workload, "capacity", None)
+    files: dict[str, Any] = {}
+    if isinstance(workload, Replay):
+        files = {key: getattr(workload, key) for key in ("requests", "capacities") if getattr(workload, key)}
+    elif isinstance(workload, Own) and _in_file(workload):
+        files = {"kind": workload.kind}
+    if not files and not (isinstance(capacity, Own) and _in_file(capacity)):
         return scenario
     here = folder.resolve()
     if printable(here) != str(here):
         raise IdnError(f"{here}: a folder whose name a record cannot keep; rename it, or give --trace")
-    moved = workload.model_copy(
-        update={
-            "requests": str(here / workload.requests),
-            "capacities": str(here / workload.capacities) if workload.capacities else None,
-        }
-    )
-    return scenario.model_copy(update={"workload": moved})
+    moved: dict[str, Any] = {key: str(here / file) for key, file in files.items()}
+    if isinstance(capacity, Own) and _in_file(capacity):
+        moved["capacity"] = capacity.model_copy(update={"kind": str(here / capacity.kind)})
+    return scenario.model_copy(update={"workload": workload.model_copy(update=moved)})  # type: ignore[union-attr]
+
+
+def _in_file(section: Own) -> bool:
+    """Whether its code is in a file, not in a module."""
+    source = Source.of(section.kind)
+    return source is not None and source.is_file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 
 _KEY = "$schema"  # where editors look for the schema of a file; it says nothing of what the file is about
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -11,6 +11,7 @@ import networkx as nx
 from idn_gym.common.text import allowed, listed, shown
 from idn_gym.scenario.routes import entry_nodes, holders, link_graph
 from idn_gym.scenario.schema import Content, Service
+from idn_gym.scenario.workloads import Own
 
 MOST_REQUESTS = 1e12
 
@@ -111,6 +112,8 @@ def _services(content: Content) -> Iterator[str]:
 
 
 def _workload(content: Content) -> Iterator[str]:
+    if isinstance(content.workload, Own):  # what its keys mean is its own business
+        return
     rate = getattr(content.workload, "rate", 0.0)
     peak = getattr(content.workload, "peak", rate)
     if peak * content.slot_seconds > MOST_REQUESTS:

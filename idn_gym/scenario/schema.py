@@ -5,52 +5,14 @@ Rules that span several keys are in `rules`, a scenario that keeps them in `scen
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    Strict,
-    model_serializer,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from idn_gym.common.text import UNPRINTABLE
+from idn_gym.scenario.section import AsTuple, Count, Name, NonNegative, Positive, Section, Sparse
+from idn_gym.scenario.workloads import Workload
 
 FORMAT = "idn-gym/scenario-1"
-
-_Line = Field(min_length=1, pattern=f"^[^{UNPRINTABLE}]*$")
-Name = Annotated[str, _Line, Field(max_length=200)]
-Location = Annotated[str, _Line, Field(max_length=4096)]  # of a file
-# far beyond use, and low enough that no sum or product of figures overflows
-NonNegative = Annotated[float, Field(ge=0.0, le=1e15)]
-Positive = Annotated[float, Field(gt=0.0, le=1e15)]
-Count = Annotated[int, Field(ge=1, le=10**9)]
-# Strict mode refuses a list where a tuple is meant; files only have lists, so that one check is off.
-AsTuple = Strict(False)
-
-
-class Section(BaseModel):
-    """Part of a file: unknown keys and values of another type are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Sparse(Section):
-    """A section that writes some keys only where they say something: a file without them stays as it is."""
-
-    unsaid: ClassVar[tuple[str, ...]] = ()  # keys left out while they have their default
-
-    @model_serializer(mode="wrap")
-    def _said(self, values_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = values_of(self)
-        for key in self.unsaid:
-            if key in values and getattr(self, key) == type(self).model_fields[key].default:
-                del values[key]
-        return values
 
 
 class Profile(Sparse):
@@ -169,145 +131,6 @@ class Request(Section):
     def asks_for(self) -> str:
         """Name of the service."""
         return self.service or self.task or ""
-
-
-class Outages(Section):
-    """Nodes lose all but `remaining` of their capacity: `probability` to fail per slot, `duration` slots on average."""
-
-    kind: Literal["outages"] = Field(description="nodes fail now and then")
-    probability: Annotated[float, Field(ge=0.0, le=1.0)] = Field(description="of a node to fail in a slot, 0 to 1")
-    duration: Annotated[float, Field(ge=1.0, le=1e15)] = Field(
-        default=10.0, description="of a failure, slots on average"
-    )
-    remaining: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
-        default=0.0, description="share of its capacity that a failed node keeps, 0 to 1"
-    )
-
-
-class ConstantCapacity(Section):
-    """Every placement has its nominal capacity in every slot."""
-
-    kind: Literal["constant"] = Field(description="capacities stay nominal")
-
-
-Capacity = Annotated[ConstantCapacity | Outages, Field(discriminator="kind")]
-
-
-class Diurnal(Section):
-    """The rate swings around its mean: times 1 + amplitude x sin(2 pi slot / period)."""
-
-    amplitude: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
-        description="how far the rate swings, as a share of its mean, 0 to 1"
-    )
-    period: Annotated[float, Field(gt=1.0, le=1e9)] = Field(description="of a swing, slots")
-
-
-class Flash(Section):
-    """Crowds: with `probability` one starts in a slot, at an entry node drawn evenly, whose rate it multiplies.
-
-    It lasts `duration` slots on average (geometric), and adds to the total rate. A node has one crowd at a time.
-    """
-
-    probability: Annotated[float, Field(ge=0.0, le=1.0)] = Field(description="that a crowd starts in a slot, 0 to 1")
-    duration: Annotated[float, Field(ge=1.0, le=1e15)] = Field(description="of a crowd, slots on average")
-    factor: Annotated[float, Field(ge=1.0, le=1e6)] = Field(
-        description="what a crowd multiplies the rate of its entry node by, 1 or more"
-    )
-
-
-class _Drawn(Section):
-    kind: Literal["zipf", "burst"] = Field(description="law of the counts")
-    rate: NonNegative = Field(description="requests/s over all types, on average")
-    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
-        default=1.2, description="of the Zipf law: popularity of the i-th task is proportional to i^-exponent"
-    )
-    profile: Literal["fixed", "sliding"] = Field(
-        default="fixed", description="fixed: popularity stays; sliding: it shifts cyclically over the tasks"
-    )
-    shift: Count | None = Field(default=None, description="tasks that popularity shifts by; with profile sliding")
-    every: Count | None = Field(default=None, description="slots between shifts; with profile sliding")
-    diurnal: Diurnal | None = Field(default=None, description="swing of the rate over the day; default: none")
-    flash: Flash | None = Field(default=None, description="crowds; default: none")
-    capacity: Capacity = Field(
-        default=ConstantCapacity(kind="constant"), description="how capacities vary; default: they do not"
-    )
-
-    @property
-    def peak(self) -> float:
-        """Requests/s that the mean can rise to."""
-        swing = 1.0 + self.diurnal.amplitude if self.diurnal else 1.0
-        return self.rate * swing * (self.flash.factor if self.flash else 1.0)
-
-    @model_validator(mode="after")
-    def _sliding_keys(self) -> _Drawn:
-        needs = self.profile == "sliding"
-        for key in ("shift", "every"):
-            if needs == (getattr(self, key) is None):
-                says = f"profile {self.profile} needs {key}" if needs else f"{key} needs profile sliding"
-                raise PydanticCustomError("sliding", says)
-        return self
-
-
-class Zipf(_Drawn):
-    """Poisson counts; `rate` in requests/s over all types.
-
-    Popularity of the i-th service is proportional to i^-exponent.
-    """
-
-    kind: Literal["zipf"] = Field(description="counts are Poisson")
-
-
-class Burst(_Drawn):
-    """As `Zipf`, with the mean of each count times a multiplier from a gamma law of mean 1 and this shape.
-
-    A small shape is bursty. With probability `persistence` a multiplier stays what it was in the slot before, which
-    leaves the law of every slot as it is and makes persistence^n the correlation of multipliers n slots apart. There
-    is one multiplier ``per: type``, or one ``per: task``: per service, shared by all its entry nodes.
-    """
-
-    kind: Literal["burst"] = Field(description="counts are gamma-Poisson: bursty")
-    shape: Annotated[float, Field(ge=1e-3, le=1e15)] = Field(description="of the gamma law; the smaller, the burstier")
-    persistence: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
-        default=None,
-        description="probability that a multiplier stays what it was in the slot before, 0 to below 1; default: 0",
-    )
-    per: Literal["type", "task"] | None = Field(
-        default=None, description="what has a multiplier of its own; default: type"
-    )
-
-
-class Adversary(Section):
-    """All requests of a slot, `rate` x slot_seconds of them, go to the type that a greedy victim is worst prepared for.
-
-    The victim is the last-batch greedy rule with this `keep`. Types it is equally ill prepared for are drawn by
-    popularity over services, that of the i-th proportional to i^-exponent.
-    """
-
-    kind: Literal["adversary"] = Field(description="requests go where a greedy victim is worst prepared")
-    rate: NonNegative = Field(description="requests/s, all of one type in a slot")
-    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
-        default=0.0, description="of the Zipf law that settles ties"
-    )
-    keep: Annotated[float, Field(ge=0.0, le=1e6)] = Field(
-        default=0.5,
-        description="bonus on the gain of what the victim already holds: 0.5 asks a newcomer to be half as good again",
-    )
-
-
-class Replay(Section):
-    """A trace file, and a capacity file where capacities vary; paths are relative to the scenario file."""
-
-    kind: Literal["trace"] = Field(description="requests of a trace file")
-    requests: Location = Field(
-        description="trace file, relative to this file: CSV with columns slot,task,source,requests"
-    )
-    capacities: Location | None = Field(
-        default=None,
-        description="capacity file, relative to this file: CSV with columns slot,node,model,capacity; default: nominal",
-    )
-
-
-Workload = Annotated[Zipf | Burst | Adversary | Replay, Field(discriminator="kind")]
 
 
 class Content(Sparse):

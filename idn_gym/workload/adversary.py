@@ -10,7 +10,8 @@ import numpy as np
 from idn_gym import kernels
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Adversary
+from idn_gym.model.ranked import RankedService
+from idn_gym.scenario.workloads import Adversary
 from idn_gym.typing import FloatArray, IntArray
 
 MOST_TYPES = 2000  # the adversary weighs up every type in every slot
@@ -30,6 +31,7 @@ class Opponent:
     def __init__(self, network: Network, workload: Adversary) -> None:
         if network.R > MOST_TYPES:
             raise IdnError(f"workload: an adversary against {network.R} request types; at most {MOST_TYPES}")
+        RankedService.of(network.service, "workload: an adversary")  # its victim's rule is of one stage
         self._network, self._keep = network, workload.keep
         self._batches: FloatArray = np.eye(network.R) * (workload.rate * network.scenario.slot_seconds)
         # as an agent sees them, so that the victim decides what the agent of that rule decides

@@ -6,7 +6,7 @@ import numpy as np
 
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Burst, Zipf
+from idn_gym.scenario.workloads import Burst, Zipf
 from idn_gym.typing import FloatArray
 
 

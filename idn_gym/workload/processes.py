@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Burst, Flash, Outages
+from idn_gym.scenario.workloads import Burst, Flash, Outages
 from idn_gym.typing import BoolArray, FloatArray
 
 

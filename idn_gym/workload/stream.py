@@ -8,9 +8,11 @@ import numpy as np
 
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Adversary, Burst, Outages, Replay, Zipf
+from idn_gym.plugins import CAPACITIES, WORKLOADS
+from idn_gym.scenario.workloads import Adversary, Burst, ConstantCapacity, Outages, Own, OwnWorkload, Replay, Zipf
 from idn_gym.typing import FloatArray
 from idn_gym.workload.adversary import Opponent
+from idn_gym.workload.own import OwnProcess
 from idn_gym.workload.popularity import expected_requests
 from idn_gym.workload.processes import Bursts, Crowds, Failures
 from idn_gym.workload.trace import MOST_VALUES, Trace, joined
@@ -29,8 +31,8 @@ def draw(network: Network, slots: int, seed: int) -> Trace:
     """
     if slots < 1:
         raise IdnError(f"slots: {slots}; must be at least 1")
-    outages = isinstance(getattr(network.scenario.workload, "capacity", None), Outages)
-    for width, what in ((network.R, "request types"), (network.P * outages, "placements")):
+    varying = not isinstance(getattr(network.scenario.workload, "capacity", None), ConstantCapacity | None)
+    for width, what in ((network.R, "request types"), (network.P * varying, "placements")):
         if slots * width > MOST_VALUES:
             raise IdnError(f"slots: {slots} of {width} {what}; at most {MOST_VALUES} values are drawn")
     if isinstance(network.scenario.workload, Replay):
@@ -52,33 +54,39 @@ class Stream:
     """An endless stream of slots, drawn in blocks from one generator.
 
     In each block the processes that the workload has take their numbers in a fixed order: crowds, bursts, counts,
-    outages.
+    capacities.
     """
 
     def __init__(self, network: Network, generator: np.random.Generator) -> None:
         workload = network.scenario.workload
-        if not isinstance(workload, Zipf | Burst | Adversary):
+        if not isinstance(workload, Zipf | Burst | Adversary | OwnWorkload):
             raise IdnError(f"scenario {network.scenario.name}: no workload to draw from; give a trace, or a workload")
         self._network, self._generator = network, generator
         self._slot = 0
-        self._opponent = self._failures = None
+        self._whole: Opponent | OwnProcess | None = None  # draws all requests itself
+        self._capacities: Failures | OwnProcess | None = None
         self._factors: list[Crowds | Bursts] = []
         if isinstance(workload, Adversary):
-            self._opponent = Opponent(network, workload)
+            self._whole = Opponent(network, workload)
+            return
+        if isinstance(workload.capacity, Outages):
+            self._capacities = Failures(network, workload.capacity)
+        elif isinstance(workload.capacity, Own):
+            self._capacities = OwnProcess(network, workload.capacity, CAPACITIES)
+        if isinstance(workload, OwnWorkload):
+            self._whole = OwnProcess(network, workload, WORKLOADS)
             return
         if workload.flash:
             self._factors.append(Crowds(network, workload.flash))
         if isinstance(workload, Burst):
             self._factors.append(Bursts(network, workload))
-        if isinstance(workload.capacity, Outages):
-            self._failures = Failures(network, workload.capacity)
 
     def next_block(self) -> Trace:
         """The next `BLOCK` slots."""
-        requests = self._opponent.next_block(BLOCK, self._generator) if self._opponent else self._counts()
-        if self._failures is None:
+        requests = self._whole.next_block(BLOCK, self._generator) if self._whole else self._counts()
+        if self._capacities is None:
             return Trace(requests, self._network.capacities[None], varying=False)
-        return Trace(requests, self._failures.next_block(BLOCK, self._generator), varying=True)
+        return Trace(requests, self._capacities.next_block(BLOCK, self._generator), varying=True)
 
     def _counts(self) -> FloatArray:
         mean = expected_requests(self._network, np.arange(self._slot, self._slot + BLOCK))

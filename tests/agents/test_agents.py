@@ -63,6 +63,8 @@ def test_every_agent_submits_feasible_allocations_on_every_scenario(scenario: st
     network = Network.compile(load_scenario(scenario))
     trace = draw(network, 5, 3)
     for text in AGENTS:
+        if text == "ppo" and network.priced:
+            continue  # learnt policies refuse prices in a line: `test_learnt_policies_refuse_prices_in_a_line`
         first, again = (play(network, trace, AgentSpec.parse(text), 7) for _ in range(2))  # raises on an infeasible one
         assert first.summary == again.summary, f"{text}: the same seed gave another run"
         assert first.table.gain.min() >= 0.0

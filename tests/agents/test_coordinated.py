@@ -367,7 +367,7 @@ def test_a_run_says_how_it_searched_and_what_the_guard_weighed() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("infida:rounding=random", "rounding: 'random'; allowed: dependent, coordinated, guarded"),
+        ("infida:rounding=random", "rounding: 'random'; allowed: dependent, routes, coordinated, guarded"),
         ("infida:window=8", "window: only with rounding=coordinated or guarded"),
         ("infida-coordinated:rounding=dependent,bonus=1", "bonus: only with rounding"),
         ("infida-coordinated:window=0", "window: 0; must be a whole number >= 1"),

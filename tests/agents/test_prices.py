@@ -395,6 +395,16 @@ def test_keep_adds_nothing_but_what_was_left_out(seed: int) -> None:
             assert (keep <= exact).all()
 
 
+@pytest.mark.parametrize("rounding", ["coordinated", "guarded"])
+def test_nothing_is_placed_before_anything_is_known(rounding: str) -> None:
+    network = two(1.0, 1.0)
+    for seed in range(5):
+        result = play(network, steady(network, BATCH, 4), AgentSpec("infida-coordinated", {"rounding": rounding}), seed)
+        held = held_in(result, network)
+        assert not held[0].any()
+        assert held[-1].any()
+
+
 def test_the_guard_weighs_net_gains() -> None:
     """Prices at which coordination soon holds what pays; a state that learns nothing pays for what does not."""
     network = two(1000.0, 1.0)

@@ -610,6 +610,7 @@ class TestHelp:
         assert outcome.status == 0
         for command in ("list", "show", "check", "trace", "evaluate", "run", "optimum"):
             assert command in outcome.stdout
+        assert "..." not in outcome.stdout.partition("Commands:")[2], "a first sentence is too long, and is cut short"
 
 
 class TestExtras:

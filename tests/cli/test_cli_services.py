@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from command_line import Outcome, in_process
 
+from idn_gym.errors import IdnError
+from idn_gym.experiment.metrics import summarise
+from idn_gym.experiment.record_tables import read_slots
+
 PROFILE = {"size": 1.0, "delay": 2.0, "throughput": 6.0}
 WAY = ["bs", "hop", "cloud"]
 GOOD: dict[str, Any] = {
@@ -62,10 +66,6 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         "services.now.stages: unknown task 'bikes' allowed: cars, people",
     ),
     "misspelt task": ({"services.0.stages": ["car"]}, "services.now.stages: unknown task 'car' did you mean 'cars'?"),
-    "chain": (
-        {"services.1.stages": ["cars", "people"], "services.1.accuracy_weights": GONE},
-        "services.later.stages: 2 chains are not served yet",
-    ),
     "deadline on a chain": (
         {"services.0.stages": ["cars", "people"]},
         "services.now.deadline_ms: 30; one stage report_deadline_ms",
@@ -321,3 +321,20 @@ def test_several_seeds_have_the_columns_too(good: Path) -> None:
     assert {"net", "price_per_hour", "missed"} <= set(row)
     assert row["net"] == pytest.approx(sum(run["net"] for run in document["runs"]) / 2)
     assert "net ms" in in_process("run", good, "--agent", "random", "--seeds", "0:2", "--slots", 5).stdout
+
+
+@pytest.mark.parametrize(
+    "columns", ["missed", "timed_requests", "net", "price_per_hour", "missed,timed_requests", "net,price_per_hour"]
+)
+def test_columns_that_go_together_do(tmp_path: Path, columns: str) -> None:
+    always = "slot,requests,gain,cost,latency_ms,inaccuracy,model_update_mb"
+    row = "0,1,2,3,4,5,6"
+    path = tmp_path / "slots.csv"
+    path.write_text(f"{always}\n{row}\n")
+    assert summarise(read_slots(path)).net is None
+    path.write_text(f"{always},timed_requests,missed,price_per_hour,net\n{row},4,0.5,7,-8\n")
+    summary = summarise(read_slots(path))
+    assert (summary.missed, summary.price_per_hour, summary.net) == (0.5, 7.0, -8.0)
+    path.write_text(f"{always},{columns}\n{row}{',1' * (columns.count(',') + 1)}\n")
+    with pytest.raises(IdnError, match=r"slots.csv: columns"):
+        read_slots(path)

@@ -383,7 +383,7 @@ class TestArguments:
             ({"horizon": "7"}, r"horizon: '7'"),
             ({"overrides": ["workload.rat=3"]}, r"workload.rat: unknown key"),
             ({"overrides": {"accuracy_weight": -1}}, r"accuracy_weight: -1"),
-            ({"scenario": "tinny"}, r"no scenario 'tinny'; packaged: .*tiny"),
+            ({"scenario": "tinny"}, r"no scenario 'tinny'; did you mean 'tiny'\? packaged: "),
             ({"capacities": "capacities.csv"}, r"capacities: .*give trace too"),
             ({"trace": "missing.csv"}, r"missing.csv: cannot be read"),
             ({"scenario": load_scenario("tiny"), "overrides": ["horizon=3"]}, r"overrides: a Scenario object"),

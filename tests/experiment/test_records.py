@@ -789,9 +789,14 @@ class TestBrokenAgents:
         self.first_agent_stays(tmp_path / "run")
 
     def test_exception(self, tmp_path: Path) -> None:
-        """A fault in an agent's code is no bad input: its author needs to see where it is."""
-        with pytest.raises(RuntimeError, match="a fault of its own"):
-            in_process(*self.command("raises", tmp_path / "run"))
+        """A fault in an agent's code is a line that says where it is."""
+        outcome = in_process(*self.command("raises", tmp_path / "run"))
+        assert (outcome.status, outcome.stdout) == (2, "")
+        found = re.search(
+            r"agent raises, slot \d: act failed: RuntimeError: a fault of its own \((.*):(\d+)\)$", outcome.stderr
+        )
+        assert found, outcome.stderr
+        assert Path(found[1]).read_text().splitlines()[int(found[2]) - 1].strip().startswith("raise RuntimeError(")
         self.first_agent_stays(tmp_path / "run")
 
     @staticmethod

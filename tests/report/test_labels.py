@@ -107,6 +107,30 @@ def test_the_far_do_not_squeeze_the_others(monkeypatch: pytest.MonkeyPatch) -> N
     }
 
 
+def test_two_alone_are_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the optimum, whose regret is 0, and its bound, two agents are all there is to see; so are three points."""
+    series = {agent: np.linspace(0.0, end, 40) for agent, end in {"optimum": 0.0, "infida": 3.3, "mine": 4.5}.items()}
+    figure = drawn(
+        monkeypatch, lambda target: plots.regret_over_time(series, target, comparator="optimum", bound=-0.03)
+    )
+    low, high = figure.axes[0].get_ylim()
+    assert low < -0.03
+    assert high > 4.5
+
+    places = {"optimum": (11.13, 48.9), "mine": (11.05, 49.3), "last-batch-greedy": (12.72, 47.9)}
+    rows = [{"agent": agent, "latency_ms": x, "inaccuracy": y} for agent, (x, y) in places.items()]
+    figure = drawn(monkeypatch, lambda target: trade_off.latency_against_inaccuracy(rows, target))
+    assert {text.get_text() for text in texts(figure)} == set(places)
+
+
+def test_bands_are_within_the_axis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two seeds, 10 and 12: Student's t for one degree of freedom, 12.706, times a standard error of 1."""
+    series = {"infida": [np.full(40, 10.0), np.full(40, 12.0)], "mine": [np.full(40, 9.0), np.full(40, 9.1)]}
+    low, high = drawn(monkeypatch, lambda target: plots.ntag_over_seeds(series, target)).axes[0].get_ylim()
+    assert low < 11.0 - 12.706
+    assert high > 11.0 + 12.706
+
+
 def test_lines_of_equal_cost_have_the_slope_of_alpha(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [
         {"agent": "infida", "latency_ms": 20.0, "inaccuracy": 44.0},
@@ -133,6 +157,8 @@ def test_near_by_hand() -> None:
     assert near([-90.0, 1.0, 2.0, 3.0]).all()  # never the best
     assert near([1.0, 2.0, 3.0, 4.0]).all()
     assert near([1.0, 50.0]).all()  # of two none is the odd one
+    assert near([1.0, 2.0, 50.0]).tolist() == [True, True, False]
+    assert near([1.0, 2.0, 50.0], 3).all()
     assert near([1.0, 1.0, 1.0, 50.0]).all()  # nothing to look at closely
     assert near([np.nan, 1.0, 2.0]).tolist() == [False, True, True]
     assert near([]).tolist() == []

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from instances import scenario_values
 from pydantic import ValidationError
 
 from idn_gym.common.files import parse_json
+from idn_gym.common.text import LONGEST
 from idn_gym.errors import IdnError
 from idn_gym.library.load import load_scenario
 from idn_gym.library.names import SCENARIO_OF_ID, packaged_names
@@ -770,9 +772,12 @@ def test_overrides_of_packaged_scenarios() -> None:
 def test_an_unknown_name_lists_what_there_is(name: str) -> None:
     with pytest.raises(IdnError) as caught:
         load_scenario(name)
-    assert str(caught.value).startswith(f"no scenario {name!r}")
-    for known in packaged_names():
-        assert known in str(caught.value)
+    says, known = str(caught.value), packaged_names()
+    assert says.startswith(f"no scenario {name!r}")
+    assert len(says) <= LONGEST, "nothing of it is cut off where it is printed"
+    listed = re.search(r"packaged: (.+) and (\d+) more, see idn-gym list", says)
+    assert listed
+    assert [*listed[1].split(", ")] == known[: len(known) - int(listed[2])]
 
 
 def test_files(tmp_path: Path) -> None:

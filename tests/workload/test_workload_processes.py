@@ -26,7 +26,8 @@ from idn_gym.library.hard_instances import adversary, greedy_trap
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
-from idn_gym.scenario.schema import FORMAT, Burst, Flash
+from idn_gym.scenario.schema import FORMAT
+from idn_gym.scenario.workloads import Burst, Flash
 from idn_gym.workload.adversary import MOST_TYPES
 from idn_gym.workload.popularity import expected_requests, popularity
 from idn_gym.workload.processes import Bursts, Crowds

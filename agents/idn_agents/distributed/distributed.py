@@ -72,7 +72,8 @@ class DistributedInfida(MirrorDescent):
             uniforms = Uniforms(seed, first, shelf.P, network.P - first - shelf.P)
             tasks = network.model_task[network.placement_model[first : first + shelf.P]]
             holding = costs[first : first + shelf.P].copy()
-            parameters = (self.scale, residual_of(network, self.residual), self.delay, self.unheard, holding)
+            residual = residual_of(network, self.residual)
+            parameters = (self.scale_on(network), residual, self.delay, self.unheard, holding)
             self._nodes.append(Node(shelf, mass[v : v + 1].copy(), tasks, routes[v], uniforms, *parameters))
         draws = generator(seed, 2)
         receivers = [node.receive for node in self._nodes]

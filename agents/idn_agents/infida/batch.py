@@ -68,7 +68,7 @@ class InfidaBatch:
         self._roundings = {
             row: rounding_of(agent.rounding, network, seeds[row], agent.residual, agent.coordination)
             for row, agent in enumerate(self._agents)
-            if agent.rounding != "dependent"
+            if agent.rounding not in (None, "dependent") or not network.service.submodular
         }
         self._alone = np.array([row in self._roundings for row in range(rows)])
         self._device_generator = torch.Generator(self.device)
@@ -78,7 +78,7 @@ class InfidaBatch:
         self._steps = _Steps(
             network,
             [agent.rate for agent in self._agents],
-            [agent.scale for agent in self._agents],
+            [agent.scale_on(network) for agent in self._agents],
             mass,
             _Operations(self._backend),
             self._tensor,

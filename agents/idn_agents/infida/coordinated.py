@@ -18,4 +18,4 @@ class CoordinatedInfida(Infida):
     """
 
     learning_rate: str | float = "adaptive"
-    rounding: str = "guarded"
+    rounding: str | None = "guarded"

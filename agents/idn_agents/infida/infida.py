@@ -15,11 +15,12 @@ import numpy as np
 
 from idn_agents.agent import generator, refuse_other
 from idn_agents.infida.bounds import theory_rate
-from idn_agents.infida.mirror_descent import LARGEST_SCALE, MirrorDescent
+from idn_agents.infida.mirror_descent import LARGEST_SCALE, MirrorDescent, default_scale
 from idn_agents.infida.mixture_kernel import mix, node_products
 from idn_agents.infida.slack import StateSpace, charges
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.rounding import ROUNDINGS, Coordination, residual_of, rounding_of
+from idn_agents.rounding.whole_routes import draw_routes, routed
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real, whole
 from idn_gym.errors import IdnError
@@ -38,9 +39,9 @@ class Infida(MirrorDescent):
     Parameters
     ----------
     learning_rate, scale, refresh, target, residual : as for `MirrorDescent`.
-    rounding : ``dependent`` (default): each node by itself, at random. ``coordinated``: nodes in turn, each given what
-        the others hold. ``guarded``: the better of the two in the long run; see `idn_agents.rounding`. What follows
-        is about coordination.
+    rounding : ``dependent`` (default): each node by itself, at random. ``routes`` (default where requests need several
+        models): whole routes, at random. ``coordinated``: nodes in turn, each given what the others hold.
+        ``guarded``: the best of them in the long run; see `idn_agents.rounding`. What follows is about coordination.
     order : of the nodes, ``down`` from the repositories (default) or ``up`` towards them.
     point : what stands for a node whose turn is yet to come: its ``state`` (default), or what it has ``held`` so far.
     window : last batches to look at, or ``adaptive`` (default): as many as forecast the next one best, up to 64.
@@ -50,7 +51,7 @@ class Infida(MirrorDescent):
     horizon : slots within which a load must pay; by default 64.
     """
 
-    rounding: str = "dependent"
+    rounding: str | None = None
     order: str | None = None
     point: str | None = None
     window: str | int | None = None
@@ -60,18 +61,26 @@ class Infida(MirrorDescent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("rounding", self.rounding, ROUNDINGS)
+        if self.rounding is not None:
+            one_of("rounding", self.rounding, ROUNDINGS)
         names = ("order", "point", "window", "bonus", "update_weight", "horizon")
         given: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
-        if given and self.rounding == "dependent":
+        if given and self.rounding not in ("coordinated", "guarded"):
             raise IdnError(f"{', '.join(given)}: only with rounding=coordinated or guarded")
         self.coordination = Coordination(**given)
+
+    def accepts(self, network: Network) -> None:
+        """Any; ``rounding=routes`` only where requests need several models."""
+        if self.rounding == "routes":
+            routed(network)
 
     def reset(self, network: Network, seed: int) -> None:
         """Start anew, with the same fraction of everything that fits."""
         super().reset(network, seed)
         mass = state_mass(network, self.residual)
-        rates, scales = zip(*(_ADAPTIVE if self.rate == "adaptive" else ((self.rate, self.scale),)), strict=True)
+        rates, scales = zip(
+            *(_ADAPTIVE if self.rate == "adaptive" else ((self.rate, self.scale_on(network)),)), strict=True
+        )
         self._steps = StepSizes(network, rates, scales, mass)
         self._space = self._steps.space
         self._log_states = np.repeat(start(self._space.placements, mass), len(rates), axis=0)
@@ -109,19 +118,19 @@ class Infida(MirrorDescent):
 class InfidaOffline:
     """Mirror descent on the time-averaged gain of the whole trace; the average state, rounded once.
 
+    Where requests need several models it is rounded by whole routes.
+
     Parameters
     ----------
     iterations : steps of mirror descent.
-    scale : of the scale-free learning rate.
+    scale : of the scale-free learning rate, by default as for `MirrorDescent`.
     """
 
     hindsight = True
 
-    def __init__(self, *, iterations: int = 200, scale: float = 1.0) -> None:
-        self._iterations, self._scale = (
-            whole("iterations", iterations, highest=100_000),
-            real("scale", scale, highest=LARGEST_SCALE),
-        )
+    def __init__(self, *, iterations: int = 200, scale: float | None = None) -> None:
+        self._iterations = whole("iterations", iterations, highest=100_000)
+        self._scale = None if scale is None else real("scale", scale, highest=LARGEST_SCALE)
 
     def reset(self, network: Network, seed: int) -> None:
         self._network, self._generator = network, generator(seed)
@@ -131,7 +140,8 @@ class InfidaOffline:
         network = self._network
         refuse_other(network, trace)
         load = kernels.loads(network, trace.requests)
-        steps = StepSizes(network, "scale-free", self._scale, network.spendable, slots=trace.slots)
+        scale = default_scale(network) if self._scale is None else self._scale
+        steps = StepSizes(network, "scale-free", scale, network.spendable, slots=trace.slots)
         log_state = start(steps.space.placements, network.spendable)
         total = np.zeros(network.P)
         for _ in range(self._iterations):
@@ -141,6 +151,10 @@ class InfidaOffline:
             gradient = network.service.terms.by_placement(slopes)[None]
             log_state = update(log_state, gradient, steps)
         self.fractional = total / self._iterations
+        if not network.service.submodular:
+            slot = trace.requests.mean(axis=0), trace.capacities.mean(axis=0)
+            self._allocation = draw_routes(network, *slot, self.fractional[None], self._generator)
+            return
         uniforms = self._generator.random((1, network.P))
         residual = residual_of(network, "drop")
         self._allocation = kernels.round_dependent(network, self.fractional[None], uniforms, residual)[0]

@@ -15,6 +15,11 @@ LARGEST_SCALE = 1e6  # of a scale-free rate
 _RATES = ("scale-free", "theory", "anytime", "adaptive")
 
 
+def default_scale(network: Network) -> float:
+    """Of a scale-free rate: 1, and half of it where requests need several models."""
+    return 1.0 if network.service.submodular else 0.5
+
+
 @dataclass(kw_only=True, eq=False)
 class MirrorDescent(ABC):
     """A fractional state that steps along the subgradient of each slot's gain; where a refresh is due it is rounded.
@@ -27,7 +32,9 @@ class MirrorDescent(ABC):
         ``adaptive``: four states, at the rate of ``theory`` and at scale-free ones of scales 0.5, 1 and 2, which step
         along one and the same subgradient; each node weighs its own by what they would have gained along it.
         Or a number, the eta of every node in MB per ms.
-    scale : of the scale-free rate: 0.5 to 2 work about alike, 0.3 is slow, 10 unstable (`benchmarks/scale.py`).
+    scale : of the scale-free rate: 0.5 to 2 work about alike, 0.3 is slow, 10 unstable (`benchmarks/scale.py`). By
+        default 1, and 0.5 where requests need several models: the supergradient jumps more there, from one cheapest
+        route to another, and a state swings half as far (docs/chains.md#step-sizes).
     refresh : slots between roundings; the state moves in every slot. ``dynamic`` starts at 1 and waits one slot
         longer after each rounding, up to `target`.
     target : the period that a dynamic refresh ends at.
@@ -37,7 +44,7 @@ class MirrorDescent(ABC):
     """
 
     learning_rate: str | float = "scale-free"
-    scale: float = 1.0
+    scale: float | None = None
     refresh: int | str = 1
     target: int = 32
     residual: Any = "drop"
@@ -48,11 +55,15 @@ class MirrorDescent(ABC):
         self.rate: str | float = (
             one_of("learning_rate", self.learning_rate, _RATES) if named else real("learning_rate", self.learning_rate)
         )
-        self.scale = real("scale", self.scale, highest=LARGEST_SCALE)
+        self.scale = None if self.scale is None else real("scale", self.scale, highest=LARGEST_SCALE)
         period, target = whole("refresh", self.refresh, words=("dynamic",)), whole("target", self.target)
         self.first_period: int = 1 if period == "dynamic" else period
         self.longest_period: int = target if period == "dynamic" else period
         one_of("residual", self.residual, ("drop", "reserve"))
+
+    def scale_on(self, network: Network) -> float:
+        """The scale, or what it is by default on a network."""
+        return default_scale(network) if self.scale is None else self.scale
 
     def reset(self, network: Network, seed: int) -> None:
         """Start anew."""

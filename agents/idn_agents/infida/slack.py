@@ -1,6 +1,6 @@
 """What states of mirror descent are over: the placements, and at nodes where holding them has a price, a slack.
 
-Source: docs/model.md#prices.
+Source: docs/model.md#agents-and-prices.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from idn_agents.learning.callbacks import Callbacks
 from idn_gym.cli.options import AsJson, Overrides, ScenarioName, print_json, typed_command
 from idn_gym.common.extras import require
 from idn_gym.common.parameters import as_options, shown
@@ -40,11 +41,14 @@ def train(
     discount: Annotated[float | None, typer.Option(help="of later rewards, 0 to 1; default: by price")] = None,
     update_weight: Annotated[float, typer.Option(help="ms per request lost per MB loaded")] = 0.0,
     device: Annotated[str, typer.Option(help="PyTorch device")] = "cpu",
+    callback: Annotated[
+        list[str] | None, typer.Option(metavar="FILE.py:Class", help="code of your own, told of each row of the curve")
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="write the curve for TensorBoard too")] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a policy: `idn-gym run SCENARIO --agent ppo:path=OUTPUT` evaluates it."""
+    """Learn a policy. `idn-gym run SCENARIO --agent ppo:path=OUTPUT` evaluates it."""
     if algo not in ALGORITHMS:
         raise IdnError(f"--algo: {algo!r}; allowed: {', '.join(ALGORITHMS)}")
     given: dict[str, Any] = {"envs": envs, "slots": slots, "learning_rate": learning_rate, "discount": discount}
@@ -56,10 +60,13 @@ def train(
             if alone[key] not in (None, []):
                 raise IdnError(f"--{key}: goes with --algo ppo-torch, not {algo}")
     names = [scenario, *(also or ())]
+    callbacks = Callbacks(callback or (), sb3=algo != "ppo-torch")
     with as_options(*_OPTIONS):
         trainer, about = _trainer(algo, names, overrides or (), seed, device, policy, hidden, rates, given)
+    if callbacks.of_sb3:
+        trainer.callbacks = callbacks.of_sb3
     with locked(output):
-        rows = _run(trainer, about, output, resume, tensorboard)
+        rows = _run(trainer, about, output, resume, tensorboard, callbacks)
     if as_json:
         print_json({"output": str(output), "algo": algo, "steps": rows[-1]["steps"], "curve": rows})
         return
@@ -109,7 +116,9 @@ def _trainer(
     return trainer, about | {"scenarios": [loaded.to_dict() for loaded in scenarios]}
 
 
-def _run(trainer: Any, about: dict[str, Any], output: Path, resume: bool, tensorboard: bool) -> list[dict[str, float]]:
+def _run(
+    trainer: Any, about: dict[str, Any], output: Path, resume: bool, tensorboard: bool, callbacks: Callbacks
+) -> list[dict[str, float]]:
     """Train to the end, and leave the folder complete; the curve."""
     from idn_agents.learning.folder import TrainingFolder
     from idn_gym.report.progress import PlayProgress
@@ -127,6 +136,8 @@ def _run(trainer: Any, about: dict[str, Any], output: Path, resume: bool, tensor
             _refuse_diverged(trainer, row)
             folder.append(row, trainer.state())
             progress(algo, min(int(row["steps"]), steps), steps)
+            if not callbacks(row, trainer.policy):
+                break
     folder.finish(trainer.policy)
     return folder.rows
 

@@ -30,7 +30,7 @@ from idn_gym.common.parameters import one_of, real, whole
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
-from idn_gym.scenario.schema import Burst, Zipf
+from idn_gym.scenario.workloads import Burst, Zipf
 
 Tensor = torch.Tensor
 Policy = PlacementPolicy | FlatPolicy

@@ -6,7 +6,7 @@ What is kept is weights alone: SB3's own archives run code when they are read, s
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C, PPO, SAC
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnvWrapper
 from torch import nn
 
+from idn_agents.learning.callbacks import named
 from idn_agents.learning.checkpoint import WIDEST, refuse_large, restore_optimiser
 from idn_agents.learning.limits import refuse_options, refuse_untrainable
 from idn_agents.learning.policy import FlatPolicy, FlatView
@@ -104,7 +105,8 @@ class LearnerVecEnv(VecEnvWrapper):
 class SB3Trainer:
     """Trains by pieces: ``for row in SB3Trainer(...).chapters(): ...``; resumed at a piece, environments begin anew.
 
-    SAC's replay buffer is not kept: resumed, it fills again before learning goes on.
+    SAC's replay buffer is not kept: resumed, it fills again before learning goes on. What is in `callbacks`, of SB3's
+    kind, is told of every step, and of the beginning and end of each piece; one that returns False ends the training.
 
     Raises
     ------
@@ -137,23 +139,26 @@ class SB3Trainer:
             slots = max(_LEAST_SLOTS, min(2048, options.steps // _PIECES) // options.envs)
             whole = next(size for size in range(64, 0, -1) if slots * options.envs % size == 0)
             arguments |= {"n_steps": slots, "batch_size": whole}
+        self.callbacks: Sequence[BaseCallback] = ()
         self.model: Any = _algorithm(options.algo)("MlpPolicy", self._env, **arguments)
 
     def chapters(self) -> Iterator[Row]:
         """Train to the end; after each piece its row of the learning curve."""
         piece = max(self.options.envs, self.options.steps // _PIECES)
         while self.model.num_timesteps < self.options.steps:
-            record = _Record()
+            record, own = _Record(), _Own(list(self.callbacks))
             left = self.options.steps - self.model.num_timesteps
             with one_thread():
                 try:
-                    self.model.learn(min(piece, left), callback=record, reset_num_timesteps=False, progress_bar=False)
+                    self.model.learn(min(piece, left), callback=[record, own], reset_num_timesteps=False)
                 except IdnError:
                     raise
                 except ValueError as error:  # PyTorch's, of a distribution whose parameters are not numbers any more
                     raise IdnError(f"training: diverged, {str(error).split('(')[0]}") from None
             row = record.row(self.options.update_weight)
             yield {"steps": float(self.model.num_timesteps), **row}
+            if own.stopped:
+                return
 
     @property
     def steps(self) -> int:
@@ -224,6 +229,37 @@ class _Record(BaseCallback):
         """Gain per request and MB loaded."""
         loaded = float(np.mean(self._loaded))
         return {"gain_per_request": float(np.mean(self._rewards)) + update_weight * loaded, "model_update_mb": loaded}
+
+
+class _Own(CallbackList):
+    """Users' callbacks; what goes wrong in one is a line."""
+
+    stopped = False
+
+    def _init_callback(self) -> None:
+        with named("of Stable-Baselines3"):
+            super()._init_callback()
+
+    def _on_training_start(self) -> None:
+        with named("of Stable-Baselines3"):
+            super()._on_training_start()
+
+    def _on_rollout_start(self) -> None:
+        with named("of Stable-Baselines3"):
+            super()._on_rollout_start()
+
+    def _on_step(self) -> bool:
+        with named("of Stable-Baselines3"):
+            self.stopped = not super()._on_step()
+        return not self.stopped
+
+    def _on_rollout_end(self) -> None:
+        with named("of Stable-Baselines3"):
+            super()._on_rollout_end()
+
+    def _on_training_end(self) -> None:
+        with named("of Stable-Baselines3"):
+            super()._on_training_end()
 
 
 def _algorithm(name: str) -> Any:

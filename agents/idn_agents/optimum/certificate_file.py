@@ -28,7 +28,8 @@ from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario, parse
 from idn_gym.scenario.faults import faults_of, refusal
 from idn_gym.scenario.kinds import CERTIFICATE, expecting
-from idn_gym.scenario.schema import Count, Replay, Section
+from idn_gym.scenario.section import Count, Section
+from idn_gym.scenario.workloads import Replay
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import MOST_VALUES, Trace
 

@@ -13,7 +13,7 @@ from idn_agents.optimum.highs import require_solver
 from idn_agents.optimum.search import Solution, log_step, refuse_options, solve
 from idn_gym.common.parameters import whole
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Burst, Zipf
+from idn_gym.scenario.workloads import Burst, Zipf
 from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import Trace
 

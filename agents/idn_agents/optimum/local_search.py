@@ -45,7 +45,8 @@ class LocalSearch:
     ) -> None:
         refuse_other(network, trace)
         shaped("rank", rank, (network.P,))
-        self._price = shaped("price", price, (network.P,)) if price.any() else None
+        price = shaped("price", price, (network.P,))
+        self._price = price if price.any() else None
         self._network, self._trace, self._load, self._rank, self._least = network, trace, load, rank, least
         self._room = network.budgets * (1.0 + 0.5 * BUDGET_SLACK)
         fitting = np.flatnonzero(network.fits)

@@ -20,7 +20,7 @@ from idn_gym.errors import IdnError
 from idn_gym.experiment.intervals import Interval, student_interval
 from idn_gym.kernels.compiled import clock
 from idn_gym.model.network import Network
-from idn_gym.scenario.schema import Replay
+from idn_gym.scenario.workloads import Replay
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import MOST_VALUES, Trace, joined

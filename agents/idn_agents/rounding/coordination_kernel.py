@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.rows import FLOATS, filled, indices, ranked, shaped, window_rows
+from idn_gym.kernels.rows import FLOATS, filled, indices, shaped, window_rows
 from idn_gym.kernels.shared import first_group, room_of, row_of, share_of
 from idn_gym.model.network import Network
+from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray, IntArray
 
 _jit = compiled(error_model="numpy")
@@ -44,7 +45,7 @@ def coordinate(
     point = filled("point", point, (network.P,), FLOATS[:1])
     held = shaped("held", held, network.P, dtype=np.int8)
     charges = charge * len(requests), network.holding * len(requests)
-    shelf, service = network.tables, ranked(network)
+    shelf, service = network.tables, RankedService.of(network.service, "coordinate")
     _coordinate(shelf, service.tables, service.visitors, requests, capacities, load, order, point, held, *charges)
 
 

@@ -5,7 +5,7 @@ A rounding sees every batch (`see`), and says what the nodes hold in the coming 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,8 @@ import numpy as np
 from idn_agents.agent import generator
 from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.hedge import AdaHedge
+from idn_agents.rounding.route_search import search_by_routes
+from idn_agents.rounding.whole_routes import WholeRoutes, draw_routes
 from idn_agents.rounding.window import LONGEST, Window
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real, whole
@@ -21,7 +23,7 @@ from idn_gym.model.allocation import Residual
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
-ROUNDINGS = ("dependent", "coordinated", "guarded")
+ROUNDINGS = ("dependent", "routes", "coordinated", "guarded")
 _TRACE = 1e-3  # fractions up to this are left out of the point: a state has a trace of everything
 _PATIENCE = 64  # slots between searches at most, while they find nothing and the forecast holds
 
@@ -64,13 +66,20 @@ def residual_of(network: Network, residual: Residual) -> Residual:
     return "fit" if residual == "drop" and network.priced else residual
 
 
-def rounding_of(kind: str, network: Network, seed: int, residual: Any, options: Coordination) -> Rounding:
-    """The rounding of that kind, for one run."""
+def rounding_of(kind: str | None, network: Network, seed: int, residual: Any, options: Coordination) -> Rounding:
+    """The rounding of that kind, for one run; without one ``dependent``, or ``routes`` on a network with chains."""
+    chains = not network.service.submodular
+    if kind is None:
+        kind = "routes" if chains and residual == "drop" else "dependent"
+    if kind == "routes":
+        return WholeRoutes(network, seed)
     dependent = Dependent(network, seed, residual)
     if kind == "dependent":
         return dependent
     coordinated = Coordinated(network, seed, residual, options)
-    return coordinated if kind == "coordinated" else Guarded(coordinated, dependent, network, seed)
+    if kind == "coordinated":
+        return coordinated
+    return Guarded(coordinated, dependent, network, seed, WholeRoutes(network, seed) if chains else None)
 
 
 class Dependent:
@@ -127,11 +136,14 @@ class Coordinated:
     at what the first round gave them. The better of the two replaces what is held if its net gain over the window pays
     for loading it. The next search comes once half of the window is new, later while searches find nothing, and as
     soon as that after a batch far off the forecast.
+
+    Where requests need several models, searches are by whole routes, over all nodes: one from what is held, one from
+    nothing and, with ``point=state``, one from routes drawn from the state.
     """
 
     def __init__(self, network: Network, seed: int, residual: Any, options: Coordination) -> None:
         self._network, self.options = network, options
-        self._first = Dependent(network, seed, residual)
+        self._first, self._generator = Dependent(network, seed, residual), generator(seed, 4)
         order = np.argsort(network.tiers, kind="stable")
         self._order = order if options.order == "down" else order[::-1]
         self._window = Window(network, None if isinstance(options.window, str) else options.window)
@@ -168,7 +180,6 @@ class Coordinated:
         network, options = self._network, self.options
         requests, capacities = self._window.batches()
         self.searches, self._batches = self.searches + 1, self._batches + len(requests)
-        load = kernels.loads(network, requests)
 
         def gain(allocation: IntArray) -> float:
             return float(kernels.serve(network, requests, capacities, allocation[None]).gain.mean())
@@ -179,19 +190,44 @@ class Coordinated:
         at_held = gain(held)
         service = at_held / max(float(network.spendable.sum()), 1e-300)  # ms per MB held and slot
         charge = (options.update_weight + options.bonus * service) / options.horizon
-        point = np.where(state[0] > _TRACE, state[0], 0.0) if options.point == "state" else held.astype(np.float64)
         best, least = None, at_held * (1.0 + 1e-9) - price(held)
-        for _ in range(2):
-            coordinate(network, requests, capacities, load, self._order, point, held, charge)
-            found = point.astype(np.int8)
+        proposed = self._in_turn if network.service.submodular else self._by_routes
+        for found in proposed(state, held, requests, capacities, charge):
             net = gain(found) - price(found) - charge * float(network.sizes @ ((found == 1) & (held == 0)))
             if net > least:
                 best, least = found, net
         return best
 
+    def _in_turn(
+        self, state: FloatArray, held: IntArray, requests: FloatArray, capacities: FloatArray, charge: float
+    ) -> Iterator[IntArray]:
+        """What two rounds of filling the nodes in turn come to."""
+        load = kernels.loads(self._network, requests)
+        at_state = self.options.point == "state"
+        point = np.where(state[0] > _TRACE, state[0], 0.0) if at_state else held.astype(np.float64)
+        for _ in range(2):
+            coordinate(self._network, requests, capacities, load, self._order, point, held, charge)
+            yield point.astype(np.int8)
+
+    def _by_routes(
+        self, state: FloatArray, held: IntArray, requests: FloatArray, capacities: FloatArray, charge: float
+    ) -> Iterator[IntArray]:
+        """What the search by whole routes comes to on the mean batch, from one start after the other."""
+        network = self._network
+        costs = network.holding + charge * network.sizes * (held == 0)
+        mean = requests.mean(axis=0), capacities.mean(axis=0)
+        starts = [held, np.zeros_like(held)]
+        if self.options.point == "state":
+            starts.append(draw_routes(network, *mean, state, self._generator))
+        batch = mean[0][None], mean[1][None]
+        for start in starts:
+            yield search_by_routes(network, *batch, self._order, start, costs).astype(np.int8)
+
 
 class Guarded:
     """The better of coordinated and dependent rounding, in the long run, whatever the requests.
+
+    Where requests need several models, drawing whole routes is a proposal too.
 
     Once a slot is served, what each of them would have gained is known: `AdaHedge` weighs them, and one coin, thrown
     at the start, picks by the weights. So the expected gain is that of the weights in each slot, and what is held
@@ -199,10 +235,19 @@ class Guarded:
     costs and, with an update weight, of what each loads.
     """
 
-    def __init__(self, coordinated: Coordinated, dependent: Dependent, network: Network, seed: int) -> None:
+    def __init__(
+        self,
+        coordinated: Coordinated,
+        dependent: Dependent,
+        network: Network,
+        seed: int,
+        routes: WholeRoutes | None = None,
+    ) -> None:
         self._coordinated, self._dependent, self._network = coordinated, dependent, network
         self._keep = dependent.residual != "reserve"
-        self._names = ["coordinated", dependent.residual, *(["keep"] if self._keep else [])]
+        self._routes = routes
+        names = ["coordinated", *(["routes"] if routes else []), dependent.residual, *(["keep"] if self._keep else [])]
+        self._names = names
         self._hedge = AdaHedge(len(self._names))
         self._coin = generator(seed, 3).random()
         self._update_weight = coordinated.options.update_weight
@@ -217,10 +262,13 @@ class Guarded:
         self._hedge.see((gains - paid - self._update_weight * self._loaded)[:, None])
         self._loaded[:] = 0.0
         self._coordinated.see(requests, capacities)
+        if self._routes:
+            self._routes.see(requests, capacities)
 
     def round(self, state: FloatArray) -> IntArray:
         """(P,) int8."""
-        proposals = np.stack([self._coordinated.round(state), *self._dependent.both(state, self._keep)])
+        whole = [self._routes.round(state)] if self._routes else []
+        proposals = np.stack([self._coordinated.round(state), *whole, *self._dependent.both(state, self._keep)])
         if self._update_weight > 0.0:
             self._loaded = kernels.memory(self._network, proposals, self._proposals)[1]
         self._proposals = proposals

@@ -6,14 +6,17 @@ its own placements alone would never begin. Source: docs/chains.md#whole-routes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from idn_agents.routes import fill_by_routes
 from idn_gym import kernels
 from idn_gym.model.network import Network
-from idn_gym.typing import FloatArray, IntArray
+from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 _ROUNDS = 4  # over all of them, at most
+_POWERS = (1.0, 0.5, 0.0)  # of the MB that a net gain is divided by: the best per MB, the largest, and between
 
 
 def search_by_routes(
@@ -32,14 +35,19 @@ def search_by_routes(
     -------
     (P,) a feasible allocation, whose gain less its costs is no less than that of `start`.
     """
-    load, total, bonus = kernels.loads(network, requests), costs * len(requests), np.ones(network.P)
+    load, total = kernels.loads(network, requests), costs * len(requests)
+    relative = network.sizes / network.sizes.max()
 
     def net(allocation: FloatArray) -> float:
         return float(kernels.gain(network, requests, capacities, allocation[None]).sum() - total @ allocation)
 
-    best = start.astype(np.float64)
-    fill_by_routes(network, requests, capacities, load, total, bonus, best)
-    at_best = net(best)
+    def filled(allocation: FloatArray, changed: BoolArray | None = None) -> Iterator[tuple[float, FloatArray]]:
+        for power in _POWERS:
+            found = allocation.copy()
+            fill_by_routes(network, requests, capacities, load, total, relative ** (1.0 - power), found, changed)
+            yield net(found), found
+
+    at_best, best = max(filled(start.astype(np.float64)), key=lambda each: each[0])
     emptied = [(v,) for v in order.tolist()] + neighbours(network)
     waiting = list(emptied)
     for _ in range(_ROUNDS * len(emptied)):
@@ -49,9 +57,8 @@ def search_by_routes(
         changed = np.isin(network.placement_node, nodes)
         if not best[changed].any():
             continue
-        found = np.where(changed, 0.0, best)
-        fill_by_routes(network, requests, capacities, load, total, bonus, found, changed)
-        if (value := net(found)) > at_best + 1e-9 * abs(at_best):
+        value, found = max(filled(np.where(changed, 0.0, best), changed), key=lambda each: each[0])
+        if value > at_best + 1e-9 * abs(at_best):
             best, at_best = found, value
             waiting = [each for each in emptied if each != nodes]
     return best

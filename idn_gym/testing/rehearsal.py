@@ -18,7 +18,7 @@ from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
 from idn_gym.scenario import Scenario, parse
-from idn_gym.scenario.schema import Replay
+from idn_gym.scenario.workloads import Replay
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace

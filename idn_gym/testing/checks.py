@@ -21,7 +21,10 @@ import numpy as np
 from idn_gym import sources
 from idn_gym.env.env import Observation
 from idn_gym.errors import IdnError
-from idn_gym.experiment.rehearsal import (
+from idn_gym.experiment.spec import AgentSpec
+from idn_gym.plugins import METHODS
+from idn_gym.scenario.workloads import Replay
+from idn_gym.testing.rehearsal import (
     SEED,
     SLOTS,
     BrokenRule,
@@ -39,13 +42,8 @@ from idn_gym.experiment.rehearsal import (
     stream_of,
     unpickled,
 )
-from idn_gym.experiment.spec import AgentSpec
-from idn_gym.plugins import METHODS
-from idn_gym.scenario.schema import Replay
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.trace_file import requests_csv
-
-__all__ = ["BrokenRule", "agent_checks", "check_agent"]
 
 Agent = Make | AgentSpec | str
 

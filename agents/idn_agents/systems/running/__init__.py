@@ -1,0 +1,1 @@
+"""What runs a system: the files of its streams, its records, table and picture."""
