@@ -17,6 +17,7 @@ from idn_gym import cli
 
 ENTRY = Path(sys.executable).parent / "idn-gym"  # the script that the installation put beside this interpreter
 PATIENCE = 1200  # s; only so that a process that hangs ends in a failure, on a machine however busy
+COMPILING = "idn-gym: compiling, once: later starts find what is compiled\n"
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Outcome:
 def idn_gym(
     *arguments: object, plugins: Path | None = None, variables: dict[str, str] | None = None, **options: Any
 ) -> Outcome:
-    """The command in a process of its own.
+    """The command in a process of its own; less the line on compiling, which the first one of a fresh checkout says.
 
     Parameters
     ----------
     plugins : a folder of `install_agents`.
-    variables : of the environment, beside ours.
+    variables : of the environment, beside ours; then that line stays.
     options : those of `Popen`.
     """
     with started(*arguments, plugins=plugins, variables=variables, **options) as process:
@@ -45,7 +46,7 @@ def idn_gym(
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-    return Outcome(process.returncode, stdout, stderr)
+    return Outcome(process.returncode, stdout, stderr if variables or not stderr else stderr.replace(COMPILING, ""))
 
 
 def started(

@@ -333,7 +333,7 @@ class Once(Random):
             except KeyboardInterrupt as error:
                 raise ImportError("numpy failed to import") from error
 
-        monkeypatch.setattr("idn_gym.library.load.packaged_names", interrupted)
+        monkeypatch.setattr("idn_gym.library.load.packaged_name", interrupted)
         outcome = in_process("show", "tiny")
         assert (outcome.status, outcome.stdout, outcome.stderr) == (130, "", "idn-gym: interrupted\n")
 
