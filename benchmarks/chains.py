@@ -221,8 +221,8 @@ def row_of(name: str, slots: int, limit: float) -> tuple[dict[str, str], dict[st
         "leaves": str(len(solution.certificate.leaves)),
         "seconds": f"{solution.seconds:.0f}",
         "monolithic: variables": f"{whole.variables:,}",
-        "gap ": "nothing found" if whole.gap is None else f"{whole.gap:.2%}",
-        "seconds ": f"{whole.seconds:.0f}",
+        "monolithic: gap": "nothing found" if whole.gap is None else f"{whole.gap:.2%}",
+        "monolithic: seconds": f"{whole.seconds:.0f}",
     }
     return shares, gaps
 

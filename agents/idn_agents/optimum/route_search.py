@@ -86,7 +86,7 @@ class RouteSearch:
 
     def _climb(self, slots: _Slots, state: FloatArray, deadline: float) -> FloatArray:
         best = self._net(state)
-        moves = chain([state.copy()], self._moves(slots, state))
+        moves: Iterator[FloatArray] = chain([state.copy()], self._moves(slots, state))
         while time.monotonic() < deadline and (found := next(moves, None)) is not None:
             self._fill(slots, found, changed=None if (found == state).all() else found != state)
             if (net := self._net(found)) > best + self._least:

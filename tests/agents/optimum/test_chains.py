@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,17 @@ import pytest
 from chain_instances import best_placement, chain_scenario
 from idn_agents.optimum.certificate import Certificate, certified_bound, certified_net
 from idn_agents.optimum.certificate_file import read_certificate, verify, write_certificate
+from idn_agents.optimum.route_search import RouteSearch
 from idn_agents.optimum.search import Solution, solve
 
+from idn_gym import kernels
 from idn_gym.experiment.spec import AgentSpec, RunSpec
+from idn_gym.library.load import load_scenario
+from idn_gym.model import allocation as feasible
 from idn_gym.model import gain as model_gain
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
+from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.trace_file import read_trace
 
@@ -103,6 +109,35 @@ def test_certified_net_is_a_rounding_error_below(seed: int) -> None:
     found = solved(seed)
     lower = certified_net(network, trace, found.allocation)
     assert found.reached * (1.0 - 1e-9) - 1e-6 <= lower <= found.reached * (1.0 + 1e-12) + 1e-9
+
+
+@pytest.mark.parametrize(("name", "slots"), [("partition-resnet", 20), ("draft-and-verify", 20), ("pipeline-video", 4)])
+def test_packaged_chains_are_closed_to_two_percent(name: str, slots: int) -> None:
+    """By the certificate; and it matters what is placed: all that fits, were there room for it, would gain more."""
+    network = Network.compile(load_scenario(name))
+    trace = draw(network, slots, 0)
+    found = solve(network, trace, gap=0.02)
+    assert found.status == "optimal"
+    assert found.gain >= 0.98 * found.certified_bound
+    unlimited = kernels.gain(network, trace.requests, trace.capacities, network.fits[None].astype(np.float64)).sum()
+    assert found.certified_bound < 0.995 * unlimited
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_search_by_routes(seed: int) -> None:
+    """It ends, keeps budgets, never loses, and returns what it was given when there is no time."""
+    _, network, trace = instance(seed)
+    price = trace.slots * network.holding
+    search = RouteSearch(network, trace, price, 1e-6)
+    generator = np.random.default_rng(seed)
+    for fractions in (np.ones(network.P), generator.random(network.P), np.zeros(network.P)):
+        rounded = search.rounded(fractions, generator)
+        improved = search.improve(rounded, time.monotonic() + 60.0)
+        for held in (rounded, improved):
+            feasible.check(network, held, integral=True)
+        before, after = (net(network, trace, held.astype(np.float64)) for held in (rounded, improved))
+        assert 0.0 <= before <= after * (1.0 + 1e-9) + 1e-6 <= best(seed) * (1.0 + 1e-7) + 2e-6
+        assert (search.improve(rounded, 0.0) == rounded).all()
 
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden cases are not at hand")
