@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from idn_gym.common.text import shown
+from idn_gym.common.text import did_you_mean, shown
 from idn_gym.errors import IdnError
 from idn_gym.sources import Source, constructed, fault, refuse_without_methods
 
@@ -36,7 +36,8 @@ def load(group: str, name: str) -> Any:
     found = _registered(group, name)
     kind = _kind(group)
     if not found:
-        raise IdnError(f"no {kind} {name!r}; registered: {', '.join(names(group)) or 'none'}")
+        there = names(group)
+        raise IdnError(f"no {kind} {name!r}; {did_you_mean(name, there)}registered: {', '.join(there) or 'none'}")
     if not _is_name(name):
         raise IdnError(
             f"{kind} {shown(name)} of package {_package(found[0])}: it names a folder; allowed: printable text of at "

@@ -139,5 +139,5 @@ def test_records_name_the_version_of_an_agents_package(theirs: Path) -> None:
 
 
 def test_an_agent_that_is_not_registered() -> None:
-    with pytest.raises(IdnError, match=r"no agent 'infidel'; registered: .*infida"):
+    with pytest.raises(IdnError, match=r"no agent 'infidel'; did you mean 'infida'\? registered: .*infida"):
         plugins.load(plugins.AGENTS, "infidel")

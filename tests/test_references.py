@@ -26,14 +26,14 @@ LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?: +\"[^\"]*\")?\)")
 NAME_LINK = re.compile(r"\[`([\w.]+)`\]\(([^)\s#]+\.py)\)")
 PAGE = re.compile(r"(?<![\w./-])docs/[\w/-]+\.md(?:#([\w-]+))?")
 NAME = re.compile(r"(?<![\w./-])((?:idn_gym|idn_agents)(?:\.[A-Za-z_]\w*)+)(?::([A-Za-z_]\w*))?")
-SHORT_NAME = re.compile(r"(?<!`)`([A-Za-z_]\w*)\.(?!(?:py|md|json|pt|csv)`)([A-Za-z_]\w*)(?:\([^`]*\))?`(?!`)")
+SHORT_NAME = re.compile(r"(?<!`)`([A-Za-z_]\w*)\.(?!(?:py|md|json|pt|csv|png)`)([A-Za-z_]\w*)(?:\([^`]*\))?`(?!`)")
 IMPORT = re.compile(r"^ *from ((?:idn_gym|idn_agents)[\w.]*) import (\([^)]*\)|[^\n#;\"'\\]+)", re.MULTILINE)
 PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)}|idn_agents)/[\w./-]*\.(?:py|ipynb|png|csv|json|yaml)\b")
 QUOTED_PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)}|idn_agents)/[\w./-]*[\w/])`")
 QUOTED_FILE = re.compile(r"`(\w+\.py)`")
 QUOTED_TEST = re.compile(r"`(test_\w+)`")
 ELSEWHERE = re.compile(
-    r"\b(?:paper|design|systems|conventions|style)\.md\b"
+    r"\b(?:paper|design|(?<!docs/)systems|conventions|style)\.md\b"
     r"|\bthe design\b|\bdesign, (?:section|semantics|scenario|command)\b"
 )
 

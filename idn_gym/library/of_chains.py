@@ -113,9 +113,11 @@ def partition_resnet() -> dict[str, Any]:
         (30.0, 8.0),
         names=("cloud", "edge", "device"),
         processors=("server", "edge", "device"),
-        budgets=(0.0, 600.0, 48.0),
+        budgets=(0.0, 260.0, 40.0),
         repository=[model["name"] for model in models],
     )
+    for node, budget in {"edge1": 350.0, "device0": 12.0, "device1": 25.0, "device3": 80.0}.items():
+        graph.nodes[node]["budget"] = budget
     network = nodes_and_links(graph)
     for link in network["links"]:
         link["bandwidth"] = _MB_PER_S.get(link["target"], 25.0)
@@ -155,8 +157,8 @@ def partition_resnet() -> dict[str, Any]:
             "models.*.profiles.*.throughput": "estimate: 1000 / delay",
             "nodes": "made up: four devices under two edge servers",
             "nodes.*.budget": (
-                "chosen: 48 MB at a device hold a few heads but no ResNet, 600 MB at an edge server five tails, or "
-                "two deep ones"
+                "chosen: 12 to 80 MB at a device hold a head or a few, but no ResNet; 260 and 350 MB at an edge server "
+                "three tails or one deep one"
             ),
             "links.*.latency": "made up: 8 ms from a device to the edge, 30 ms on to the cloud",
             "links.*.bandwidth": (

@@ -23,8 +23,10 @@ SIZES = {
     "R": "request types",
     "K": "options of a request type, at most",
 }
+_NTAG = "NTAG: gain per request, against repositories alone; averaged over slots"
 _HINDSIGHT = "* in hindsight: has seen the whole stream"
 _SPREAD = "± half the width of the 95% interval of the mean over seeds"
+_BOUND = "gain of bound: total gain over what is certified that no static allocation exceeds"
 LEGEND = names([f"{axis}: {about}" for axis, about in SIZES.items()])
 
 
@@ -176,7 +178,7 @@ def results(rows: Sequence[Result], title: str) -> Table[Any]:
         Column("updates MB/slot", lambda row: f"{row.summary.model_update_mb:,.0f}", rank=4),
         Column("seconds", lambda row: f"{row.seconds:.2f}", rank=6),
     ]
-    captions: list[Cell] = [_HINDSIGHT] if any(row.hindsight for row in rows) else []
+    captions: list[Cell] = [_NTAG, *([_HINDSIGHT] if any(row.hindsight for row in rows) else [])]
     static, dynamic = static_bound(rows), dynamic_bound(rows)
     gain = "gain" if all(row.summary.net is None for row in rows) else "net gain"
     if static:
@@ -227,7 +229,8 @@ def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
         Column("updates MB/slot", lambda same: f"{np.mean([row['model_update_mb'] for row in same]):,.0f}", rank=2),
     ]
     several = any(len(same) > 1 for same in groups.values())
-    return Table(title, columns, groups.values(), [_SPREAD] if several else [], heads=len(varied) + 1)
+    captions = [_NTAG, *([_SPREAD] if several else []), *([_BOUND] if any("of_bound" in row for row in rows) else [])]
+    return Table(title, columns, groups.values(), captions, heads=len(varied) + 1)
 
 
 def seeds(document: dict[str, Any], hindsight: Collection[str], title: str) -> Table[Any]:
@@ -256,13 +259,13 @@ def seeds(document: dict[str, Any], hindsight: Collection[str], title: str) -> T
         Column("updates MB/slot", mean("model_update_mb", ",.0f"), rank=5),
         Column("seconds", lambda row: f"{row['seconds']:.2f}", rank=7),
     ]
-    captions: list[Cell] = [_HINDSIGHT] if hindsight else []
+    captions: list[Cell] = [_NTAG, *([_HINDSIGHT] if hindsight else [])]
     if len(document["seeds"]) > 1:
         captions.append(_SPREAD)
     if len(rows) > 1:
         captions.append("behind: NTAG less than that of the first agent, paired by seed")
     if any("of_bound" in row for row in rows):
-        captions.append("gain of bound: total gain over what is certified that no static allocation exceeds")
+        captions.append(_BOUND)
     return Table(title, columns, rows, captions)
 
 

@@ -92,7 +92,7 @@ class TestText:
             assert (outcome.status, outcome.stdout) == (2, "")
             assert outcome.stderr.count("\n") == 1
             assert printable(outcome.stderr)
-        assert "node '[/y]'; allowed: bs[gpu]" in self.refused(odd, '{"[/y]": []}', tmp_path)
+        assert "node '[/y]'; did you mean '[/x]'? allowed: bs[gpu]" in self.refused(odd, '{"[/y]": []}', tmp_path)
         assert "node '\\x1b[2J'" in self.refused(odd, '{"\\u001b[2J": []}', tmp_path)
 
     def refused(self, scenario: Path, allocation: str, folder: Path) -> str:
@@ -199,7 +199,7 @@ class TestEncoding:
         assert load_scenario(tmp_path / "mine.yaml") == load_scenario(odd)
         outcome = idn_gym("show", odd, "--set", "nodes.\N{GREEK SMALL LETTER PI}=1", variables=variables)
         assert outcome.status == 2  # its own message, not one about an encoding
-        assert "there to set" in outcome.stderr
+        assert "among the nodes" in outcome.stderr
         outcome = idn_gym("show", odd, variables=variables)
         assert outcome == in_process("show", odd)
 

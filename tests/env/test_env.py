@@ -407,7 +407,10 @@ class TestArguments:
             ({"scenario": None}, r"scenario: None; must be"),
             ({"scenario": ["tiny"]}, r"scenario: \['tiny'\]; must be"),
             ({"scenario": {}}, r"scenario: format: missing"),
-            ({"scenario": load_scenario("tiny").to_dict() | {"horizn": 3}}, r"scenario: horizn: unknown key; allowed"),
+            (
+                {"scenario": load_scenario("tiny").to_dict() | {"horizn": 3}},
+                r"scenario: horizn: unknown key; did you mean",
+            ),
             ({"scenario": load_scenario("tiny").to_dict() | {"horizon": 0}}, r"scenario: horizon: 0"),
             ({"scenario": holds_itself()}, r"scenario: nested too deeply"),
             ({"trace": 3}, r"trace: 3; must be the path of a file"),

@@ -164,7 +164,7 @@ class TestFile:
             ({"agents": None}, "agents: missing"),
             ({"workers": 2}, "workers: unknown key; allowed: format, scenarios, agents, seeds, slots, overrides"),
             ({"format": "idn-gym/scenario-1"}, "this is a scenario file, not a sweep file; it goes to: idn-gym run"),
-            ({"format": "idn-gym/sweep-9"}, "format: 'idn-gym/sweep-9'; allowed: 'idn-gym/sweep-1'"),
+            ({"format": "idn-gym/sweep-9"}, "format: 'idn-gym/sweep-9'; did you mean 'idn-gym/sweep-1'? allowed: "),
             ({"slots": 0}, "slots: 0"),
             ({"slots": 1.5}, "slots: 1.5"),
             ({"scenarios": ["tinny"]}, "no scenario 'tinny'"),

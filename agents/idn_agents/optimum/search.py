@@ -176,10 +176,11 @@ class _Search:
         columns = Columns.of(self._network, self._trace)
         self._master = Master(self._network, columns, self._ceiling, self._price)
         least = ROUNDING * self._bound
-        slots = self._network, self._trace, self._load
-        self._search: LocalSearch | RouteSearch = LocalSearch(*slots, columns.rank, self._price, least)
-        if not self._network.service.submodular:
-            self._search = RouteSearch(*slots, self._price, least)
+        self._search: LocalSearch | RouteSearch
+        if self._network.service.submodular:
+            self._search = LocalSearch(self._network, self._trace, self._load, columns.rank, self._price, least)
+        else:
+            self._search = RouteSearch(self._network, self._trace, self._price, least)
             self._consider(self._search.rounded(np.ones(self._network.P), np.random.default_rng(0)))
         relaxed = self._relax()
         if not self.closed:

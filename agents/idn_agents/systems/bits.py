@@ -39,7 +39,7 @@ class Problem:
 
     def continuous(self) -> FloatArray:
         """(L,) optimum over real numbers: b_l = log4(nu k_l / z_l) within its limits, nu the least that is feasible."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             steep = np.log(self.sensitivities / self.sizes) / np.log(4.0)
         low, high = (
             self.least - steep[np.isfinite(steep)].max(initial=0.0),

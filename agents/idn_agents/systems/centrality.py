@@ -17,7 +17,7 @@ from idn_agents.systems.frame import Check, Claim, Decision, Formula, Measure, M
 from idn_gym.common.files import read_text
 from idn_gym.common.text import shown
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray, IntArray
 
 _GOLDEN = "[C] computed independently"
@@ -165,7 +165,7 @@ class Centrality(System[Settings, State, Sequence[FloatArray]]):
         Measure("conformity", "authors' model", ".1f"),
     )
     trade_off = ("free", "pinned")
-    over_time = "pinned"
+    over_time = ("pinned", "adoption, pinned")
     stream_format = (
         "one graph, an edge per row: columns source, target and perhaps weight; without a file, scale-free graphs"
     )

@@ -20,7 +20,7 @@ from idn_gym.common.text import shown
 from idn_gym.errors import IdnError
 from idn_gym.scenario.faults import faults_of, refusal
 from idn_gym.scenario.overrides import overridden, pairs
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray
 
 SettingsT = TypeVar("SettingsT", bound=Section)
@@ -162,7 +162,9 @@ class System(ABC, Generic[SettingsT, StateT, StreamT]):
     formulas: ClassVar[tuple[Formula, ...]]
     measures: ClassVar[tuple[Measure, ...]]
     trade_off: ClassVar[tuple[str, str]]  # the measures on the two axes of its picture
-    over_time: ClassVar[str | None] = None  # the series of `Measures.steps` that its picture shows, if any
+    over_time: ClassVar[tuple[str, str] | None] = (
+        None  # series of `Measures.steps` in its picture, and the axis's label
+    )
     stream_format: ClassVar[str]  # of the file of --trace, and what stands in for it
     network: ClassVar[str]  # what of it fits a scenario of the network, and what does not
 

@@ -27,7 +27,7 @@ from idn_agents.systems.running.traces import read_column
 from idn_agents.systems.running.twins import requests
 from idn_gym.common.text import allowed, shown
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 _GOLDEN = "[C] computed independently"
@@ -182,7 +182,7 @@ class InfAdapter(System[Settings, State, FloatArray]):
         Measure("accuracy", "mean accuracy", ".4f"),
     )
     trade_off = ("cores", "violations")
-    over_time = "cores"
+    over_time = ("cores", "cores")
     stream_format = (
         "requests of each second: a column requests or rps; without a file, a synthetic twin of the 21 minutes of the "
         "Twitter trace that the paper is evaluated on"

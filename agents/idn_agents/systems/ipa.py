@@ -28,7 +28,7 @@ from idn_agents.systems.running.traces import read_column
 from idn_agents.systems.running.twins import requests
 from idn_agents.systems.vqa import LATENCY_MS, OPERATOR_ACCURACY, WORKERS
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray
 
 _GOLDEN = "[C] computed independently"
@@ -222,7 +222,7 @@ class Ipa(System[Settings, State, FloatArray]):
         Measure("infeasible", "intervals without a plan", ".0f"),
     )
     trade_off = ("cores", "accuracy")
-    over_time = "objective"
+    over_time = ("objective", "objective")
     stream_format = (
         "requests of each second: a column requests or rps; without a file, synthetic twins of the windows of the "
         "Twitter trace (setting window)"

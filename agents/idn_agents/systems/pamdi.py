@@ -25,7 +25,7 @@ from idn_agents.systems.frame import (
 )
 from idn_agents.systems.running.traces import read_column
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray, IntArray
 
 _GOLDEN = "[C] computed independently"

@@ -23,7 +23,7 @@ from idn_agents.systems.frame import (
 )
 from idn_agents.systems.running.traces import read_column
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray
 
 _GOLDEN = "[C] computed independently"
@@ -130,7 +130,7 @@ class Qpart(System[Settings, State, FloatArray]):
         Measure("gap", "gap to exact %", ".2f"),
     )
     trade_off = ("payload_kb", "objective")
-    over_time = "cut"
+    over_time = ("cut", "layers on the device")
     stream_format = (
         "the link's rate of each step in Mbit/s: a column rate or bandwidth_mbps; without a file, 40 rates from 0.1 to "
         "10,000 Mbit/s"

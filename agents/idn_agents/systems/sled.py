@@ -16,7 +16,7 @@ from pydantic import Field
 
 from idn_agents.systems.frame import Check, Claim, Decision, Formula, Measure, Measures, System, Tag, by_policy
 from idn_agents.systems.running.traces import read_column
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray
 
 _GOLDEN = "[C] computed independently"

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from idn_agents.systems.frame import Check, Claim, Decision, Formula, Measure, Measures, Outcome, System, Tag, by_policy
 from idn_agents.systems.running.traces import read_column
-from idn_gym.scenario.schema import Section
+from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray
 
 _GOLDEN = "[C] computed independently"
@@ -159,7 +159,7 @@ class Sponge(System[Settings, State, FloatArray]):
     )
     measures = (Measure("violations", "violations %", ".2f"), Measure("cores", "mean cores", ".2f"))
     trade_off = ("cores", "violations")
-    over_time = "cores"
+    over_time = ("cores", "cores")
     stream_format = (
         "the bandwidth of each second in bytes/ms: a column bandwidth; without a file, a correlated process with the "
         "quantiles of a bus over 4G"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +194,16 @@ def test_decision(tmp_path: Path) -> None:
     assert list(answer["beam"]) == keys
     assert answer["total"] == pytest.approx(answer["compute"] + answer["communication"])
     assert answer["total"] == pytest.approx(7.48502, abs=5e-6)
+
+
+def test_nothing_else_on_standard_output() -> None:
+    """Nor from the solver, which does not write as Python does: therefore in a process of its own."""
+    source = (
+        "import numpy as np; from idn_agents.systems.jellybean import JellyBean; "
+        "print(JellyBean().evaluate('optimum', np.array([15.0, 20.0])).values['total'])"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(0.5 * (5.60022 + 5.96230), abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,41 +1,76 @@
-"""The cheapest plan, exactly: an integer program per assignment of variants, cheapest relaxation first."""
+"""The cheapest plan, exactly: branch and bound over workers, for all assignments of variants at once.
+
+Relaxations are linear programs. The branch and bound is not HiGHS's own, as SciPy has it: that one writes on standard
+output at times, which is for answers.
+"""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
+from itertools import count as numbers
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
-from scipy.sparse import coo_array
+from scipy.optimize import linprog
+from scipy.sparse import csr_array
 
 from idn_agents.systems.jellybean.workflow import PER_HOUR, Assignment, Plan, Workflow, entry_cost
+from idn_gym.errors import IdnError
 from idn_gym.typing import FloatArray
 
-_EDGE = 1e-9  # of a rate: below it a worker has nothing to do, and by it bounds may be missed
+_EDGE = 1e-9  # of a rate, below which a worker has nothing to do; and of a cost
+_WHOLE = 1e-6  # up to which a share of a worker is none, or all of it
+_MOST_NODES = 20_000
 
 
 def optimum(workflow: Workflow, rate: float, assignments: Iterable[Assignment]) -> Plan | None:
-    """The plan of least cost over assignments, of equal ones the most accurate; None where none can carry the rate."""
+    """The plan of least cost over assignments, of equal ones the most accurate; None where none can carry the rate.
+
+    Nodes are solved in the order of their bounds: workers that an operator must have, and may have. A node's plan takes
+    the workers that its relaxation uses at all, where they are nobody else's; it branches on the one paid least for.
+    """
     programs = [
         _Program(workflow, rate, chosen)
         for chosen in assignments
         if all(workflow.capacity(operator, chosen) for operator in workflow.order)
     ]
-    bounds = [program.bound() for program in programs]
     best: Plan | None = None
-    for index in np.argsort(bounds, kind="stable"):
-        if not bounds[index] <= (np.finfo(float).max if best is None else best.total + _EDGE):
-            break
-        found = programs[index].solved()
-        if found is not None and (best is None or _better(found, best)):
-            best = found
+
+    def worth(bound: float, program: _Program) -> bool:
+        if best is None or bound < best.total - _EDGE:
+            return True
+        return bound <= best.total + _EDGE and program.accuracy > best.accuracy
+
+    number = numbers()
+    nodes: list[tuple[float, int, _Program, FloatArray, FloatArray, FloatArray]] = []
+
+    def add(program: _Program, least: FloatArray, most: FloatArray) -> None:
+        solved = program.relaxed(least, most)
+        if solved is not None and worth(solved[0], program):
+            heapq.heappush(nodes, (solved[0], next(number), program, least, most, solved[1]))
+
+    for program in programs:
+        add(program, np.zeros(program.count), np.ones(program.count))
+    while nodes:
+        bound, order, program, least, most, solution = heapq.heappop(nodes)
+        if order > _MOST_NODES:
+            raise IdnError(f"problem: more than {_MOST_NODES:,} nodes of the exact search; ask for fewer workers")
+        if not worth(bound, program):
+            continue
+        plan = program.plan(solution)
+        if plan is not None and worth(plan.total, program):
+            best = plan
+        unpaid = program.unpaid(solution)
+        if unpaid.max() > _WHOLE:
+            at = int(np.argmax(unpaid * (program.prices + _WHOLE)))
+            for paid in (1.0, 0.0):
+                low, high = least.copy(), most.copy()
+                low[at] = high[at] = paid
+                add(program, low, high)
     return best
 
 
-def _better(one: Plan, other: Plan) -> bool:
-    if abs(one.total - other.total) > _EDGE:
-        return one.total < other.total
-    return one.accuracy > other.accuracy
+_Row = tuple[dict[int, float], float]  # coefficients by variable, and what they add up to, or may
 
 
 class _Program:
@@ -47,6 +82,9 @@ class _Program:
 
     def __init__(self, workflow: Workflow, rate: float, chosen: Assignment) -> None:
         self.workflow, self.rate, self.chosen = workflow, rate, chosen
+        accuracy = workflow.accuracy(chosen)
+        assert accuracy is not None  # of the assignments that reach one
+        self.accuracy = accuracy
         workers = list(workflow.worker)
         capacity = {operator: workflow.capacity(operator, chosen) for operator in workflow.order}
         self.places = [
@@ -54,7 +92,9 @@ class _Program:
         ]
         at = {place: n for n, place in enumerate(self.places)}
         count = len(at)
-        arcs = [(name, one.name) for one in workflow.operators for name in one.inputs if name not in workflow.source]
+        self.arcs = arcs = [
+            (name, one.name) for one in workflow.operators for name in one.inputs if name not in workflow.source
+        ]
         moves = [
             (tail, head, u, v)
             for tail, head in arcs
@@ -70,21 +110,14 @@ class _Program:
         ]
         self.cost = np.concatenate([self.prices, entries, moved])
         self.count = count
-        rows: list[dict[int, float]] = []
-        low: list[float] = []
-        high: list[float] = []
-
-        def add(row: dict[int, float], least: float, most: float) -> None:
-            rows.append(row)
-            low.append(least)
-            high.append(most)
-
+        equal: list[_Row] = []
+        most: list[_Row] = []
         for operator in workflow.order:
-            add({count + at[operator, worker]: 1.0 for worker in capacity[operator]}, 1.0, 1.0)
+            equal.append(({count + at[operator, worker]: 1.0 for worker in capacity[operator]}, 1.0))
         for (operator, worker), n in at.items():
-            add({count + n: 1.0, n: -capacity[operator][worker] / rate}, -np.inf, 0.0)
+            most.append(({count + n: 1.0, n: -min(capacity[operator][worker] / rate, 1.0)}, 0.0))
         for worker in workers:
-            add({n: 1.0 for (_, where), n in at.items() if where == worker}, -np.inf, 1.0)
+            most.append(({n: 1.0 for (_, where), n in at.items() if where == worker}, 1.0))
         for tail, head in arcs:
             for operator in (tail, head):
                 for worker in capacity[operator]:
@@ -93,47 +126,46 @@ class _Program:
                         for n, (one, other, u, v) in enumerate(moves)
                         if (one, other) == (tail, head) and (u if operator == tail else v) == worker
                     }
-                    add({**row, count + at[operator, worker]: -1.0}, 0.0, 0.0)
+                    equal.append(({**row, count + at[operator, worker]: -1.0}, 0.0))
             for u in capacity[tail]:
                 for v in capacity[head]:
                     if workflow.worker[u].tier > workflow.worker[v].tier:
-                        add({at[tail, u]: 1.0, at[head, v]: 1.0}, -np.inf, 1.0)
-        values = [(value, n, column) for n, row in enumerate(rows) for column, value in row.items()]
-        data, lines, columns = zip(*values, strict=True)
-        matrix = coo_array((data, (lines, columns)), shape=(len(rows), self.cost.size)).tocsr()
-        self.constraint = LinearConstraint(matrix, np.array(low), np.array(high))
+                        most.append(({at[tail, u]: 1.0, at[head, v]: 1.0}, 1.0))
+        self.equal, self.equals = _matrix(equal, self.cost.size), [value for _, value in equal]
+        self.most, self.limits = _matrix(most, self.cost.size), [value for _, value in most]
 
-    def bound(self) -> float:
-        """Cost of the relaxation; infinite where there is no plan."""
-        result = self._solve(Bounds(0.0, 1.0), whole=False)
-        return float(result.fun) if result.success else np.inf
+    def relaxed(self, least: FloatArray, most: FloatArray) -> tuple[float, FloatArray] | None:
+        """Cost of the relaxation and its solution, with y, (P,), between bounds; None where there is none."""
+        bounds = np.stack([np.zeros(self.cost.size), np.ones(self.cost.size)], axis=1)
+        bounds[: self.count] = np.stack([least, most], axis=1)
+        result = linprog(self.cost, self.most, self.limits, self.equal, self.equals, bounds, method="highs")
+        return (float(result.fun), result.x) if result.status == 0 else None
 
-    def solved(self) -> Plan | None:
-        """The cheapest plan, its rates by a linear program over the workers chosen."""
-        result = self._solve(Bounds(0.0, 1.0), whole=True)
-        if not result.success:
+    def unpaid(self, solution: FloatArray) -> FloatArray:
+        """(P,) how much of each worker that has something to do a solution does not pay for."""
+        used = solution[self.count : 2 * self.count] > _EDGE
+        return np.where(used, 1.0 - solution[: self.count], 0.0)
+
+    def plan(self, solution: FloatArray) -> Plan | None:
+        """The plan of all workers that a solution uses; None where one is used twice, or tiers fall."""
+        shares = solution[self.count : 2 * self.count]
+        used = [n for n, share in enumerate(shares) if share > _EDGE]
+        workers = [self.places[n][1] for n in used]
+        if len(set(workers)) < len(workers):
             return None
-        hired = np.rint(result.x[: self.count])
-        fixed = np.ones(self.cost.size)
-        fixed[: self.count] = hired
-        least = np.zeros(self.cost.size)
-        least[: self.count] = hired
-        again = self._solve(Bounds(least, fixed), whole=False)
-        shares: FloatArray = (again if again.success else result).x[self.count : 2 * self.count]
         rates: dict[str, dict[str, float]] = {operator: {} for operator in self.workflow.order}
-        compute = 0.0
-        for (operator, worker), share, price in zip(self.places, shares, self.prices, strict=True):
-            if share > _EDGE:
-                rates[operator][worker] = float(self.rate * share)
-                compute += float(price)
-        communication = float((again if again.success else result).x[self.count :] @ self.cost[self.count :])
-        accuracy = self.workflow.accuracy(self.chosen)
-        assert accuracy is not None
-        return Plan(self.chosen, rates, compute, communication, accuracy)
+        for n in used:
+            operator, worker = self.places[n]
+            rates[operator][worker] = float(self.rate * shares[n])
+        tiers = {one: [self.workflow.worker[worker].tier for worker in places] for one, places in rates.items()}
+        if any(max(tiers[tail]) > min(tiers[head]) for tail, head in self.arcs):
+            return None
+        communication = float(solution[self.count :] @ self.cost[self.count :])
+        return Plan(self.chosen, rates, float(self.prices[used].sum()), communication, self.accuracy)
 
-    def _solve(self, bounds: Bounds, whole: bool) -> OptimizeResult:
-        integrality = np.zeros(self.cost.size)
-        integrality[: self.count] = whole
-        return milp(
-            self.cost, integrality=integrality, bounds=bounds, constraints=self.constraint, options={"mip_rel_gap": 0.0}
-        )
+
+def _matrix(rows: list[_Row], width: int) -> csr_array:
+    """Coefficients of rows, each by column."""
+    values = [(value, n, column) for n, (row, _) in enumerate(rows) for column, value in row.items()]
+    data, lines, columns = zip(*values, strict=True)
+    return csr_array((data, (lines, columns)), shape=(len(rows), width))

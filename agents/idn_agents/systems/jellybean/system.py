@@ -30,7 +30,7 @@ from idn_agents.systems.jellybean.optimum import optimum
 from idn_agents.systems.jellybean.workflow import Plan, Workflow
 from idn_agents.systems.running.traces import read_column
 from idn_gym.errors import IdnError
-from idn_gym.scenario.schema import Location, Section
+from idn_gym.scenario.section import Location, Section
 from idn_gym.typing import FloatArray
 
 _GOLDEN = "[C] computed independently"
@@ -77,7 +77,7 @@ class JellyBean(System[Settings, State, FloatArray]):
         Formula("accuracy", "end to end, of the variants together, at least the one wanted", Tag.VERIFIED),
         Formula("beam search", "variants by relative cost, then workers, cheapest tier first", Tag.VERIFIED),
         Formula("profile of the example", "nine workers, eight variants, ten accuracies", Tag.VERIFIED),
-        Formula("exact optimum", "integer program per assignment; rates split at least cost", Tag.DERIVED),
+        Formula("exact optimum", "branch and bound over variants and workers; rates split at least cost", Tag.DERIVED),
         Formula("gains", "-58 % on VQA, -36 % on vehicle tracking, up to 5x", Tag.STATED),
         Formula("baselines and stream", "upper tier only, most accurate variants; a day's swing", Tag.OWN),
     )

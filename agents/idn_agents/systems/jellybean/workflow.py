@@ -17,7 +17,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from idn_gym.common.text import shown
-from idn_gym.scenario.schema import AsTuple, Name, Section
+from idn_gym.scenario.section import AsTuple, Name, Section
 
 Price = Annotated[float, Field(ge=0.0, le=1e9)]
 Positive = Annotated[float, Field(gt=0.0, le=1e9)]

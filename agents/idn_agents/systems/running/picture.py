@@ -19,7 +19,7 @@ _MARKERS = "osD^vPX*"
 
 def draw(system: System[Any, Any, Any], results: Sequence[Measures], path: Path) -> None:
     """Write the picture as a PNG."""
-    in_time = system.over_time is not None and any(system.over_time in result.steps for result in results)
+    in_time = system.over_time is not None and any(system.over_time[0] in result.steps for result in results)
     figure = new_figure(1000 if in_time else 560, 420, 120, layout="constrained")
     panels = figure.subplots(1, 2, width_ratios=(2, 3)) if in_time else [figure.subplots()]
     _trade_off(panels[0], system, results)
@@ -52,11 +52,11 @@ def _trade_off(axes: Axes, system: System[Any, Any, Any], results: Sequence[Meas
 
 
 def _over_time(axes: Axes, system: System[Any, Any, Any], results: Sequence[Measures]) -> None:
-    key = system.over_time
-    assert key is not None
+    assert system.over_time is not None
+    key, label = system.over_time
     for n, result in enumerate(results):
         if key in result.steps:
             width = 1.2 if n else 2.2  # the system itself, above the others
             axes.plot(result.steps[key], color=PALETTE[n % len(PALETTE)], linewidth=width, zorder=len(results) - n + 2)
-    style(axes, "step of the stream", key.replace("_", " "), "over the stream")
+    style(axes, "step of the stream", label, "over the stream")
     axes.grid(color="#d9d9d9", linewidth=0.6)
