@@ -331,3 +331,15 @@ def test_what_fills_single_stages_refuses_chains() -> None:
         draw(Network.compile(adversary), 3, 0)
     with pytest.raises(IdnError, match="rounding: 'routes' is for services of several stages"):
         AgentSpec.parse("infida:rounding=routes").make().accepts(Network.compile(load_scenario("tiny")))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_supergradients_of_chains_are_within_what_the_bound_takes_them_for(seed: int) -> None:
+    """At most L times the most that a request saves."""
+    _, network = instance(seed)
+    draws = np.random.default_rng(seed)
+    states = draws.random((30, network.P)) * (draws.random((30, network.P)) < draws.random((30, 1)))
+    requests = draws.integers(0, 4, (30, network.R)) * draws.choice([0.5, 7.0], (30, 1))
+    _, gradient = kernels.gain_and_subgradient(network, requests, network.capacities, states)
+    assert (gradient <= network.capacities * network.service.largest_saving * (1.0 + 1e-9)).all()
+    assert gradient.max() > 0.0
