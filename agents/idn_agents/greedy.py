@@ -16,8 +16,10 @@ from idn_agents.agent import observed, refuse_other
 from idn_agents.routes import fill_by_routes
 from idn_gym import kernels
 from idn_gym.common.parameters import real
+from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
+from idn_gym.model.routed import RoutedService
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
@@ -29,6 +31,13 @@ class StaticGreedy:
     """
 
     hindsight = True
+
+    def accepts(self, network: Network) -> None:
+        """A gain that is submodular, so that a marginal gain only falls as the allocation grows, or one of chains."""
+        if not network.service.submodular and not isinstance(network.service, RoutedService):
+            raise IdnError(
+                f"static-greedy: needs a gain that is submodular; that of scenario {network.scenario.name} is not"
+            )
 
     def reset(self, network: Network, seed: int) -> None:
         self._network = network

@@ -121,6 +121,7 @@ def fill_by_routes(
     bonus: FloatArray,
     allocation: FloatArray,
     changed: BoolArray | None = None,
+    power: float = 1.0,
 ) -> None:
     """Add single placements and whole routes by joint net gain per MB missing, until none pays or fits, in place.
 
@@ -133,6 +134,7 @@ def fill_by_routes(
     allocation : (P,) float64, integral, added to in place; within budgets.
     changed : (P,) what has changed since nothing was left to add; by default everything. Only types that may use
         some of it are looked at.
+    power : of the MB missing, by which a net gain is divided: at 0 what gains most comes first, whatever its size.
     """
     routes = Routes(network, requests, capacities, load)
     terms, node = network.service.terms, network.placement_node
@@ -159,7 +161,7 @@ def fill_by_routes(
         evaluated: list[Placed] = [(p,) for p in alone.tolist()]
         for placed, gain in zip(evaluated + opened, joint.tolist(), strict=True):
             own = list(placed)
-            density[placed] = (gain - float(costs[own].sum())) / float(weight[own].sum())
+            density[placed] = (gain - float(costs[own].sum())) / float(weight[own].sum()) ** power
         paying = [placed for placed, value in density.items() if value > 0.0 and routes.fit(placed, left)]
         if not paying:
             break

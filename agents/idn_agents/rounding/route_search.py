@@ -36,7 +36,7 @@ def search_by_routes(
     (P,) a feasible allocation, whose gain less its costs is no less than that of `start`.
     """
     load, total = kernels.loads(network, requests), costs * len(requests)
-    relative = network.sizes / network.sizes.max()
+    bonus = np.ones(network.P)
 
     def net(allocation: FloatArray) -> float:
         return float(kernels.gain(network, requests, capacities, allocation[None]).sum() - total @ allocation)
@@ -44,7 +44,7 @@ def search_by_routes(
     def filled(allocation: FloatArray, changed: BoolArray | None = None) -> Iterator[tuple[float, FloatArray]]:
         for power in _POWERS:
             found = allocation.copy()
-            fill_by_routes(network, requests, capacities, load, total, relative ** (1.0 - power), found, changed)
+            fill_by_routes(network, requests, capacities, load, total, bonus, found, changed, power)
             yield net(found), found
 
     at_best, best = max(filled(start.astype(np.float64)), key=lambda each: each[0])

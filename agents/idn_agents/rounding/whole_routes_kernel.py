@@ -8,6 +8,7 @@ from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.routing import route, scratch
 from idn_gym.kernels.shared import first_group, room_of, share_of
 
+_IDLE = 512  # draws in a row that place nothing, after which there are no more
 _jit = compiled(error_model="numpy")
 
 
@@ -51,7 +52,11 @@ def draw_by_flow(shelf, tables, chains, requests, capacities, load, y, uniforms,
     for v in range(len(left)):
         left[v] = room_of(shelf.budgets[v])
     needed = np.empty(max(1, chains.stages.max()), dtype=np.int64)
+    idle = 0  # draws in a row that placed nothing
     for d in range(len(uniforms)):
+        idle += 1
+        if idle > _IDLE:
+            return
         rho = min(np.searchsorted(up_to, uniforms[d, 0] * up_to[-1], side="right"), types - 1)
         c = chain_of[rho]
         if c >= 0:
@@ -69,9 +74,11 @@ def draw_by_flow(shelf, tables, chains, requests, capacities, load, y, uniforms,
             placed += 1
         for i in range(count):
             p = needed[i]
-            if drawn[p] == 2:
-                drawn[p] = 1 if placed == count else 0
-                left[shelf.placement_node[p]] += 0.0 if placed == count else shelf.sizes[p]
+            if drawn[p] == 2 and placed == count:
+                drawn[p], idle = 1, 0
+            elif drawn[p] == 2:
+                drawn[p] = 0
+                left[shelf.placement_node[p]] += shelf.sizes[p]
 
 
 @_jit
