@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from idn_gym.errors import IdnError
 from idn_gym.kernels.chains import chain_cuts, chain_joint_gains, chain_marginal_gains
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import indices, ranked, single, window_rows
@@ -98,7 +99,10 @@ def joint_gains(
     """
     requests, capacities, load = window_rows(network, requests, capacities, load)
     allocation = single("allocation", allocation, network.P)
-    added = indices("sets", [p for each in sets for p in each], network.P, "placements")
+    try:
+        added = indices("sets", [p for each in sets for p in each], network.P, "placements")
+    except TypeError:
+        raise IdnError(f"sets: {type(sets).__name__}; must be lists of placements") from None
     start = np.concatenate(([0], np.cumsum([len(each) for each in sets], dtype=np.int64)))
     gains, service = np.zeros(len(sets)), ranked(network)
     slots = requests, capacities, allocation, load, start, added, gains

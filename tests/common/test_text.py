@@ -92,6 +92,8 @@ KINDS = {
     "int": "int_type greater_than greater_than_equal less_than less_than_equal",
     "float": "float_type finite_number greater_than greater_than_equal less_than less_than_equal",
     "bool": "bool_type",
+    "none": "none_required",
+    "list": "list_type",
     "literal": "literal_error",
     "tuple": "tuple_type too_short too_long",
     "dict": "dict_type too_short",
@@ -99,7 +101,7 @@ KINDS = {
 }
 # what only leads to others, and what `faults_of` says by itself: missing, unknown keys and kinds
 OTHERS = {"model-fields", "model-field", "nullable", "default", "tagged-union", "function-after", "any"}
-OTHERS |= {"definitions", "definition-ref", "no-info"}
+OTHERS |= {"definitions", "definition-ref", "no-info", "function-wrap", "json-or-python"}
 FIGURES = {"gt": 0, "ge": 1, "lt": 2.5, "le": 1e15, "min_length": 1, "max_length": 200, "expected": "'a'"}
 
 

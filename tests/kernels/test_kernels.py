@@ -98,6 +98,7 @@ def arguments(network: Network) -> dict[str, dict[str, Any]]:
         "gain": {**served, "out": np.zeros(ROWS)},
         "gain_and_subgradient": {**served, "out": (np.zeros(ROWS), np.zeros(placed))},
         "loads": {"requests": requests},
+        "joint_gains": {**window, "allocation": state[0], "sets": np.arange(P - P % 2).reshape(-1, 2)},
         "marginal_gains": {**window, "allocation": state[0], "candidates": np.arange(P)},
         "memory": {"allocation": held, "before": filling},
         "mirror_step": {
@@ -163,9 +164,11 @@ def refused(name: str, network: Network, values: dict[str, Any]) -> None:
 
 
 def cases() -> list[tuple[str, str]]:
-    """Every array of every kernel."""
+    """Every array of every kernel; sets of placements may be lists of any lengths, and are tested by themselves."""
     network = Network.compile(load_scenario("tiny"))
-    return [(name, argument) for name, values in arguments(network).items() for argument in values]
+    return [
+        (name, argument) for name, values in arguments(network).items() for argument in values if argument != "sets"
+    ]
 
 
 def test_every_kernel_has_its_cases(tiny: Network) -> None:
@@ -206,6 +209,12 @@ def test_what_is_no_array_of_numbers(tiny: Network, name: str, argument: str) ->
         values = arguments(tiny)[name]
         values[argument] = (wrong, *good[1:]) if isinstance(good, tuple) else wrong
         refused(name, tiny, values)
+
+
+@pytest.mark.parametrize("wrong", [None, 1.0, 3, [1, 2], [["words"]], [[0.5]], [[-1]], [[0], [10**6]], [[[0]]]])
+def test_sets_of_placements(tiny: Network, wrong: Any) -> None:
+    refused("joint_gains", tiny, arguments(tiny)["joint_gains"] | {"sets": wrong})
+    kernels.joint_gains(tiny, **arguments(tiny)["joint_gains"] | {"sets": [[0], [], (1, 2, 3)]})
 
 
 @pytest.mark.parametrize(("name", "argument"), [case for case in cases() if case[1] in COUNTED])
