@@ -162,9 +162,7 @@ class System(ABC, Generic[SettingsT, StateT, StreamT]):
     formulas: ClassVar[tuple[Formula, ...]]
     measures: ClassVar[tuple[Measure, ...]]
     trade_off: ClassVar[tuple[str, str]]  # the measures on the two axes of its picture
-    over_time: ClassVar[tuple[str, str] | None] = (
-        None  # series of `Measures.steps` in its picture, and the axis's label
-    )
+    over_time: ClassVar[tuple[str, str] | None] = None  # series of `Measures.steps` in its picture, and its label
     stream_format: ClassVar[str]  # of the file of --trace, and what stands in for it
     network: ClassVar[str]  # what of it fits a scenario of the network, and what does not
 

@@ -89,7 +89,7 @@ class JellyBean(System[Settings, State, FloatArray]):
         Measure("served", "steps served %", ".1f"),
     )
     trade_off = ("total", "accuracy")
-    over_time = "total"
+    over_time = ("total", "cost/h")
     stream_format = "requests/s of each step: a column rate; without a file, a sine around the mean rate"
     network = (
         "none: an operator is served by a set of workers at once, its accuracy is a hard floor of all variants "
