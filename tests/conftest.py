@@ -5,6 +5,7 @@ What it draws is small as it is, and shrinking a failure further may take minute
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("fixed")
+os.environ.pop("COLUMNS", None)  # workers of pytest-xdist have one; tables are as wide as what they hold, then
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 

@@ -523,7 +523,7 @@ OVERRIDES: dict[str, str] = {
 
 # Whole commands over files in a folder of good ones; see `folder`
 COMMANDS: dict[str, tuple[str, str]] = {
-    "scenario that is not packaged": ("run nosuch --agent random", "'nosuch' packaged tiny suffix"),
+    "scenario that is not packaged": ("run nosuch --agent random", "'nosuch' packaged abilene-sliding list suffix"),
     "id that is not registered": ("show IDN/Nosuch-v0", "id IDN/Nosuch-v0 allowed IDN/Tiny-v0"),
     "scenario file that is missing": ("show nosuch.yaml", "nosuch.yaml cannot be read"),
     "scenario file that is a folder": ("show ./folder.csv", "folder.csv cannot be read"),

@@ -15,7 +15,7 @@ from idn_gym.cli.options import AsJson, Overrides, print_json, typed_command
 from idn_gym.cli.terminal import complain
 
 system = typer.Typer(
-    help="Nine systems of the field: what they decide, and what comes of it.",
+    help="Nine systems of the field, what they decide and reach.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
