@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -145,6 +146,9 @@ def _passed_on() -> Iterator[None]:
         raise IdnError(_usage(error)) from None
 
 
+_RANGE = re.compile(r"(\S+) is not in the range x>=(\S+?)\.?$")  # as typer's older versions have it
+
+
 def _usage(error: Any) -> str:
     """What is wrong with the usage, in one line, and where the right one is."""
     if isinstance(error.__cause__, ValidationError):  # typer's newer versions leave the checking to pydantic
@@ -152,8 +156,9 @@ def _usage(error: Any) -> str:
         given = "" if fault["type"] == "value_error" else f"{shown(fault['input'])}; "
         error.message = given + phrase(fault)
     text = line(" ".join(error.format_message().split()), 200)
+    text = _RANGE.sub(r"'\1'; must be greater than or equal to \2", text)
     context = getattr(error, "ctx", None)
-    if hasattr(error, "possibilities") and context is not None:  # an option that there is not
+    if hasattr(error, "option_name") and context is not None:  # an option that there is not
         options = [word for parameter in context.command.params for word in parameter.opts if word.startswith("--")]
         text = f"no such option: {shown(error.option_name)}; {did_you_mean(error.option_name, options)}"
     text = text[:1].lower() + text[1:].rstrip(" .;")
