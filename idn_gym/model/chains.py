@@ -194,6 +194,7 @@ class _Chain:
 
     @classmethod
     def of(cls, catalog: ChainCatalog, asked: Asked) -> _Chain:
+        """All edges, in the order of their tails; costs on the grid; then without those that no route needs."""
         edges = list(_edges(catalog, asked))
         order = sorted({state for edge in edges for state in (edge.tail, edge.head) if state != SINK})
         number = {state: n for n, state in enumerate(order)} | {SINK: len(order)}
