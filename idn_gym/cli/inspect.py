@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,9 @@ from idn_gym.cli.options import AsJson, Overrides, ScenarioName, print_json
 from idn_gym.cli.terminal import complain
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
+
+if TYPE_CHECKING:
+    from idn_gym.model.heterogeneity import Heterogeneity
 
 # how editors with a YAML language server find the schema, a local copy of it
 EDITORS = """\
@@ -60,20 +64,30 @@ def show(
     scenario: ScenarioName,
     overrides: Overrides = None,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="the scenario file itself: a start for one's own")] = False,
+    heet: Annotated[bool, typer.Option("--heet", help="how heterogeneous its nodes are for its tasks")] = False,
+    heet_accuracy: Annotated[
+        float | None, typer.Option(min=0.0, max=100.0, help="of the models that --heet counts, at least")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Sizes, nodes, models, request types; where figures come from."""
     from idn_gym.library.load import load_scenario
+    from idn_gym.model.heterogeneity import heterogeneity
     from idn_gym.model.network import Network
     from idn_gym.report import layout, tables
     from idn_gym.report.console import console
     from idn_gym.scenario.file import to_yaml
 
+    if as_yaml and heet:
+        raise IdnError("--heet: a measure, which the scenario file of --yaml has no place for; give one of them")
+    if heet_accuracy is not None and not heet:
+        raise IdnError(f"--heet-accuracy {heet_accuracy:g}: goes with --heet")
     loaded = load_scenario(scenario, overrides or ())
     if as_yaml:
         sys.stdout.write(EDITORS + to_yaml(loaded))
         return
     network = Network.compile(loaded)
+    measured = heterogeneity(loaded, heet_accuracy or 0.0) if heet else None
     if as_json:
         asked = "task" if loaded.services is None else "service"
         types = [
@@ -81,6 +95,8 @@ def show(
             for (name, _), path in zip(network.type_names, network.paths, strict=True)
         ]
         document = {"sizes": tables.sizes(network), "request_types": types, "scenario": loaded.to_dict()}
+        if measured:
+            document["heet"] = _heet(measured)
         print_json({"name": loaded.name, **document, "provenance": loaded.provenance})
         return
     screen = console()
@@ -93,6 +109,7 @@ def show(
     about = [f"{key} {value} {_UNITS.get(key, '')}".rstrip() for key, value in {"kind": "none", **workload}.items()]
     screen.print(layout.Listing([*layout.words(weight), *layout.names(["workload: " + about[0], *about[1:]])]))
     shown = [tables.nodes(network), tables.models(loaded), tables.request_types(network)]
+    shown += [tables.heterogeneity(measured)] if measured else []
     for table in [*shown, tables.provenance(loaded)] if loaded.provenance else shown:
         screen.print()
         screen.print(table)
@@ -135,3 +152,14 @@ def schema(kind: Annotated[Kinds, typer.Argument(help="kind of file")]) -> None:
 
     document = json_schema(Content if kind is Kinds.SCENARIO else Grid, f"idn_gym {kind.value} file")
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _heet(measured: Heterogeneity) -> dict[str, Any]:
+    """As JSON values; null where a node has no model of a task."""
+    times = {
+        task: {node: float(ms) if isfinite(ms) else None for node, ms in zip(measured.nodes, row, strict=True)}
+        for task, row in zip(measured.tasks, measured.times, strict=True)
+    }
+    about = {"accuracy": measured.accuracy, "heet": measured.heet, "per_machine": measured.per_machine}
+    without = {"tasks": list(measured.tasks_without), "nodes": list(measured.nodes_without)}
+    return {**about, "times_ms": times, "without": without}

@@ -11,6 +11,7 @@ from idn_gym.experiment.bounds import bound_shares, dynamic_bound, static_bound
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.result import Result
 from idn_gym.experiment.sweep import label_keys
+from idn_gym.model.heterogeneity import Heterogeneity, heet
 from idn_gym.model.network import Network
 from idn_gym.report.layout import Cell, Column, Table, agent, names, words
 from idn_gym.scenario import Scenario
@@ -119,6 +120,30 @@ def request_types(network: Network, most: int = 12) -> Table[Any]:
     ]
     more = [f"and {network.R - most:,} more"] if most < network.R else []
     return Table(f"request types ({network.R:,})", columns, range(len(ways)), more)
+
+
+def heterogeneity(found: Heterogeneity) -> Table[Any]:
+    """HEET of a scenario: the times of each task over the nodes, and what has no model that is accurate enough."""
+    columns = [
+        Column[int]("task", lambda i: found.tasks[i], left=True),
+        Column("HEET ms", lambda i: f"{heet(found.times[[i]]):.3f}"),
+        Column("fastest ms", lambda i: f"{found.times[i].min():.3f}", rank=1),
+        Column("slowest ms", lambda i: f"{found.times[i][np.isfinite(found.times[i])].max():.3f}", rank=1),
+        Column("nodes", lambda i: f"{np.isfinite(found.times[i]).sum():,}", rank=2),
+    ]
+    floor = f" of an accuracy of {found.accuracy:g} % at least" if found.accuracy else ""
+    captions: list[Cell] = [
+        f"HEET {found.heet:.3f} ms, {found.per_machine:.3f} ms per node; over {len(found.tasks):,} tasks and "
+        f"{len(found.nodes):,} nodes",
+        f"a request at a node takes 1000 / throughput ms of the fastest model{floor} that it may hold",
+    ]
+    if gaps := int(np.isinf(found.times).sum()):
+        captions.append(f"{gaps:,} of {found.times.size:,} pairs of task and node have no such model: a speed of 0")
+    for what, without in (("tasks", found.tasks_without), ("nodes", found.nodes_without)):
+        if without:
+            some = [*without[:8], *([f"and {len(without) - 8:,} more"] if len(without) > 8 else [])]
+            captions.append([f"left out, {what} without such a model: ", *names(some)])
+    return Table("heterogeneity: HEET", columns, range(len(found.tasks)), captions)
 
 
 def provenance(scenario: Scenario) -> Table[Any]:

@@ -20,6 +20,7 @@ from idn_agents.systems.frame import Check, Claim, Decision, Formula, Measure, M
 from idn_gym.common.files import read_text
 from idn_gym.common.text import shown
 from idn_gym.errors import IdnError
+from idn_gym.model import heterogeneity
 from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray
 
@@ -77,9 +78,8 @@ class Problem:
     times: FloatArray
 
     def heet(self) -> float:
-        """The mean over tasks of the harmonic mean over machines: 1/I sum_i J / sum_j 1/e_ij."""
-        with np.errstate(over="ignore"):  # of a machine that takes no time, the speed is infinite
-            return float((self.times.shape[1] / (1.0 / self.times).sum(axis=1)).mean())
+        """HEET; see `idn_gym.model.heterogeneity.heet`."""
+        return heterogeneity.heet(self.times)
 
     def score(self, mean: str) -> float:
         """HEET, or another mean of all times."""
@@ -126,8 +126,8 @@ class Heet(System[Settings, State, Sequence[Configuration]]):
         "the AWS medians (mixes=aws-like) or of one score (mixes=same-score), with simulated makespans"
     )
     network = (
-        "a measure of any scenario, e_ij = 1000 / throughput of the fastest model of task i at node j; it places "
-        "nothing, so no agent comes of it"
+        "a measure of any scenario, e_ij = 1000 / throughput of the fastest model of task i at node j: idn-gym show "
+        "SCENARIO --heet; it places nothing, so no agent comes of it"
     )
 
     def decide(self, state: State) -> Decision:
