@@ -105,6 +105,18 @@ class Flash(Section):
     )
 
 
+class Local(Section):
+    """Popularity that differs by entry node: each has a ranking of the services of its own, drawn from `seed`.
+
+    A `share` of the requests follows it, the rest the common ranking. Entry nodes keep their even parts of the rate.
+    """
+
+    share: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        description="of the requests that follow the ranking of their entry node, 0 to 1"
+    )
+    seed: Annotated[int, Field(ge=0, le=10**9)] = Field(default=0, description="of the rankings; not of the stream")
+
+
 class _Drawn(Section):
     kind: Literal["zipf", "burst"] = Field(description="law of the counts")
     rate: NonNegative = Field(description="requests/s over all types, on average")
@@ -116,6 +128,7 @@ class _Drawn(Section):
     )
     shift: Count | None = Field(default=None, description="tasks that popularity shifts by; with profile sliding")
     every: Count | None = Field(default=None, description="slots between shifts; with profile sliding")
+    local: Local | None = Field(default=None, description="rankings by entry node; default: one for all")
     diurnal: Diurnal | None = Field(default=None, description="swing of the rate over the day; default: none")
     flash: Flash | None = Field(default=None, description="crowds; default: none")
     capacity: Capacity = Field(

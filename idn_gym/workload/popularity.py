@@ -6,15 +6,16 @@ import numpy as np
 
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
-from idn_gym.scenario.workloads import Burst, Zipf
-from idn_gym.typing import FloatArray
+from idn_gym.scenario.workloads import Burst, Local, Zipf
+from idn_gym.typing import FloatArray, IntArray
 
 
 def popularity(network: Network, slots: FloatArray) -> FloatArray:
     """(len(slots), R) share of each type in the requests of a slot: that of its service, split evenly over entry nodes.
 
     The i-th service in the file has popularity proportional to i^-exponent; a sliding profile moves it by `shift`
-    services every `every` slots, cyclically.
+    services every `every` slots, cyclically. Of popularity that is `local`, a share goes by the i-th in the ranking of
+    the type's entry node instead, which slides likewise.
 
     Raises
     ------
@@ -32,7 +33,20 @@ def popularity(network: Network, slots: FloatArray) -> FloatArray:
     entries = np.bincount(network.type_service, minlength=count)
     of_service = weights[(np.arange(count) - step[:, None]) % count] * (entries > 0)
     of_type = (of_service / np.maximum(entries, 1))[:, network.type_service]
-    return of_type / of_type.sum(axis=1, keepdims=True)
+    of_type /= of_type.sum(axis=1, keepdims=True)
+    if workload.local is None:
+        return of_type
+    own = weights[(_places(network, workload.local) - step[:, None]) % count] / entries[network.type_service]
+    own /= own.sum(axis=1, keepdims=True)
+    return (1.0 - workload.local.share) * of_type + workload.local.share * own
+
+
+def _places(network: Network, local: Local) -> IntArray:
+    """(R,) the place, counted from 0, that the service of each type has in the ranking of its entry node."""
+    entries, entry_of_type = np.unique(network.type_entry, return_inverse=True)
+    count = len(network.service_names)
+    rankings = [np.random.default_rng([local.seed, n]).permutation(count) for n in range(len(entries))]
+    return np.array(rankings)[entry_of_type, network.type_service]
 
 
 def expected_requests(network: Network, slots: FloatArray) -> FloatArray:

@@ -127,6 +127,43 @@ def test_sliding_of_the_paper_by_hour() -> None:
     assert of_first[[0, 60, 120, 180]] == pytest.approx(450000 * weights[[0, 15, 10, 5]] / weights.sum(), rel=1e-12)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_local_popularity_by_hand(share: float) -> None:
+    """At each leaf a share of its 33 requests goes by a ranking of its own, the rest by the common one."""
+    common = [18.0, 9.0, 6.0]
+    seen = set()
+    for seed in range(8):
+        found = means(network_with(ZIPF | {"local": {"share": share, "seed": seed}}))
+        for place, leaf in enumerate(("left", "right")):
+            ranking = np.random.default_rng([seed, place]).permutation(3)
+            expected = [(1 - share) * common[i] + share * common[ranking[i]] for i in range(3)]
+            at_leaf = [found[task, leaf] for task in ("one", "two", "three")]
+            assert at_leaf == pytest.approx(expected, rel=1e-14)
+            assert sum(at_leaf) == pytest.approx(33.0, rel=1e-14)
+            seen.add(tuple(ranking))
+    assert len(seen) > 3, "rankings differ by seed and by entry node"
+
+
+def test_local_popularity_slides_with_the_common_one() -> None:
+    sliding = {"profile": "sliding", "shift": 1, "every": 2}
+    local = {"local": {"share": 0.5, "seed": 2}}
+    still = means(network_with(ZIPF | local))
+    moved = network_with(ZIPF | local | sliding)
+    assert means(moved, 1) == still
+    assert means(moved, 6) == pytest.approx(still, rel=1e-14)  # three shifts over three tasks
+    assert means(moved, 2) != pytest.approx(still, rel=1e-2)
+    assert sum(means(moved, 2).values()) == pytest.approx(66.0, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [("share", 1.5, "1.5"), ("share", None, "None"), ("seed", -1, "-1"), ("seed", 0.5, "0.5")],
+)
+def test_local_popularity_refuses(key: str, value: Any, says: str) -> None:
+    with pytest.raises(IdnError, match=rf"workload\.local\.{key}.*{says}"):
+        network_with(ZIPF | {"local": {"share": 0.5} | {key: value}})
+
+
 # --- counts -----------------------------------------------------------------------------------------------------
 
 

@@ -86,6 +86,7 @@ STREAMS = [
     BURST | {"persistence": 0.7},
     BURST | {"persistence": 0.7, "per": "task", "flash": FLASH, "diurnal": DIURNAL},
     {"flash": FLASH, "capacity": {"kind": "outages", "probability": 0.1}},
+    {"local": {"share": 0.5, "seed": 3}, "flash": FLASH},
     ADVERSARY,
 ]
 
