@@ -250,7 +250,7 @@ def test_drafts_take_a_trip_per_verification(scenarios: dict[str, Scenario]) -> 
 
 def test_scenarios_of_chains_pose_choices(scenarios: dict[str, Scenario]) -> None:
     """Some stages that gain nothing alone are missed where all else is placed."""
-    for name in ("pipeline-video", "partition-resnet", "draft-and-verify"):
+    for name in ("pipeline-video", "partition-resnet", "draft-and-verify", "quantised-split"):
         network = Network.compile(scenarios[name])
         assert not network.service.submodular
         requests = expected_requests(network, np.arange(1))[0]

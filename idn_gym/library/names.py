@@ -24,6 +24,7 @@ _SCENARIOS = {
     "Pipeline-Video": "pipeline-video",
     "Partition-ResNet": "partition-resnet",
     "Draft-And-Verify": "draft-and-verify",
+    "Quantised-Split": "quantised-split",
 }
 
 SCENARIO_OF_ID = {f"{NAMESPACE}/{name}-v0": scenario for name, scenario in _SCENARIOS.items()}

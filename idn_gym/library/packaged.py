@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 
 from idn_gym.catalog import detection_models, detection_provenance
-from idn_gym.library import hard_instances, of_chains, of_services
+from idn_gym.library import hard_instances, of_chains, of_services, of_splits
 from idn_gym.scenario import Scenario, parse
 from idn_gym.scenario.file import to_yaml
 from idn_gym.scenario.schema import FORMAT
@@ -105,6 +105,7 @@ def packaged_scenarios() -> dict[str, Scenario]:
         of_chains.pipeline_video(),
         of_chains.partition_resnet(),
         of_chains.draft_and_verify(),
+        of_splits.quantised_split(),
     ]
     return {data["name"]: parse({"format": FORMAT, **data}, data["name"]) for data in built}
 

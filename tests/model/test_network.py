@@ -543,6 +543,8 @@ def test_kernels_tables_are_the_network() -> None:
         ("partition-resnet", (7, 38, 228, 12)),
         # 2 domains of 4 drafts, of which 3 are not everywhere; 8 verifiers that run at 2 edge servers
         ("draft-and-verify", (7, 24, 2 * 6 * 3 + 2 * 16, 8)),
+        # 2 services of 5 cuts, each with heads in 4 numbers of bits and a tail; at 6 nodes
+        ("quantised-split", (7, 2 * 5 * (4 + 1), 6 * 50, 8)),
     ],
 )
 def test_sizes_of_packaged_networks(name: str, sizes: tuple[int, int, int, int]) -> None:

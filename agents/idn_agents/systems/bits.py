@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from idn_agents.systems.frame import Infeasible
+from idn_gym.splits import quantisers_noise
 from idn_gym.typing import FloatArray, IntArray
 
 _MOST_LABELS = 300_000  # of the exact search
@@ -25,7 +26,7 @@ class Problem:
 
     def noise(self, bits: FloatArray | IntArray) -> float:
         """sum_l k_l 4^-b_l."""
-        return float((self.sensitivities * 4.0**-bits).sum())
+        return quantisers_noise(self.sensitivities, bits)
 
     def feasible(self, bits: FloatArray | IntArray) -> bool:
         """Whether the noise is within the budget."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -22,12 +23,12 @@ from idn_agents.systems.frame import (
     by_policy,
 )
 from idn_agents.systems.running.traces import read_column
+from idn_gym import splits
 from idn_gym.errors import IdnError
 from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray
 
 _GOLDEN = "[C] computed independently"
-_FLOAT = 32  # bits of a number as it is
 
 _Number = Annotated[float, Field(ge=0.0, le=1e12)]
 _Size = Annotated[float, Field(gt=0.0, le=1e12)]
@@ -63,25 +64,13 @@ class Layer(Section):
     output_sensitivity: _Number = 1.0
 
 
-def _layers() -> list[Layer]:
-    """A mobile image classifier for 224 x 224 pixels in seven parts, rounded; this library's own."""
-    rows = (
-        ("stem", 11.0, 1e3, 401e3),
-        ("112", 29.0, 3e3, 803e3),
-        ("56", 82.0, 27e3, 401e3),
-        ("28", 79.0, 104e3, 201e3),
-        ("14", 294.0, 1.5e6, 100e3),
-        ("7", 78.0, 1.6e6, 50e3),
-        ("classes", 1.0, 1.0e6, 1e3),
-    )
-    return [Layer(name=name, mega_macs=macs, weights=weights, outputs=out) for name, macs, weights, out in rows]
-
-
 class Settings(Section):
     """The network, the machines and the weights of what they cost; all are this library's choice."""
 
-    layers: Annotated[list[Layer], Field(min_length=1, max_length=100)] = Field(default_factory=_layers)
-    inputs: _Size = 150_528.0
+    layers: Annotated[list[Layer], Field(min_length=1, max_length=100)] = Field(
+        default_factory=lambda: [Layer(**asdict(layer)) for layer in splits.MOBILE_LAYERS]
+    )
+    inputs: _Size = splits.MOBILE_INPUTS
     input_sensitivity: _Number = 1.0
     degradation: Annotated[float, Field(gt=0.0, le=1.0)] = 0.01  # budget of noise
     least: _Bits = 2
@@ -136,8 +125,8 @@ class Qpart(System[Settings, State, FloatArray]):
         "10,000 Mbit/s"
     )
     network = (
-        "chains of two stages, a head (cut, bits) and then its tail, with output_mb = z_x b_x and link bandwidth; what "
-        "does not fit is the download of the head's weights"
+        "chains of two stages, a head (cut, bits) and then its tail, with output_mb = z_x b_x and link bandwidth: "
+        "idn_gym.splits makes them, quantised-split is one; what does not fit is the download of the head's weights"
     )
 
     def decide(self, state: State) -> Decision:
@@ -257,6 +246,10 @@ class Qpart(System[Settings, State, FloatArray]):
                 f"{claim.text}, at the shipped layers", "holds", claim.outcome.value, "[S] or [D], on [L] layers"
             )
 
+    def head(self, name: str, cut: int) -> splits.Head:
+        """What it puts on a device at a cut, for a catalog of heads and tails; see `idn_gym.splits`."""
+        return splits.Head(name, tuple(self._bits("qpart", cut)[1].astype(int).tolist()))
+
     def _bits(self, policy: str, cut: int) -> tuple[Problem, FloatArray]:
         """What is sent at a cut, and the bits that it gets."""
         given = self.settings
@@ -272,7 +265,7 @@ class Qpart(System[Settings, State, FloatArray]):
             given.most,
         )
         if policy == "float32":
-            return problem, np.full(len(problem.sizes), float(_FLOAT))
+            return problem, np.full(len(problem.sizes), float(splits.FLOAT_BITS))
         problem.refuse_infeasible()
         exact = problem.exact() if policy == "exact" else None
         return problem, (problem.greedy() if exact is None else exact).astype(np.float64)
