@@ -258,7 +258,7 @@ class TestEntryPoints:
 
         agent = plugins.make_agent(name, {})
         assert isinstance(agent, Agent)
-        in_hindsight = name in ("infida-offline", "static-greedy", "optimum", "dynamic-optimum")
+        in_hindsight = name in ("infida-offline", "static-greedy", "optimum", "dynamic-optimum", "law-aware")
         assert getattr(agent, "hindsight", False) is in_hindsight
         assert callable(getattr(agent, "fit", None)) is in_hindsight
 

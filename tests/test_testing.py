@@ -14,7 +14,12 @@ from test_house import PROJECT
 from idn_gym import IdnError, Network, draw, pack
 from idn_gym.testing import BrokenRule, agent_checks, check_agent
 
-SLOW = {"optimum": "optimum:time_limit=5", "dynamic-optimum": "dynamic-optimum", "ppo": "ppo"}
+SLOW = {
+    "optimum": "optimum:time_limit=5",
+    "dynamic-optimum": "dynamic-optimum",
+    "law-aware": "law-aware:samples=50",
+    "ppo": "ppo",
+}
 SEEN: list[Any] = []
 
 

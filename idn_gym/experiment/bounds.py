@@ -1,14 +1,19 @@
-"""What agents in hindsight prove about a stream, for all that face it: bounds, and the best static allocation."""
+"""What agents in hindsight say of a stream, for all that face it: bounds, what its law is worth, the best static."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from idn_gym.experiment.result import Result
 
-_STATIC, _DYNAMIC = "certified_bound", "dynamic_bound"  # keys of what an agent says of itself
-SHARES = {"of_bound": _STATIC, "of_dynamic_bound": _DYNAMIC}  # key of a row -> the bound that it is the share of
+_STATIC, _DYNAMIC, _LAW = "certified_bound", "dynamic_bound", "law_aware_gain"  # keys of what an agent says of itself
+# key of a row -> the yardstick that it is the share of, and which counts where several agents have one: the hardest
+SHARES: dict[str, tuple[str, Callable[..., float | None]]] = {
+    "of_bound": (_STATIC, min),
+    "of_dynamic_bound": (_DYNAMIC, min),
+    "of_law_aware": (_LAW, max),
+}
 
 
 def static_bound(results: Sequence[Result]) -> float | None:
@@ -18,23 +23,36 @@ def static_bound(results: Sequence[Result]) -> float | None:
 
 def least_static_bound(infos: Iterable[dict[str, Any]]) -> float | None:
     """`static_bound` of runs of which no more is at hand than what their agents said of themselves."""
-    return _least(infos, _STATIC)
+    return _hardest(infos, "of_bound")
 
 
 def dynamic_bound(results: Sequence[Result]) -> float | None:
     """As `static_bound`, for allocations that change with the phases of the stream."""
-    return _least((result.info for result in results), _DYNAMIC)
+    return _hardest((result.info for result in results), "of_dynamic_bound")
+
+
+def law_aware_gain(results: Sequence[Result]) -> float | None:
+    """Net gain in ms of a policy that knows the law of the stream of these runs, if one of them is that."""
+    return _hardest((result.info for result in results), "of_law_aware")
 
 
 def bound_shares(result: Result, results: Sequence[Result]) -> dict[str, float]:
-    """The part of each proven bound that a run gained, net: `of_bound` and `of_dynamic_bound`, where there is one."""
+    """The part of each yardstick that a run gained, net, where there is one: `SHARES`."""
     return shares(result.summary.worth, [other.info for other in results])
 
 
 def shares(worth: float, infos: Sequence[dict[str, Any]]) -> dict[str, float]:
     """`bound_shares` of a net gain in ms, from what the agents on its stream said of themselves."""
-    bounds = {key: _least(infos, proven) for key, proven in SHARES.items()}
-    return {key: worth / bound for key, bound in bounds.items() if bound}
+    yardsticks = {key: _hardest(infos, key) for key in SHARES}
+    return {key: worth / yardstick for key, yardstick in yardsticks.items() if yardstick}
+
+
+def telling(row: Mapping[str, Any]) -> dict[str, float]:
+    """The shares of a row without that of the static bound, where another yardstick is above it: it flatters there."""
+    found = {key: row[key] for key in SHARES if key in row}
+    if "of_bound" in found and min(found.values()) < found["of_bound"]:
+        del found["of_bound"]
+    return found
 
 
 def best_static(results: Sequence[Result]) -> Result | None:
@@ -43,5 +61,6 @@ def best_static(results: Sequence[Result]) -> Result | None:
     return max(static, key=lambda result: result.summary.worth, default=None)
 
 
-def _least(infos: Iterable[dict[str, Any]], key: str) -> float | None:
-    return min((info[key] for info in infos if key in info), default=None)
+def _hardest(infos: Iterable[dict[str, Any]], share: str) -> float | None:
+    key, hardest = SHARES[share]
+    return hardest((info[key] for info in infos if key in info), default=None)

@@ -23,9 +23,11 @@ ORANGE, GREEN, RED, MOSS, GREY = "#F25602", "#0CAA6E", "#8C1310", "#5D6A57", "#9
 SOLID: Any = "solid"
 DASHED: Any = (0, (4, 1.6))
 _LONG: Any = (0, (9, 2.5))
+_LONG_DOT: Any = (0, (9, 2, 1.5, 2))
 DOTTED: Any = (0, (1, 1))
 _DASH_DOT: Any = (0, (5, 1.2, 1, 1.2))
 _DASH_DOTS: Any = (0, (5, 1.2, 1, 1.2, 1, 1.2))
+_OF_HINDSIGHT = (DASHED, _LONG, _LONG_DOT)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Look:
 
     def drawn(self, hindsight: bool) -> Any:
         """The line, with the gaps of agents in hindsight where it is of one."""
-        return DASHED if hindsight and self.line not in (DASHED, _LONG) else self.line
+        return DASHED if hindsight and self.line not in _OF_HINDSIGHT else self.line
 
 
 _KNOWN = {
@@ -61,6 +63,7 @@ _KNOWN = {
     "static-greedy": Look(RED, "s", DASHED),
     "optimum": Look(INK, "*", DASHED),
     "dynamic-optimum": Look(INK, "X", _LONG),
+    "law-aware": Look(INK, "d", _LONG_DOT),
     "random": Look(GREY, "x"),
     "repository-only": Look(MOSS, "+"),
     "ppo": Look(NAVY, "p"),
@@ -117,7 +120,7 @@ def _split(text: str) -> tuple[str, str]:
 
 def _variants(own: Look) -> tuple[list[Look], list[Look]]:
     """Looks of the same hue with other markers, each shade in a kind of line; and the rest."""
-    lines = (DASHED, _LONG) if own.line in (DASHED, _LONG) else _LINES
+    lines = _OF_HINDSIGHT if own.line in _OF_HINDSIGHT else _LINES
     shades = (shaded(own.colour, BLACK, 0.5), shaded(own.colour, WHITE, 0.45), own.colour)
     markers = [marker for marker in _MARKERS if marker != own.marker]
     picked = shades if own.colour != INK else shades[2:]  # a lighter ink is grey, which is another colour

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from idn_gym.experiment.bounds import bound_shares, dynamic_bound, static_bound
+from idn_gym.experiment.bounds import bound_shares, dynamic_bound, law_aware_gain, static_bound, telling
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.result import Result
 from idn_gym.experiment.sweep import label_keys
@@ -25,9 +25,13 @@ SIZES = {
     "K": "options of a request type, at most",
 }
 _NTAG = "NTAG: gain per request, against repositories alone; averaged over slots"
-_HINDSIGHT = "* in hindsight: has seen the whole stream"
+_HINDSIGHT = "* in hindsight: has seen the whole stream, or knows its law"
 _SPREAD = "± half the width of the 95% interval of the mean over seeds"
-_BOUND = "gain of bound: total gain over what is certified that no static allocation exceeds"
+_YARDSTICKS = {  # key of a share -> its column, and what the share is of
+    "of_bound": ("gain of bound", "what is certified that no static allocation exceeds; online agents may"),
+    "of_dynamic_bound": ("gain of dynamic", "what is certified of allocations that change by phase"),
+    "of_law_aware": ("gain of law-aware", "what knowing the law of the requests earns"),
+}
 LEGEND = names([f"{axis}: {about}" for axis, about in SIZES.items()])
 
 
@@ -188,12 +192,15 @@ def services(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
 
 
 def results(rows: Sequence[Result], title: str) -> Table[Any]:
-    """The comparison of agents; with each one's share of the bounds in hindsight, where those were proven."""
+    """The comparison of agents; with each one's share of the yardsticks that were run beside it."""
+
+    def told(row: Result) -> dict[str, float]:
+        return telling(bound_shares(row, rows))
+
     columns = [
         Column[Result]("agent", lambda row: _agent(str(row.agent), row.hindsight), left=True),
         Column("NTAG ms", lambda row: f"{row.summary.ntag:.3f}"),
-        Column("gain of bound", lambda row: _figure(bound_shares(row, rows).get("of_bound"), ".2%"), rank=1),
-        Column("gain of dynamic", lambda row: _figure(bound_shares(row, rows).get("of_dynamic_bound"), ".2%"), rank=2),
+        *_shares(lambda key: lambda row: _figure(told(row).get(key), ".2%")),
         Column("fractional NTAG ms", lambda row: _figure(row.summary.fractional_ntag, ".3f"), rank=5),
         Column("net ms", lambda row: _figure(row.summary.net, ",.0f")),
         Column("price/h", lambda row: _figure(row.summary.price_per_hour, ",.4g"), rank=3),
@@ -204,18 +211,18 @@ def results(rows: Sequence[Result], title: str) -> Table[Any]:
         Column("seconds", lambda row: f"{row.seconds:.2f}", rank=6),
     ]
     captions: list[Cell] = [_NTAG, *([_HINDSIGHT] if any(row.hindsight for row in rows) else [])]
-    static, dynamic = static_bound(rows), dynamic_bound(rows)
+    yardsticks = dict(zip(_YARDSTICKS, (static_bound(rows), dynamic_bound(rows), law_aware_gain(rows)), strict=True))
+    shown = [key for key in _YARDSTICKS if any(key in told(row) for row in rows)]
     gain = "gain" if all(row.summary.net is None for row in rows) else "net gain"
-    if static:
-        captions += [
-            f"gain of bound: total {gain} over {static:.6g} ms, which no static allocation exceeds (certified); online"
-            " agents may",
-            "NTAG weighs slots alike, total gain requests: the two may order agents differently",
-        ]
+    captions += [
+        f"{_YARDSTICKS[key][0]}: total {gain} over {yardsticks[key]:.6g} ms, {_YARDSTICKS[key][1]}" for key in shown
+    ]
+    if shown:
+        captions.append("NTAG weighs slots alike, total gain requests: the two may order agents differently")
     else:
         captions.append("with --agent optimum: each one's share of a certified bound on static allocations")
-    if dynamic:
-        captions.append(f"gain of dynamic: total {gain} over {dynamic:.6g} ms, for allocations that change by phase")
+    if "of_bound" in shown and any(told(row)["of_bound"] > 1.0 for row in rows):
+        captions.append("where popularity moves that bound flatters: --agent dynamic-optimum, or law-aware:delay=1")
     if gain == "net gain":
         captions.append("net: total gain less price_weight x price of what is placed")
     return Table(title, columns, sorted(rows, key=lambda row: -row.summary.worth), captions)
@@ -246,15 +253,14 @@ def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
         Column[list[dict[str, Any]]]("agent", lambda same: _agent(same[0]["agent"]), left=True),
         Column("seeds", lambda same: str(len(same)), rank=3),
         Column("NTAG ms", mean("ntag")),
-        Column("gain of bound", mean("of_bound", ".2%"), rank=1),
-        Column("gain of dynamic", mean("of_dynamic_bound", ".2%"), rank=2),
+        *_shares(lambda key: lambda same: mean(key, ".2%")(same) if key in telling(same[0]) else None),
         Column("latency ms", mean("latency_ms"), rank=1),
         Column("inaccuracy pp", mean("inaccuracy"), rank=1),
         *_of_services(mean),
         Column("updates MB/slot", lambda same: f"{np.mean([row['model_update_mb'] for row in same]):,.0f}", rank=2),
     ]
     several = any(len(same) > 1 for same in groups.values())
-    captions = [_NTAG, *([_SPREAD] if several else []), *([_BOUND] if any("of_bound" in row for row in rows) else [])]
+    captions = [_NTAG, *([_SPREAD] if several else []), *_about_shares(rows)]
     return Table(title, columns, groups.values(), captions, heads=len(varied) + 1)
 
 
@@ -275,8 +281,7 @@ def seeds(document: dict[str, Any], hindsight: Collection[str], title: str) -> T
         Column[dict[str, Any]]("agent", lambda row: _agent(row["agent"], row["agent"] in hindsight), left=True),
         Column("NTAG ms", mean("ntag", ".3f")),
         Column("behind ms", lambda row: None if row is rows[0] else mean("behind", ".3f")(row), rank=1),
-        Column("gain of bound", mean("of_bound", ".2%"), rank=2),
-        Column("gain of dynamic", mean("of_dynamic_bound", ".2%"), rank=3),
+        *_shares(lambda key: lambda row: mean(key, ".2%")(row) if key in telling(row) else None, 2),
         Column("fractional NTAG ms", mean("fractional_ntag", ".3f"), rank=6),
         Column("latency ms", mean("latency_ms"), rank=4),
         Column("inaccuracy pp", mean("inaccuracy"), rank=4),
@@ -289,8 +294,7 @@ def seeds(document: dict[str, Any], hindsight: Collection[str], title: str) -> T
         captions.append(_SPREAD)
     if len(rows) > 1:
         captions.append("behind: NTAG less than that of the first agent, paired by seed")
-    if any("of_bound" in row for row in rows):
-        captions.append(_BOUND)
+    captions += _about_shares(rows)
     return Table(title, columns, rows, captions)
 
 
@@ -303,6 +307,17 @@ def checks(document: dict[str, Any]) -> Table[Any]:
     ]
     about = f"{document['runs']} runs of {document['slots']} slots; 95% confidence, paired over seeds"
     return Table(f"{document['figure']}: {document['title']}", columns, document["checks"], [about])
+
+
+def _shares(cell: Callable[[str], Callable[[Any], Cell | None]], rank: int = 1) -> list[Column[Any]]:
+    """Columns of the shares of yardsticks, the first of this rank, from what makes a column's cells of its key."""
+    return [Column(header, cell(key), rank=rank + (n > 0)) for n, (key, (header, _)) in enumerate(_YARDSTICKS.items())]
+
+
+def _about_shares(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A caption for each share that some row tells."""
+    told = {key for row in rows for key in telling(row)}
+    return [f"{header}: total gain over {about}" for key, (header, about) in _YARDSTICKS.items() if key in told]
 
 
 def _of_services(mean: Callable[..., Callable[[Any], Cell | None]]) -> list[Column[Any]]:

@@ -77,7 +77,7 @@ def test_every_agent_submits_feasible_allocations_on_every_scenario(scenario: st
 
 @pytest.mark.parametrize("name", plugins.names(plugins.AGENTS))
 def test_registered_agents_are_all_tested_here_or_with_the_solver(name: str) -> None:
-    assert name in {text.partition(":")[0] for text in AGENTS} | {"optimum", "dynamic-optimum"}
+    assert name in {text.partition(":")[0] for text in AGENTS} | {"optimum", "dynamic-optimum", "law-aware"}
 
 
 # --- INFIDA

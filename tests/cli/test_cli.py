@@ -20,6 +20,7 @@ from command_line import Outcome, idn_gym, in_process, install_agents
 from conftest import GOLDEN
 from instances import EPSILON, Pair, Reading, read
 
+from idn_gym.experiment.bounds import SHARES
 from idn_gym.library.load import load_scenario
 from idn_gym.library.names import packaged_names
 from idn_gym.model import gain
@@ -441,7 +442,7 @@ class TestRun:
         assert (ran["scenario"], ran["slots"], ran["seed"]) == ("tiny", 5, 3)
         assert [row["agent"] for row in ran["agents"]] == list(self.AGENTS)
         assert all(set(row) >= ROW for row in ran["agents"])
-        assert all(set(row) <= ROW | {"fractional_ntag", "of_bound", "of_dynamic_bound"} for row in ran["agents"])
+        assert all(set(row) <= ROW | {"fractional_ntag", *SHARES} for row in ran["agents"])
         fractional = {row["agent"] for row in ran["agents"] if "fractional_ntag" in row}
         assert fractional == {"infida:refresh=4,learning_rate=theory"}
         # progress is on stderr, and nothing else: no warning either

@@ -389,7 +389,7 @@ AGENTS = [name for name in PROJECT["entry-points"]["idn_gym.agents"] if name not
 @pytest.mark.parametrize("name", AGENTS)
 def test_agents_on_another_network(tiny: Network, other: Network, name: str) -> None:
     """Observations, or the trace that an agent in hindsight is shown, of which one array does not fit."""
-    for package, agents in (("torch", ("ppo",)), ("highspy", ("optimum", "dynamic-optimum"))):
+    for package, agents in (("torch", ("ppo",)), ("highspy", ("optimum", "dynamic-optimum", "law-aware"))):
         if name in agents:
             pytest.importorskip(package)
     agent: Any = plugins.make_agent(name, {})

@@ -1,0 +1,114 @@
+"""The parameters with which each heuristic is strongest, so that no rival is left at its defaults: the `tuned` rows.
+
+    python benchmarks/tuning.py [--scenarios NAME ...]     # goes on with what benchmarks/results/tuning.json lacks
+
+The rule: per scenario and heuristic, the setting of `GRIDS` with the largest total net gain on the streams of seeds
+3000 and 3001, 240 slots; no table reports those. Ties go to the setting that is listed first, and lists begin with the
+defaults. Stored with the gain of every setting, per request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from idn_gym.experiment.folders import versions
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec
+from idn_gym.library.load import load_scenario
+from idn_gym.model.network import Network
+from idn_gym.workload.stream import draw
+from idn_gym.workload.trace import Trace
+
+RESULTS = Path(__file__).parent / "results" / "tuning.json"
+SCENARIOS = (
+    *(f"topology-{number}-{profile}" for number in (2, 1) for profile in ("fixed", "sliding", "bursty")),
+    *("abilene-sliding", "geant-sliding"),
+)
+SEEDS, SLOTS = (3000, 3001), 240
+GRIDS: dict[str, dict[str, Sequence[Any]]] = {  # every combination; each list begins with the default
+    "last-batch-greedy": {"keep": (0.5, 0.0, 0.1, 0.25, 1.0), "average": (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)},
+    "load-aware-greedy": {
+        "decay": (0.0, 0.5, 0.8, 0.9, 0.95),
+        "counting": ("all", "others"),
+        "sharing": ("proportional", "none"),
+    },
+    "infida": {"scale": (1.0, 0.25, 0.5, 2.0, 4.0), "refresh": (1, 8, 32)},
+}
+
+
+def settings(heuristic: str) -> list[AgentSpec]:
+    """Every setting of a heuristic, the defaults first; a value that is the default is left out."""
+    grid = GRIDS[heuristic]
+    return [
+        AgentSpec(heuristic, {key: value for key, value in zip(grid, values, strict=True) if value != grid[key][0]})
+        for values in product(*grid.values())
+    ]
+
+
+def tried(network: Network, traces: Mapping[int, Trace], specs: Sequence[AgentSpec]) -> dict[str, float]:
+    """Setting -> net gain per request in ms over the streams, by seed."""
+    requests = sum(float(trace.requests.sum()) for trace in traces.values())
+    return {
+        str(spec): sum(play(network, trace, spec, seed).summary.worth for seed, trace in traces.items()) / requests
+        for spec in specs
+    }
+
+
+def best(gains: Mapping[str, float]) -> str:
+    """The setting that gained most, of equals the first."""
+    return max(gains, key=lambda setting: gains[setting])
+
+
+def tuned(scenario: str, heuristics: Sequence[str] = tuple(GRIDS)) -> dict[str, str]:
+    """Heuristic -> its tuned setting for a scenario, from the stored results."""
+    found = json.loads(RESULTS.read_text())["scenarios"]
+    if scenario not in found:
+        raise SystemExit(
+            f"{RESULTS}: not tuned for {scenario}; run: python benchmarks/tuning.py --scenarios {scenario}"
+        )
+    return {heuristic: best(found[scenario][heuristic]) for heuristic in heuristics}
+
+
+def table(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """Markdown: per scenario and heuristic the tuned setting, and what it gains beside the defaults."""
+    lines = ["| scenario | tuned | ms per request | defaults |", "|---|---|---|---|"]
+    for scenario, heuristics in found.items():
+        for heuristic, gains in heuristics.items():
+            setting = best(gains)
+            lines.append(f"| {scenario} | `{setting}` | {gains[setting]:.2f} | {gains[heuristic]:.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Try what is missing, store it, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scenarios", nargs="+", default=SCENARIOS)
+    stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"scenarios": {}}
+    for scenario in parser.parse_args().scenarios:
+        known = stored["scenarios"].setdefault(scenario, {})
+        network = Network.compile(load_scenario(scenario))
+        traces = {seed: draw(network, SLOTS, seed) for seed in SEEDS}
+        for heuristic in GRIDS:
+            specs = settings(heuristic)
+            if list(known.get(heuristic, ())) == [str(spec) for spec in specs]:
+                continue
+            known[heuristic] = tried(network, traces, specs)
+            print(f"{scenario}: {best(known[heuristic])}", file=sys.stderr, flush=True)
+            about = {
+                "command": " ".join(["python", *sys.argv]),
+                "date": time.strftime("%Y-%m-%d"),
+                "versions": versions(),
+            }
+            RESULTS.write_text(json.dumps({**about, "scenarios": stored["scenarios"]}, indent=1) + "\n")
+    print(table(stored["scenarios"]))
+
+
+if __name__ == "__main__":
+    main()
