@@ -1,6 +1,6 @@
 """The parameters with which each heuristic is strongest, so that no rival is left at its defaults: the `tuned` rows.
 
-    python benchmarks/tuning.py [--scenarios NAME ...]     # goes on with what benchmarks/results/tuning.json lacks
+    python benchmarks/tuning.py [--scenarios NAME ...]     # goes on with what is not stored yet
 
 The rule: per scenario and heuristic, the setting of `GRIDS` with the largest total net gain on the streams of seeds
 3000 and 3001, 240 slots; no table reports those. Ties go to the setting that is listed first, and lists begin with the

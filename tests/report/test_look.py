@@ -88,7 +88,8 @@ def test_registered_agents_are_told_apart(seen: str) -> None:
             assert one.line != other.line, (a, b)
     assert {"optimum", "infida"} not in near
     yardsticks = {"optimum", "dynamic-optimum", "law-aware"}  # in ink
-    assert len([pair for pair in near if not pair <= yardsticks]) <= 1, "a newly registered agent? give it a look of its own in idn_gym/report/look.py"
+    near = [pair for pair in near if not pair <= yardsticks]
+    assert len(near) <= 1, "a newly registered agent? give it a look of its own in idn_gym/report/look.py"
 
 
 def test_agents_have_markers_of_their_own() -> None:
