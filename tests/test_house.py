@@ -43,7 +43,7 @@ LAYERS = (
     ("batched", "experiment", "wrappers"),
     ("report", "sb3", "testing"),
     ("cli",),
-    ("reproduce",),
+    ("reproduce", "suite"),
 )
 
 

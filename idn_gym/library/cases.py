@@ -103,6 +103,7 @@ def cases(split: str = "held-out", count: int = HELD_OUT, first: int = 0) -> lis
     IdnError
         If there is no such split, or it has not as many.
     """
+    Case(split, first), Case(split, first + count - 1)  # refuses before there are billions
     return [Case(split, number) for number in range(first, first + count)]
 
 
