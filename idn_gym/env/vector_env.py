@@ -91,11 +91,14 @@ class IDNVectorEnv(BatchEnv):
         shape = (self.num_envs, self.network.P)
         if asked.shape != shape:
             raise IdnError(f"actions: shape {asked.shape}; must be {shape}")
-        bits = asked != 0
-        if asked.dtype != np.bool_ and not np.array_equal(bits, asked):
-            b, p = np.argwhere(bits != asked)[0]
+        if asked.dtype == np.int8:  # what the space has: its bytes say it all
+            binary = asked.view(np.uint8).max(initial=0) <= 1
+        else:
+            binary = asked.dtype == np.bool_ or bool(((asked == 0) | (asked == 1)).all())
+        if not binary:
+            b, p = np.argwhere((asked != 0) & (asked != 1))[0]
             raise IdnError(f"actions[{b}, {p}]: {asked[b, p]}; must be 0 or 1")
-        return bits.view(np.int8)
+        return asked.astype(np.int8, copy=False)
 
     def _unserved(self) -> Values:
         return unserved(self.network, self.num_envs)._asdict()

@@ -6,10 +6,11 @@ that names the argument; other values are the caller's business.
 """
 
 from idn_gym.kernels.allocation import memory, pack, round_dependent
-from idn_gym.kernels.gain import gain, gain_and_subgradient, loads, serve
+from idn_gym.kernels.gain import gain, gain_and_subgradient, loads
 from idn_gym.kernels.greedy import fill_by_gain
 from idn_gym.kernels.marginal import joint_gains, marginal_gains, type_cuts, type_gains
 from idn_gym.kernels.mirror import mirror_step, node_maximum, project
+from idn_gym.kernels.serving import serve
 from idn_gym.model.service import Served
 
 __all__ = [

@@ -6,7 +6,7 @@ import numpy as np
 
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import BITS, FLOATS, filled, node_rows, placement_rows, shaped
-from idn_gym.kernels.shared import room_of, row_of
+from idn_gym.kernels.shared import placed_in, room_of, row_of
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.allocation import Residual, refuse_no_uniform, refuse_residual
 from idn_gym.model.placements import Placements
@@ -97,22 +97,21 @@ def memory(placements: Placements, allocation: IntArray, before: IntArray) -> tu
     def work(first: int, stop: int) -> None:
         _memory(tables, allocation, before, first, stop, in_use, loaded)
 
-    over_rows(len(allocation), placements.P, work)
+    over_rows(len(allocation), placements.P // 8, work)  # bytes are looked at eight at a time
     return in_use, loaded
 
 
-@_sum
+@_jit
 def _memory(tables, allocation, before, first, stop, in_use, loaded):
+    found = np.empty(allocation.shape[1], dtype=np.uint32)
     for b in range(first, stop):
-        held, earlier = allocation[b], before[b]
-        for v in range(len(tables.node_start) - 1):
-            used, added = 0.0, 0.0
-            for p in range(tables.node_start[v], tables.node_start[v + 1]):
-                size = tables.sizes[p] * held[p]
-                used += size
-                added += size * (1 - earlier[p])
-            in_use[b, v] = used
-            loaded[b] += added
+        held, earlier, used, added = allocation[b], before[b], in_use[b], 0.0
+        for i in range(placed_in(held, found)):
+            p = found[i]
+            size = tables.sizes[p] * held[p]
+            used[tables.placement_node[p]] += size
+            added += size * (1 - earlier[p])
+        loaded[b] = added
 
 
 @_sum

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from idn_gym.kernels.compiled import compiled
 from idn_gym.model.placements import room
@@ -49,6 +52,42 @@ def add_load(tables, requests, load):
             ahead[group] = ahead[group - of_class] + load[group - of_class]
     for group in range(tables.groups):
         load[group] = 1.0 / load[group] if load[group] > 0.0 else _NO_LOAD
+
+
+@intrinsic
+def _word_at(typing_context, values, at):
+    """Eight bytes of an int8 array, from `at` on, as one number, wherever they lie."""
+
+    def generate(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(64).as_pointer())
+        word = builder.load(pointer)
+        word.align = 1
+        return word
+
+    return types.uint64(values, types.intp), generate
+
+
+@_jit
+def placed_in(allocation, found):
+    """How many placements of a row (P,) are not 0; their numbers stand at the start of `found`, in order.
+
+    Of int8, zeros are passed over eight at a time.
+    """
+    n, p = 0, 0
+    if allocation.itemsize == 1:
+        while p + 8 <= len(allocation):
+            if _word_at(allocation, p):
+                for q in range(p, p + 8):
+                    if allocation[q]:
+                        found[n] = q
+                        n += 1
+            p += 8
+    for q in range(p, len(allocation)):
+        if allocation[q]:
+            found[n] = q
+            n += 1
+    return n
 
 
 @_jit

@@ -38,6 +38,7 @@ class RankedTables(NamedTuple):
     repository_node: IntArray
     repository_latency: FloatArray
     repository_inaccuracy: FloatArray
+    repository_cost: FloatArray
     type_class: IntArray
     accuracy_weights: FloatArray
     deadlines: FloatArray
@@ -167,6 +168,11 @@ class RankedService(Compiled):
         order = np.argsort(groups, kind="stable")
         start = np.concatenate(([0], np.cumsum(np.bincount(groups, minlength=self.groups))))
         return start.astype(np.int64), types[order].astype(np.int64)
+
+    @cached_property
+    def repository_cost(self) -> FloatArray:
+        """(R,) ms of serving a request from the repository."""
+        return np.ascontiguousarray(self.costs[:, -1])
 
     @cached_property
     def option_nodes(self) -> IntArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,16 @@ from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.plugins import CAPACITIES, WORKLOADS
 from idn_gym.scenario.workloads import Adversary, Burst, ConstantCapacity, Outages, Own, OwnWorkload, Replay, Zipf
-from idn_gym.typing import FloatArray
+from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.adversary import Opponent
+from idn_gym.workload.counts import poisson
 from idn_gym.workload.own import OwnProcess
 from idn_gym.workload.popularity import expected_requests
 from idn_gym.workload.processes import Bursts, Crowds, Failures
 from idn_gym.workload.trace import MOST_VALUES, Trace, joined
 from idn_gym.workload.trace_file import read_trace
+
+Expected = Callable[[Network, IntArray], FloatArray]
 
 BLOCK = 64  # slots drawn at a time; part of the stream, since it orders the draws
 
@@ -55,13 +59,19 @@ class Stream:
 
     In each block the processes that the workload has take their numbers in a fixed order: crowds, bursts, counts,
     capacities.
+
+    Parameters
+    ----------
+    expected : `expected_requests`, or what gives the same and keeps it for other streams.
     """
 
-    def __init__(self, network: Network, generator: np.random.Generator) -> None:
+    def __init__(
+        self, network: Network, generator: np.random.Generator, expected: Expected = expected_requests
+    ) -> None:
         workload = network.scenario.workload
         if not isinstance(workload, Zipf | Burst | Adversary | OwnWorkload):
             raise IdnError(f"scenario {network.scenario.name}: no workload to draw from; give a trace, or a workload")
-        self._network, self._generator = network, generator
+        self._network, self._generator, self._expected = network, generator, expected
         self._slot = 0
         self._whole: Opponent | OwnProcess | None = None  # draws all requests itself
         self._capacities: Failures | OwnProcess | None = None
@@ -81,16 +91,21 @@ class Stream:
         if isinstance(workload, Burst):
             self._factors.append(Bursts(network, workload))
 
-    def next_block(self) -> Trace:
-        """The next `BLOCK` slots."""
-        requests = self._whole.next_block(BLOCK, self._generator) if self._whole else self._counts()
+    def next_block(self, out: FloatArray | None = None) -> Trace:
+        """The next `BLOCK` slots.
+
+        Parameters
+        ----------
+        out : (BLOCK, R) to draw counts into, where they are drawn here.
+        """
+        requests = self._whole.next_block(BLOCK, self._generator) if self._whole else self._counts(out)
         if self._capacities is None:
             return Trace(requests, self._network.capacities[None], varying=False)
         return Trace(requests, self._capacities.next_block(BLOCK, self._generator), varying=True)
 
-    def _counts(self) -> FloatArray:
-        mean = expected_requests(self._network, np.arange(self._slot, self._slot + BLOCK))
+    def _counts(self, out: FloatArray | None) -> FloatArray:
+        mean = self._expected(self._network, np.arange(self._slot, self._slot + BLOCK))
         self._slot += BLOCK
         for process in self._factors:
             mean = mean * process.next_block(BLOCK, self._generator)
-        return self._generator.poisson(mean).astype(np.float64)
+        return poisson(self._generator, mean, out)

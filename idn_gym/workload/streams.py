@@ -10,10 +10,25 @@ from idn_gym.errors import IdnError
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
+from idn_gym.workload.popularity import expected_requests
 from idn_gym.workload.stream import BLOCK, Stream
 from idn_gym.workload.trace import Trace
 
 Rows = slice | IntArray  # of a batch: all of it, or the numbers of some
+
+
+class _Latest:
+    """`expected_requests`, the latest of each network kept: most streams of a batch ask for the same."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Network, tuple[int, FloatArray]] = {}
+
+    def __call__(self, network: Network, slots: IntArray) -> FloatArray:
+        first, expected = self._kept.get(network, (-1, None))
+        if expected is None or first != slots[0]:
+            expected = expected_requests(network, slots)
+            self._kept[network] = int(slots[0]), expected
+        return expected
 
 
 class Streams:
@@ -44,6 +59,7 @@ class Streams:
         self._streams: list[Stream | None] = [None] * len(networks)
         self._requests = np.empty((len(networks), 0 if replay is not None else BLOCK, networks[0].R))
         self._capacities: list[FloatArray | None] = [None] * len(networks)  # of the block, where they vary
+        self._expected = _Latest()
 
     @property
     def nominal(self) -> FloatArray:
@@ -55,7 +71,7 @@ class Streams:
         self._slot[rows] = 0
         if self._replay is None:
             for row, generator in zip(np.arange(len(self._slot))[rows].tolist(), generators, strict=True):
-                self._streams[row] = Stream(self._networks[row], generator)
+                self._streams[row] = Stream(self._networks[row], generator, self._expected)
 
     def next_slot(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
         """Requests (n, R), and capacities (n, P), or (1, P) where they are the same for all."""
@@ -76,8 +92,9 @@ class Streams:
             for row in rows[first:stop].tolist():
                 stream = self._streams[row]
                 assert stream is not None
-                block = stream.next_block()
-                self._requests[row] = block.requests
+                block = stream.next_block(out=self._requests[row])
+                if not np.may_share_memory(block.requests, self._requests):
+                    self._requests[row] = block.requests
                 self._capacities[row] = block.capacities if block.varying else None
 
         if len(rows):
