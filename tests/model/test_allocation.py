@@ -82,6 +82,17 @@ def test_kernel_memory() -> None:
         kernels.memory(network, after, before[:, :3])
 
 
+@pytest.mark.parametrize("count", [7, 8, 9, 37])
+def test_kernel_memory_of_rows_that_begin_anywhere(count: int) -> None:
+    """Bytes are looked at eight at a time, wherever a row begins and however many are left at its end."""
+    generator = np.random.default_rng(count)
+    network = shelves((generator.uniform(1.0, 9.0, count).tolist(), 50.0))
+    after, before = (generator.random((2, 5, network.P)) < 0.3).astype(np.int8)
+    in_use, loaded = kernels.memory(network, after, before)
+    assert in_use[:, 0] == pytest.approx(after @ network.sizes, rel=1e-14)
+    assert loaded == pytest.approx((after * (1 - before)) @ network.sizes, rel=1e-14)
+
+
 def test_check_accepts_what_keeps_the_budgets() -> None:
     network = shelves(([1.0, 2.0, 4.0], 3.0), ([8.0], 5.0))
     allocation.check(network, np.zeros(network.P), integral=True)
