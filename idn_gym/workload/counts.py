@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -58,7 +59,7 @@ def _drawn(generator: np.random.Generator, mean: FloatArray, counts: FloatArray)
     return True
 
 
-def _words(state: dict[str, int]) -> np.ndarray:
+def _words(state: Any) -> np.ndarray:
     """State and increment of a PCG64, each as its high and low word."""
     parts = [state["state"] >> 64, state["state"] & _WORD, state["inc"] >> 64, state["inc"] & _WORD]
     return np.array(parts, dtype=np.uint64)
