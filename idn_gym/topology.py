@@ -64,6 +64,8 @@ _BACKBONES = {
         london 51.5086 -0.1264:""",
 }
 
+BACKBONES = tuple(_BACKBONES)
+
 
 def tiers(
     counts: Sequence[int],
@@ -154,8 +156,8 @@ def backbone(name: str) -> nx.Graph[str]:
     Source: coordinates and links of the instances abilene and geant of SNDlib 1.0 (sndlib.zib.de; Orlowski, Pioro,
     Tomaszewski, Wessaely, Networks 55(3), 2010). Nodes are called by their city here.
     """
-    if name not in _BACKBONES:
-        raise IdnError(f"no backbone {name!r}; allowed: {', '.join(_BACKBONES)}")
+    if name not in BACKBONES:
+        raise IdnError(f"no backbone {name!r}; allowed: {', '.join(BACKBONES)}")
     lines = [line.split(":") for line in _BACKBONES[name].strip().splitlines()]
     places = [place.split() for place, _ in lines]
     graph: nx.Graph[str] = nx.Graph()
@@ -164,7 +166,9 @@ def backbone(name: str) -> nx.Graph[str]:
     return with_geographic_latency(graph)
 
 
-def with_geographic_latency(graph: nx.Graph[Any], *, otherwise: float | None = None) -> nx.Graph[Any]:
+def with_geographic_latency(
+    graph: nx.Graph[Any], *, otherwise: float | None = None, keep: bool = False
+) -> nx.Graph[Any]:
     """A copy whose links have the round trip of light in fibre along the great circle, in ms.
 
     latency = 2 x km / 200 km per ms, rounded to 0.01 ms, from the node attributes `Latitude` and `Longitude`
@@ -174,6 +178,7 @@ def with_geographic_latency(graph: nx.Graph[Any], *, otherwise: float | None = N
     ----------
     otherwise : round trip in ms of links with an end that has no coordinates, unless they have a `latency` of their
         own; default: all nodes must have coordinates.
+    keep : whether links that have a `latency` keep it, and so need no coordinates.
 
     Raises
     ------
@@ -183,12 +188,15 @@ def with_geographic_latency(graph: nx.Graph[Any], *, otherwise: float | None = N
     if otherwise is not None:
         otherwise = _number("otherwise:", otherwise, 0.0)
     placed = graph.copy()
+    lacking = [link for link in placed.edges(data=True) if not keep or link[2].get("latency") is None]
+    ends = {node for source, target, _ in lacking for node in (source, target)} if keep else set(placed)
     places = {
         node: _place(node, data)
         for node, data in placed.nodes(data=True)
-        if otherwise is None or (data.get("Latitude") is not None and data.get("Longitude") is not None)
+        if node in ends
+        and (otherwise is None or (data.get("Latitude") is not None and data.get("Longitude") is not None))
     }
-    for source, target, data in placed.edges(data=True):
+    for source, target, data in lacking:
         if source in places and target in places:
             data["latency"] = round(2.0 * _great_circle_km(places[source], places[target]) / _FIBRE_KM_PER_MS, 2)
         elif data.get("latency") is None:
@@ -229,9 +237,7 @@ def nodes_and_links(
     if len(graph) == 0:
         raise IdnError("graph: has no nodes; at least one is needed")
     if largest_part:
-        kept = max(nx.connected_components(graph.to_undirected(as_view=True)), key=len)
-        graph = graph.copy()
-        graph.remove_nodes_from([node for node in graph if node not in kept])
+        graph = largest(graph)
     names = {node: str(node) for node in graph}
     refuse_shared_names(names, "graph: ")
     defaults = {"processor": processor, "budget": budget}
@@ -257,6 +263,14 @@ def nodes_and_links(
             "(largest_part=True takes the largest part)"
         )
     return {"nodes": nodes, "links": list(links.values())} if links else {"nodes": nodes}
+
+
+def largest(graph: nx.Graph[Any]) -> nx.Graph[Any]:
+    """A copy of the part with most nodes (of equals the first), in the graph's order."""
+    kept = max(nx.connected_components(graph.to_undirected(as_view=True)), key=len, default=set())
+    part = graph.copy()
+    part.remove_nodes_from([node for node in graph if node not in kept])
+    return part
 
 
 def _per_tier(key: str, value: Any, depth: int) -> list[Any]:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 
 from idn_gym import plugins
-from idn_gym.cli import inspect, run, serve, stdout, terminal
+from idn_gym.cli import inspect, run, serve, stdout, terminal, topologies
 from idn_gym.common import startup
 from idn_gym.common.text import did_you_mean, line, shown
 from idn_gym.errors import IdnError
@@ -69,6 +69,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "list": inspect.list_,
     "show": inspect.show,
     "schema": inspect.schema,
+    "topologies": topologies.topologies,
     "check": inspect.check,
     "trace": serve.trace,
     "replay": serve.replay,

@@ -10,6 +10,7 @@ from idn_gym.common.files import parse_json, read_text
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
 from idn_gym.scenario import yaml_file
+from idn_gym.scenario.graph_rules import TOPOLOGY, with_nodes_and_links
 from idn_gym.scenario.kinds import SCENARIO, expecting
 from idn_gym.scenario.overrides import overridden, pairs
 from idn_gym.scenario.scenario import Scenario, parse
@@ -30,15 +31,28 @@ def read_scenario(path: Path, overrides: Iterable[str] | Mapping[str, Any] = ())
         If the file cannot be read, is of another kind, or the scenario is not valid.
     """
     with expecting(path, SCENARIO):
-        return _relocated(from_values(read_values(path), str(path), overrides), path.parent)
+        return _relocated(from_values(read_values(path), str(path), overrides, path.parent), path.parent)
 
 
-def from_values(data: Any, source: str, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Scenario:
-    """`parse` after applying overrides; see `read_scenario`."""
-    for key, value in pairs(overrides):
-        if isinstance(data, dict):
-            data = overridden(data, key, value)
+def from_values(
+    data: Any, source: str, overrides: Iterable[str] | Mapping[str, Any] = (), folder: Path = Path()
+) -> Scenario:
+    """`parse` after reading its `topology`, if it has one, and applying overrides; see `read_scenario`.
+
+    Overrides of the topology come first, so that others can change the nodes and links that it gives.
+    """
+    changes = pairs(overrides)
+    if isinstance(data, dict):
+        of_topology = [change for change in changes if change[0].partition(".")[0] == TOPOLOGY]
+        data = with_nodes_and_links(_changed(data, of_topology), source, folder)
+        data = _changed(data, [change for change in changes if change not in of_topology])
     return parse(data, source)
+
+
+def _changed(data: dict[str, Any], changes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    for key, value in changes:
+        data = overridden(data, key, value)
+    return data
 
 
 def read_values(path: Path) -> Any:

@@ -34,7 +34,9 @@ ALLOCATION = Kind("an allocation file", _EVALUATE)
 PLACED = Kind("the allocations.csv of a run", f"{_EVALUATE} --slot N")
 SLOTS = Kind("the slots.csv of a run", "idn-gym check FILE")
 PUBLIC = Kind("a public trace", "idn-gym replay SCENARIO FILE, which makes a trace file of it")
-GRAPH = Kind("a graph file", "idn_gym.topology in Python, whose read_graph and nodes_and_links make a network of it")
+GRAPH = Kind(
+    "a graph file", "the key topology of a scenario file; or idn_gym.topology in Python, read_graph and nodes_and_links"
+)
 AGENT = Kind("a Python file", "idn-gym run SCENARIO --agent FILE:CLASS")
 RUN = Kind("the run.json of a record folder", "idn-gym run with --output FOLDER --resume")
 RESULT = Kind("the result.json of a record folder", "idn-gym run with --output FOLDER --resume")
