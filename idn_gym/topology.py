@@ -15,8 +15,8 @@ from typing import Any
 import networkx as nx
 
 from idn_gym.errors import IdnError
-from idn_gym.scenario.graph_file import read_graph as read_graph  # users have it from here
-from idn_gym.scenario.graph_file import refuse_shared_names
+from idn_gym.scenario.graphs.graph_file import read_graph as read_graph  # users have it from here
+from idn_gym.scenario.graphs.graph_file import refuse_shared_names
 
 FIVE_TIERS = ("cloud", "dc", "main-co", "co", "bs")  # co: central office, bs: base station
 

@@ -147,7 +147,7 @@ def check(
 def schema(kind: Annotated[Kinds, typer.Argument(help="kind of file")]) -> None:
     """The JSON Schema of a file. Editors complete and explain its keys by it."""
     from idn_gym.experiment.sweep_file import Grid
-    from idn_gym.scenario.graph_rules import Written
+    from idn_gym.scenario.graphs.rules import Written
     from idn_gym.scenario.json_schema import json_schema
 
     document = json_schema(Written if kind is Kinds.SCENARIO else Grid, f"idn_gym {kind.value} file")

@@ -10,7 +10,7 @@ from idn_gym.common.files import parse_json, read_text
 from idn_gym.common.text import printable
 from idn_gym.errors import IdnError
 from idn_gym.scenario import yaml_file
-from idn_gym.scenario.graph_rules import TOPOLOGY, with_nodes_and_links
+from idn_gym.scenario.graphs.rules import TOPOLOGY, with_nodes_and_links
 from idn_gym.scenario.kinds import SCENARIO, expecting
 from idn_gym.scenario.overrides import overridden, pairs
 from idn_gym.scenario.scenario import Scenario, parse

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from idn_gym.errors import IdnError
 from idn_gym.scenario.file import from_values, read_scenario, to_yaml
-from idn_gym.scenario.graph_rules import Written
+from idn_gym.scenario.graphs.rules import Written
 from idn_gym.scenario.json_schema import json_schema
 
 # hub has three links, mid two; a - b are a part of their own
