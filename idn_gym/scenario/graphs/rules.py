@@ -62,6 +62,8 @@ class _Chosen(Section):
 
 
 class Repositories(_Chosen):
+    """Nodes that hold models for good."""
+
     models: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = Field(
         default=None, description="what each holds; default: every model with a profile for its processor"
     )
@@ -99,6 +101,8 @@ _DEGREE = "one per equal share of the nodes, those with most links first"
 
 
 class Processors(_Rule):
+    """A processor per node."""
+
     plain = "string"
     tier: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = Field(default=None, description=_TIER)
     degree: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] | None = Field(default=None, description=_DEGREE)
@@ -107,6 +111,8 @@ class Processors(_Rule):
 
 
 class Budgets(_Rule):
+    """A budget per node, MB."""
+
     plain = "number"
     tier: Annotated[tuple[NonNegative, ...], AsTuple, Field(min_length=1)] | None = Field(
         default=None, description=_TIER
