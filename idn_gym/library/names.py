@@ -25,6 +25,10 @@ _SCENARIOS = {
     "Partition-ResNet": "partition-resnet",
     "Draft-And-Verify": "draft-and-verify",
     "Quantised-Split": "quantised-split",
+    "Variants-Cores": "variants-cores",
+    "Pipeline-Cores": "pipeline-cores",
+    "Uploads-4G": "uploads-4g",
+    "Partition-Priority": "partition-priority",
 }
 
 SCENARIO_OF_ID = {f"{NAMESPACE}/{name}-v0": scenario for name, scenario in _SCENARIOS.items()}

@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 
 from idn_gym.catalog import detection_models, detection_provenance
-from idn_gym.library import hard_instances, of_chains, of_services, of_splits
+from idn_gym.library import hard_instances, of_chains, of_services, of_splits, of_systems
 from idn_gym.scenario import Scenario, parse
 from idn_gym.scenario.file import to_yaml
 from idn_gym.scenario.schema import FORMAT
@@ -106,6 +106,10 @@ def packaged_scenarios() -> dict[str, Scenario]:
         of_chains.partition_resnet(),
         of_chains.draft_and_verify(),
         of_splits.quantised_split(),
+        of_systems.variants_cores(),
+        of_systems.pipeline_cores(),
+        of_systems.uploads_4g(),
+        of_systems.partition_priority(of_chains.partition_resnet()),
     ]
     return {data["name"]: parse({"format": FORMAT, **data}, data["name"]) for data in built}
 

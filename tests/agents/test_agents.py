@@ -14,6 +14,7 @@ from idn_agents.greedy import LastBatchGreedy, StaticGreedy
 from idn_agents.infida.bounds import PSI, paper_regret_bound, regret_bound, theory_rate
 from idn_agents.infida.infida import Infida, InfidaOffline, StepSizes, start, state_mass, update
 from idn_agents.load_aware import LoadAwareGreedy
+from idn_agents.systems import network as systems
 from instances import with_services
 
 from idn_gym import plugins
@@ -77,7 +78,8 @@ def test_every_agent_submits_feasible_allocations_on_every_scenario(scenario: st
 
 @pytest.mark.parametrize("name", plugins.names(plugins.AGENTS))
 def test_registered_agents_are_all_tested_here_or_with_the_solver(name: str) -> None:
-    assert name in {text.partition(":")[0] for text in AGENTS} | {"optimum", "dynamic-optimum", "law-aware"}
+    elsewhere = {"optimum", "dynamic-optimum", "law-aware"} | set(systems.AGENTS.values())
+    assert name in {text.partition(":")[0] for text in AGENTS} | elsewhere
 
 
 # --- INFIDA

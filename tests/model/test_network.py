@@ -545,6 +545,13 @@ def test_kernels_tables_are_the_network() -> None:
         ("draft-and-verify", (7, 24, 2 * 6 * 3 + 2 * 16, 8)),
         # 2 services of 5 cuts, each with heads in 4 numbers of bits and a tail; at 6 nodes
         ("quantised-split", (7, 2 * 5 * (4 + 1), 6 * 50, 8)),
+        # 5 variants on 2 to 20 cores, and late answers
+        ("variants-cores", (2, 5 * 19 + 1, 5 * 19, 1)),
+        # 3 variants of 2 stages x 2 batch sizes x 8 replicas, and late answers of each stage x 8
+        ("pipeline-cores", (2, 14 * 8, 12 * 8, 1)),
+        ("uploads-4g", (6, 8 * 5 + 1, 8 * 5, 4)),
+        # 3 partitions x 2 replicas at 6 nodes, 3 sources at each of 4 devices
+        ("partition-priority", (7, 6, 36, 12)),
     ],
 )
 def test_sizes_of_packaged_networks(name: str, sizes: tuple[int, int, int, int]) -> None:

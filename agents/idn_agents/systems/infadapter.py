@@ -27,29 +27,19 @@ from idn_agents.systems.running.traces import read_column
 from idn_agents.systems.running.twins import requests
 from idn_gym.common.text import allowed, shown
 from idn_gym.errors import IdnError
+from idn_gym.library.profiles import (
+    CAPACITY_SHARE,
+    RESNET_ACCURACY,
+    RESNET_CAPACITY,
+    RESNET_LOADING_S,
+    RESNET_SLO_MS,
+    RESNETS,
+    capacity_fits,
+)
 from idn_gym.scenario.section import Section
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 _GOLDEN = "[C] computed independently"
-SLO_MS = 750.0
-
-# Source of all below: reconfigurable-ml-pipeline/InfAdapter; capacities: auto_tuner/adapter/capacity_result_Feb_21.csv,
-# requests/s at which the 99th percentile of latency is within 750 ms, for 1 to 20 cores.
-VARIANTS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")  # by accuracy
-_ACCURACY = np.array([0.69758, 0.73314, 0.7613, 0.77374, 0.78312])
-_LOADING_S = np.array([6.44, 6.79, 6.82, 7.77, 8.52])
-_CAPACITY = np.array(
-    [
-        [19, 43, 68, 90, 122, 155, 169, 190, 219, 253, 268, 289, 330, 344, 359, 385, 402, 431, 449, 473],
-        [12, 25, 36, 54, 61, 75, 81, 94, 116, 125, 143, 162, 163, 184, 208, 210, 233, 244, 257, 259],
-        [8, 17, 30, 36, 48, 65, 67, 78, 84, 97, 109, 118, 128, 145, 148, 162, 161, 177, 184, 200],
-        [5, 10, 17, 22, 29, 31, 36, 39, 47, 47, 55, 65, 65, 71, 78, 82, 89, 88, 93, 98],
-        [1, 5, 13, 15, 16, 25, 25, 27, 29, 38, 40, 39, 46, 49, 53, 59, 59, 55, 61, 67],
-    ],
-    dtype=np.float64,
-)
-_FITTED_AT = np.array([1, 2, 4, 8, 16])  # cores
-_SHARE = 0.8  # of the fitted capacity that is counted on
 _FEWEST = 2  # cores of a variant that has any
 
 _Cores = Annotated[int, Field(ge=_FEWEST, le=32)]
@@ -67,7 +57,7 @@ class State(Section):
 class Settings(Section):
     """The paper's parameters, and the forecast, which is this library's stand-in for the paper's LSTM."""
 
-    cores: Annotated[int, Field(ge=_FEWEST, le=_CAPACITY.shape[1])] = 20
+    cores: Annotated[int, Field(ge=_FEWEST, le=RESNET_CAPACITY.shape[1])] = 20
     alpha: _Weight = 0.05
     beta: _Weight = 0.001
     interval_s: Annotated[int, Field(ge=1, le=86_400)] = 30
@@ -81,23 +71,36 @@ class Settings(Section):
 
 
 @cache
-def fits() -> tuple[tuple[float, float], ...]:
-    """(slope, intercept) of each variant's capacity over cores, in requests/s."""
-    return tuple(
-        (float(slope), float(intercept))
-        for slope, intercept in (np.polyfit(_FITTED_AT, row[_FITTED_AT - 1], 1) for row in _CAPACITY)
-    )
+def configurations(cores: int, choices: tuple[tuple[int, ...], ...] | None = None) -> IntArray:
+    """(N, M) cores of each variant, so many in total at most; in lexicographic order.
+
+    Parameters
+    ----------
+    choices : of each variant, ascending, 0 among them; by default of `RESNETS` 0 or at least 2.
+    """
+    found = np.zeros((1, 0), dtype=np.int64)
+    for own in choices or ((0, *range(_FEWEST, cores + 1)),) * len(RESNETS):
+        longer = np.concatenate([np.repeat(found, len(own), axis=0), np.tile(own, len(found))[:, None]], axis=1)
+        found = longer[longer.sum(axis=1) <= cores]
+    return found
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Variants by accuracy, of which the most accurate is filled first."""
+
+    accuracy: FloatArray  # (M,) ascending
+    loading_s: FloatArray  # (M,) of a change of cores
+    capacity: FloatArray  # (M, B + 1) requests/s that each is counted on for, with 0 to B cores
+    choices: tuple[tuple[int, ...], ...] | None = None  # cores that each may have; see `configurations`
 
 
 @cache
-def configurations(cores: int) -> IntArray:
-    """(N, 5) cores of each variant: 0 or at least 2, so many in total at most; in lexicographic order."""
-    found = np.zeros((1, 0), dtype=np.int64)
-    choices = np.array([0, *range(_FEWEST, cores + 1)])
-    for _ in VARIANTS:
-        longer = np.concatenate([np.repeat(found, len(choices), axis=0), np.tile(choices, len(found))[:, None]], axis=1)
-        found = longer[longer.sum(axis=1) <= cores]
-    return found
+def resnets(cores: int) -> Profile:
+    """The paper's variants with up to so many cores: 0.8 of the fitted capacity, never below 0."""
+    fitted = [[CAPACITY_SHARE * (slope * n + at) for n in range(1, cores + 1)] for slope, at in capacity_fits()]
+    capacity = np.concatenate([np.zeros((len(RESNETS), 1)), np.maximum(fitted, 0.0)], axis=1)
+    return Profile(RESNET_ACCURACY, RESNET_LOADING_S, capacity)
 
 
 @dataclass(frozen=True)
@@ -107,50 +110,59 @@ class Problem:
     cores: int = 20
     alpha: float = 0.05
     beta: float = 0.001
+    own: Profile | None = None  # by default the paper's variants
+
+    @property
+    def profile(self) -> Profile:
+        """What the variants do."""
+        return self.own or resnets(self.cores)
+
+    @property
+    def configurations(self) -> IntArray:
+        """(N, M) cores of each variant."""
+        return configurations(self.cores, self.profile.choices)
 
     @property
     def capacity(self) -> FloatArray:
-        """(5, cores + 1) requests/s that each variant is counted on for."""
-        fitted = np.array([[_SHARE * (slope * n + at) for n in range(1, self.cores + 1)] for slope, at in fits()])
-        return np.concatenate([np.zeros((len(VARIANTS), 1)), np.maximum(fitted, 0.0)], axis=1)
+        """(M, cores + 1) requests/s that each variant is counted on for."""
+        return self.profile.capacity
 
     def covered(self, chosen: IntArray) -> FloatArray:
-        """(N, 5) requests/s of each configuration's variants."""
-        return self.capacity[np.arange(len(VARIANTS)), chosen]
+        """(N, M) requests/s of each configuration's variants."""
+        return self.capacity[np.arange(chosen.shape[1]), chosen]
 
     def accuracy(self, chosen: IntArray, rate: float) -> FloatArray:
         """(N,) mean accuracy, the most accurate variants filled first; 0 for what is not covered."""
-        return filled(self.covered(chosen), np.full(len(chosen), rate)) @ _ACCURACY / rate
+        return filled(self.covered(chosen), np.full(len(chosen), rate)) @ self.profile.accuracy / rate
 
     def objective(self, chosen: IntArray, rate: float, before: IntArray) -> FloatArray:
         """(N,) AA - alpha RC / B - beta LC."""
-        loading = np.where((chosen != 0) & (chosen != before), _LOADING_S, 0.0).max(axis=1) / _LOADING_S.max()
+        times = self.profile.loading_s
+        loading = np.where((chosen != 0) & (chosen != before), times, 0.0).max(axis=1) / times.max()
         resources = chosen.sum(axis=1) / self.cores
         return self.accuracy(chosen, rate) - self.alpha * resources - self.beta * loading
 
     def best(self, rate: float, before: IntArray, among: BoolArray | None = None) -> IntArray | None:
-        """(5,) the optimum by enumeration, of all configurations or of some (N,); None where none covers the rate."""
-        chosen = configurations(self.cores)
-        chosen = chosen if among is None else chosen[among]
+        """(M,) the optimum by enumeration, of all configurations or of some (N,); None where none covers the rate."""
+        chosen = self.configurations if among is None else self.configurations[among]
         chosen = chosen[self.covered(chosen).sum(axis=1) >= rate]
         return chosen[int(np.argmax(self.objective(chosen, rate, before)))] if len(chosen) else None
 
     def largest(self, among: BoolArray | None = None) -> IntArray:
-        """(5,) the configuration of the highest capacity."""
-        chosen = configurations(self.cores)
-        chosen = chosen if among is None else chosen[among]
+        """(M,) the configuration of the highest capacity."""
+        chosen = self.configurations if among is None else self.configurations[among]
         return chosen[int(np.argmax(self.covered(chosen).sum(axis=1)))]
 
     def vertical(self, variant: int, rate: float) -> IntArray:
-        """(5,) one variant alone with the fewest cores that cover the rate, else all."""
+        """(M,) one variant alone with the fewest cores that cover the rate, else all."""
         enough = np.flatnonzero(self.capacity[variant] >= rate)
-        chosen = np.zeros(len(VARIANTS), dtype=np.int64)
+        chosen = np.zeros(len(self.capacity), dtype=np.int64)
         chosen[variant] = enough[0] if len(enough) else self.cores
         return chosen
 
 
 def filled(capacity: FloatArray, rate: FloatArray) -> FloatArray:
-    """(N, 5) requests that each variant serves of (N,) requests, the most accurate first."""
+    """(N, M) requests that each variant serves of (N,) requests, the most accurate first."""
     better = np.cumsum(capacity[:, ::-1], axis=1)[:, ::-1] - capacity
     return np.minimum(capacity, np.maximum(rate[:, None] - better, 0.0))
 
@@ -188,24 +200,25 @@ class InfAdapter(System[Settings, State, FloatArray]):
         "Twitter trace that the paper is evaluated on"
     )
     network = (
-        "one node whose budget is cores, models variant x cores with capacity th(n) and a price of alpha/B per core: "
-        "rank order is the fill; what does not fit is the loading cost, a maximum, and the queue"
+        "scenario variants-cores, agent infadapter: one node whose budget is cores, models variant x cores with "
+        "capacity th(n), a price of alpha/B per core: rank order is the fill, and where the rate is covered the net "
+        "gain is the objective; what does not fit is the loading cost, a maximum, and the queue"
     )
 
     def decide(self, state: State) -> Decision:
         """Cores per variant, and what they come to."""
         problem = Problem(state.cores, self.settings.alpha, self.settings.beta)
-        before = np.zeros(len(VARIANTS), dtype=np.int64)
+        before = np.zeros(len(RESNETS), dtype=np.int64)
         for name, cores in state.before.items():
-            if name not in VARIANTS:
-                raise IdnError(f"before: variant {shown(name)}; {allowed(name, VARIANTS)}")
-            before[VARIANTS.index(name)] = cores
+            if name not in RESNETS:
+                raise IdnError(f"before: variant {shown(name)}; {allowed(name, RESNETS)}")
+            before[RESNETS.index(name)] = cores
         best = problem.best(state.rate, before)
         if best is None:
             largest = problem.largest()
             raise Infeasible(
                 f"rate {state.rate:g}: the capacity binds: {state.cores} cores carry at most "
-                f"{problem.covered(largest[None]).sum():.6g} requests/s within {SLO_MS:g} ms ({_named(largest)})"
+                f"{problem.covered(largest[None]).sum():.6g} requests/s within {RESNET_SLO_MS:g} ms ({_named(largest)})"
             )
         chosen = best[None]
         return Decision(
@@ -225,12 +238,12 @@ class InfAdapter(System[Settings, State, FloatArray]):
 
     def policies(self) -> Sequence[str]:
         """InfAdapter, exactly one variant, and each variant alone scaled vertically."""
-        return ("infadapter", "MS+", *(f"VPA-{name.removeprefix('resnet')}" for name in VARIANTS))
+        return ("infadapter", "MS+", *(f"VPA-{name.removeprefix('resnet')}" for name in RESNETS))
 
     def evaluate(self, policy: str, stream: FloatArray) -> Measures:
         """A queue of at most 0.75 s of work, a second at a time, served at the profiled capacity."""
         given, choose = self.settings, self._policy(policy)
-        chosen, wanted = np.zeros(len(VARIANTS), dtype=np.int64), list[int]()
+        chosen, wanted = np.zeros(len(RESNETS), dtype=np.int64), list[int]()
         backlog = late = right = served = 0.0
         cores = np.zeros(len(stream))
         for second, count in enumerate(stream.tolist()):
@@ -242,13 +255,13 @@ class InfAdapter(System[Settings, State, FloatArray]):
                     each < chosen.sum() for each in wanted[-given.patience :]
                 )
                 chosen = chosen if fewer and given.patience and not patient else asked
-            capacity = np.where(chosen > 0, _CAPACITY[np.arange(len(VARIANTS)), chosen - 1], 0.0)
+            capacity = np.where(chosen > 0, RESNET_CAPACITY[np.arange(len(RESNETS)), chosen - 1], 0.0)
             total = float(capacity.sum())
-            room = SLO_MS / 1000.0 * total
+            room = RESNET_SLO_MS / 1000.0 * total
             late += count if backlog + count - total > room else 0.0
             done = min(backlog + count, total)
             backlog = min(backlog + count - done, room)
-            right += float(filled(capacity[None], np.array([done]))[0] @ _ACCURACY)
+            right += float(filled(capacity[None], np.array([done]))[0] @ RESNET_ACCURACY)
             served += done
             cores[second] = chosen.sum()
         values = {
@@ -276,7 +289,7 @@ class InfAdapter(System[Settings, State, FloatArray]):
     def checks(self, data: Path | None = None) -> Iterator[Check]:
         """Fits, the number of configurations, and levels on the synthetic and the real stream."""
         golden = ((24.45, -6.17), (13.04, -1.87), (10.32, -3.79), (5.09, 0.04), (3.81, -2.25))
-        for name, expected, got in zip(VARIANTS, golden, fits(), strict=True):
+        for name, expected, got in zip(RESNETS, golden, capacity_fits(), strict=True):
             yield Check.equal(f"fit of {name}", list(expected), [round(value, 2) for value in got], _GOLDEN)
         yield Check.equal("configurations of 20 cores", 20_529, len(configurations(20)), _GOLDEN)
         yield from self._levels("the synthetic stream", InfAdapter(), None)
@@ -310,7 +323,7 @@ class InfAdapter(System[Settings, State, FloatArray]):
         given = self.settings
         problem = Problem(given.cores, given.alpha, given.beta)
         if policy.startswith("VPA"):
-            variant = VARIANTS.index(f"resnet{policy.removeprefix('VPA-')}")
+            variant = RESNETS.index(f"resnet{policy.removeprefix('VPA-')}")
             return lambda rate, before: problem.vertical(variant, rate)
         among = (configurations(given.cores) > 0).sum(axis=1) == 1 if policy == "MS+" else None
 
@@ -336,4 +349,4 @@ class InfAdapter(System[Settings, State, FloatArray]):
 
 
 def _named(chosen: IntArray) -> dict[str, int]:
-    return {name: int(cores) for name, cores in zip(VARIANTS, chosen, strict=True) if cores}
+    return {name: int(cores) for name, cores in zip(RESNETS, chosen, strict=True) if cores}

@@ -112,6 +112,7 @@ class Problem:
     beta: float
     gamma: float
     combine: _Combine = "sum"
+    most_cores: float = math.inf  # in all; the paper has no such limit
 
     def objective(self, plan: Plan) -> float:
         """Of all stages."""
@@ -125,10 +126,11 @@ class Problem:
         """
         plans = [Plan((), 1.0 if self.combine == "product" else 0.0, 0.0, 0, 0.0)]
         shortest = [min((option.latency_ms for option in options), default=math.inf) for options in self.stages]
+        fewest = [min((option.cores for option in options), default=math.inf) for options in self.stages]
         for s, options in enumerate(self.stages):
-            room = self.sla_ms - sum(shortest[s + 1 :])
+            ms, cores = (self.sla_ms - sum(shortest[s + 1 :])) * (1.0 + 1e-12), self.most_cores - sum(fewest[s + 1 :])
             longer = (self._with(plan, option) for plan in plans for option in options)
-            plans = _undominated([plan for plan in longer if plan.latency_ms <= room * (1.0 + 1e-12)])
+            plans = _undominated([plan for plan in longer if plan.latency_ms <= ms and plan.cores <= cores])
         return max(plans, key=self.objective, default=None)
 
     def binding(self) -> str:
@@ -228,8 +230,8 @@ class Ipa(System[Settings, State, FloatArray]):
         "Twitter trace (setting window)"
     )
     network = (
-        "a chain of a service per stage with a price per core; what does not fit is a product of accuracies and the "
-        "wait for a batch"
+        "scenario pipeline-cores, agent ipa: a chain of stages, a placement per replica, a price per core, the SLA as "
+        "report_deadline_ms; what does not fit is a product of accuracies and the wait for a batch"
     )
 
     def decide(self, state: State) -> Decision:

@@ -194,8 +194,8 @@ class PaMdi(System[Settings, State, Arrivals]):
     trade_off = ("low", "high")
     stream_format = "a request per row: columns time (s) and source (0, 1, ...); without a file, Poisson arrivals"
     network = (
-        "weight and priority of services, chains of partitions with output_mb and link bandwidth; what does not fit is "
-        "the queue within a slot"
+        "scenario partition-priority, agent pa-mdi: weight and priority of services, chains of partitions with "
+        "output_mb and link bandwidth; what does not fit is the queue within a slot"
     )
 
     def decide(self, state: State) -> Decision:

@@ -123,8 +123,8 @@ class Sled(System[Settings, State, FloatArray]):
         "file, gamma-distributed counts of the mean and deviation of the conversation trace"
     )
     network = (
-        "a draft and a verification that follows it, with 1 / E of the way's trips; requests sized by tokens; what "
-        "does not fit is the wait for a batch within a slot"
+        "scenario draft-and-verify, agent sled: a draft and a verification that follows it, with 1 / E of the way's "
+        "trips, a request per token; what does not fit is the wait for a batch within a slot"
     )
 
     def decide(self, state: State) -> Decision:

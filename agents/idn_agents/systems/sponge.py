@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from idn_agents.systems.frame import Check, Claim, Decision, Formula, Measure, Measures, Outcome, System, Tag, by_policy
 from idn_agents.systems.running.traces import read_column
+from idn_gym.library.profiles import BATCH_LATENCY_MS, BATCHES, CORES, latency_fit
 from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray
 
@@ -26,16 +27,6 @@ _GOLDEN = "[C] computed independently"
 MOST_CORES = MOST_BATCH = 16
 _REAL_GAIN = 0.5  # points of violations below which a difference is called none
 
-# Latency in ms over batches (rows 1, 2, 4, 8, 16) and cores (columns 1, 2, 4, 8, 16, 32).
-# Source: saeid93/sponge, experiments/runner/notebooks/algorithms.ipynb, l_data.
-_BATCHES, _CORES = (1, 2, 4, 8, 16), (1, 2, 4, 8, 16, 32)
-_PROFILE = (
-    (45.993, 28.877, 18.015, 12.402, 12.998, 12.614),
-    (78.691, 44.688, 27.158, 18.366, 15.046, 14.883),
-    (145.413, 82.432, 50.079, 31.439, 26.703, 26.107),
-    (287.641, 166.14, 87.943, 57.045, 46.492, 42.403),
-    (383.536, 222.231, 169.03, 114.533, 88.064, 86.104),
-)
 # The twin of the bandwidth of a bus over 4G (Ghent's logs, as sponge has them): quantiles in bytes/ms, and the
 # correlation of successive seconds.
 _LEVELS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
@@ -62,9 +53,7 @@ class Latency(Section):
 @cache
 def fitted() -> Latency:
     """The least squares fit to the profile."""
-    batch, cores = (grid.ravel() for grid in np.meshgrid(_BATCHES, _CORES, indexing="ij"))
-    columns = np.stack([batch / cores, batch, 1.0 / cores, np.ones(batch.size)], axis=1)
-    g, d, e, h = np.linalg.lstsq(columns, np.ravel(_PROFILE), rcond=None)[0].tolist()
+    g, d, e, h = latency_fit()
     return Latency(g=g, d=d, e=e, h=h)
 
 
@@ -90,14 +79,25 @@ class Settings(Section):
     seed: Annotated[int, Field(ge=0, le=2**32)] = 0
 
 
+class Times(Protocol):
+    """What a batch takes."""
+
+    def ms(self, batch: int, cores: int) -> float:
+        """Time of a batch."""
+
+
+EVERY = tuple((c, b) for c in range(1, MOST_CORES + 1) for b in range(1, MOST_BATCH + 1))
+
+
 @dataclass(frozen=True)
 class Problem:
     """Cores and batch for requests that wait together: the fewest cores, then the smallest batch."""
 
-    latency: Latency
+    latency: Times
     requests: int  # that are in the queue
     communication_ms: float
     slo_ms: float
+    options: Sequence[tuple[int, int]] = EVERY  # cores and batch, cores ascending, then batch
 
     def last_ms(self, cores: int, batch: int) -> float:
         """When the last of the queue is served: the constraint of all others is implied by its."""
@@ -105,12 +105,8 @@ class Problem:
         return rounds * self.latency.ms(batch, cores) + self.communication_ms
 
     def best(self) -> tuple[int, int] | None:
-        """The first feasible (cores, batch), cores ascending, then batch: the optimum of c + delta b, delta < 1/16."""
-        for cores in range(1, MOST_CORES + 1):
-            for batch in range(1, MOST_BATCH + 1):
-                if self.last_ms(cores, batch) <= self.slo_ms:
-                    return cores, batch
-        return None
+        """The first feasible (cores, batch): the optimum of c + delta b, delta < 1/16."""
+        return next((each for each in self.options if self.last_ms(*each) <= self.slo_ms), None)
 
     def binding(self) -> str:
         """Which constraint leaves no configuration."""
@@ -165,8 +161,8 @@ class Sponge(System[Settings, State, FloatArray]):
         "quantiles of a bus over 4G"
     )
     network = (
-        "a service per class of communication time with deadline_ms = SLO - cl, and models (c, b); what does not fit "
-        "is the queue within a second"
+        "scenario uploads-4g, agent sponge: a service per class of communication time, whose way takes its part of "
+        "deadline_ms, and models (c, b); what does not fit is the queue within a second"
     )
 
     def decide(self, state: State) -> Decision:
@@ -338,6 +334,6 @@ class Sponge(System[Settings, State, FloatArray]):
 
 def _determination(latency: Latency) -> float:
     """R2 of the fit."""
-    measured = np.array(_PROFILE)
-    said = np.array([[latency.ms(batch, cores) for cores in _CORES] for batch in _BATCHES])
+    measured = np.array(BATCH_LATENCY_MS)
+    said = np.array([[latency.ms(batch, cores) for cores in CORES] for batch in BATCHES])
     return float(1.0 - ((measured - said) ** 2).sum() / ((measured - measured.mean()) ** 2).sum())

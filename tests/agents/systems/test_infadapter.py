@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from idn_agents.systems.infadapter import VARIANTS, InfAdapter, Problem, Settings, configurations
+from idn_agents.systems.infadapter import InfAdapter, Problem, Settings, configurations
 from system_line import DATA, decided, golden, undecided
+
+from idn_gym.library.profiles import RESNETS
 
 ACCURACY = (0.69758, 0.73314, 0.7613, 0.77374, 0.78312)
 LOADING = (6.44, 6.79, 6.82, 7.77, 8.52)
@@ -76,7 +78,7 @@ def test_golden_on_the_twitter_segment() -> None:
 def test_decision(tmp_path: Path) -> None:
     """At 96 requests/s the heaviest mix that fits; the answer's figures are those of its cores."""
     answer = decided(tmp_path, "infadapter", {"rate": 96.0, "cores": 20, "before": {"resnet18": 4}})
-    chosen = tuple(answer["cores"].get(name, 0) for name in VARIANTS)
+    chosen = tuple(answer["cores"].get(name, 0) for name in RESNETS)
     assert answer["objective"] == pytest.approx(plain(Problem(), chosen, 96.0, (4, 0, 0, 0, 0)))
     assert answer["capacity"] >= 96.0
     assert set(answer) == {"cores", "objective", "accuracy", "capacity"}
