@@ -106,7 +106,9 @@ def show(
     screen.print(layout.Listing(tables.LEGEND), style="dim")
     weight = f"accuracy weight {loaded.accuracy_weight:g} ms per percentage point, "
     workload = loaded.workload.model_dump(exclude_none=True, exclude_defaults=True) if loaded.workload else {}
-    about = [f"{key} {value} {_UNITS.get(key, '')}".rstrip() for key, value in {"kind": "none", **workload}.items()]
+    about = [
+        f"{key} {_brief(value)} {_UNITS.get(key, '')}".rstrip() for key, value in {"kind": "none", **workload}.items()
+    ]
     screen.print(layout.Listing([*layout.words(weight), *layout.names(["workload: " + about[0], *about[1:]])]))
     shown = [tables.nodes(network), tables.models(loaded), tables.request_types(network)]
     shown += [tables.heterogeneity(measured)] if measured else []
@@ -152,6 +154,13 @@ def schema(kind: Annotated[Kinds, typer.Argument(help="kind of file")]) -> None:
 
     document = json_schema(Written if kind is Kinds.SCENARIO else Grid, f"idn_gym {kind.value} file")
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _brief(value: Any) -> str:
+    """A value of a workload in a line: of a list of sections how many there are."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    return f"of {len(value):,} arcs" if isinstance(value[0], dict) else " and ".join(map(str, value))
 
 
 def _heet(measured: Heterogeneity) -> dict[str, Any]:

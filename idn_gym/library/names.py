@@ -16,6 +16,7 @@ _SCENARIOS = {
     "TopologyII-Bursty": "topology-2-bursty",
     "Abilene-Sliding": "abilene-sliding",
     "Geant-Sliding": "geant-sliding",
+    "Abilene-Social": "abilene-social",
     "Adversary": "adversary",
     "GreedyTrap": "greedy-trap",
     "Sla-Sliding": "sla-sliding",

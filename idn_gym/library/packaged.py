@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,33 @@ _WORKLOADS = {
     ),
 }
 
+
+def _social(nodes: Sequence[str], leaders: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Popularity that spreads over nodes, each but the first two listening to two before it; and where that is from."""
+    workload = {
+        "kind": "social",
+        "exponent": 1.2,
+        "influence": [
+            {"source": nodes[n // divisor], "target": nodes[n], "weight": weight}
+            for n in range(2, len(nodes))
+            for divisor, weight in ((2, 2.0), (4, 1.0))
+        ],
+        "leaders": list(leaders),
+        "every": 30,
+        "trend": 0.5,
+    }
+    return workload, {
+        "workload.kind": "chosen: Poisson counts around opinions that spread",
+        "workload.exponent": "chosen: 1.2, as in the other scenarios",
+        "workload.influence": "made up: each node listens to that of half its number, and half as much to a quarter's",
+        "workload.leaders": "made up: the two that the others listen to, directly or by others",
+        "workload.every": "made up: a trend lasts half an hour",
+        "workload.trend": "made up: half of what leaders ask for",
+        "workload.conformity": "the library's default",
+        "workload.inertia": "the library's default",
+    }
+
+
 _COMMON_PROVENANCE = {
     "slot_seconds": "unverified: slots of 1 minute",
     "horizon": "chosen: 10 hours of slots",
@@ -97,6 +125,7 @@ def packaged_scenarios() -> dict[str, Scenario]:
     built += [
         _backbone("abilene", ("washington", "sunnyvale"), "one on each coast"),
         _backbone("geant", ("frankfurt", "london"), "two of its best connected nodes"),
+        _backbone("abilene", ("washington", "sunnyvale"), "one on each coast", social=("new-york", "los-angeles")),
         hard_instances.adversary(),
         hard_instances.greedy_trap(),
         of_services.sla_sliding(_topology(2, "sliding")),
@@ -174,7 +203,7 @@ def _topology(number: int, kind: str) -> dict[str, Any]:
     return _detection(
         f"topology-{number}-{kind}",
         graph,
-        kind,
+        _WORKLOADS[kind],
         topology.rate,
         {
             "nodes": topology.counts_source,
@@ -190,17 +219,19 @@ def _topology(number: int, kind: str) -> dict[str, Any]:
     )
 
 
-def _backbone(name: str, gateways: tuple[str, ...], where: str) -> dict[str, Any]:
-    """A real backbone whose every node takes in requests, with a cloud behind its gateways."""
+def _backbone(name: str, gateways: tuple[str, ...], where: str, social: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A real backbone whose every node takes in requests, with a cloud behind its gateways; and leaders, or none."""
     graph = backbone(name)
     entries = len(graph)
+    kind = "social" if social else "sliding"
+    nodes = [*social, *(node for node in graph if node not in social)]
     graph.add_nodes_from(list(graph), entry=True)
     graph.add_node("cloud", budget=0.0, repository=_REPOSITORY)
     graph.add_edges_from(((gateway, "cloud") for gateway in gateways), latency=40.0)
     return _detection(
-        f"{name}-sliding",
+        f"{name}-{kind}",
         graph,
-        "sliding",
+        _social(nodes, social) if social else _WORKLOADS[kind],
         _RATE_OF_ENTRY * entries,
         {
             "nodes": f"SNDlib 1.0, instance {name}: {entries} nodes; chosen: the cloud",
@@ -221,10 +252,15 @@ def _backbone(name: str, gateways: tuple[str, ...], where: str) -> dict[str, Any
 
 
 def _detection(
-    name: str, graph: nx.Graph[str], kind: str, rate: float, sources: dict[str, str], **defaults: Any
+    name: str,
+    graph: nx.Graph[str],
+    described: tuple[dict[str, Any], dict[str, str]],
+    rate: float,
+    sources: dict[str, str],
+    **defaults: Any,
 ) -> dict[str, Any]:
-    """A scenario of the detection catalog; `defaults` are those of `nodes_and_links`."""
-    workload, workload_sources = _WORKLOADS[kind]
+    """A scenario of the detection catalog; the workload with its sources; `defaults` are those of `nodes_and_links`."""
+    workload, workload_sources = described
     return {
         "name": name,
         "tasks": list(TASKS),

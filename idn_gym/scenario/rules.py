@@ -11,7 +11,7 @@ import networkx as nx
 from idn_gym.common.text import allowed, listed, shown
 from idn_gym.scenario.routes import entry_nodes, holders, link_graph
 from idn_gym.scenario.schema import Content, Service
-from idn_gym.scenario.workloads import Own
+from idn_gym.scenario.workloads import Own, Social
 
 MOST_REQUESTS = 1e12
 
@@ -28,7 +28,8 @@ def broken_rules(content: Content) -> list[str]:
     ]
     if found:  # routes only make sense over names and links that exist
         return found
-    return [*_requests(content)] if content.requests is not None else [*_default_requests(content)]
+    found = [*_requests(content)] if content.requests is not None else [*_default_requests(content)]
+    return found or [*_influence(content)]
 
 
 def replica_name(model: str, replica: int) -> str:
@@ -119,6 +120,32 @@ def _workload(content: Content) -> Iterator[str]:
     if peak * content.slot_seconds > MOST_REQUESTS:
         rises = f", {peak:g} at its peak" if peak > rate else ""
         yield f"workload.rate: {rate} requests/s{rises}; a slot may have at most {MOST_REQUESTS:g} requests on average"
+
+
+def _influence(content: Content) -> Iterator[str]:
+    """Between entry nodes, once each; leaders are among them."""
+    workload = content.workload
+    if not isinstance(workload, Social):
+        return
+    if content.requests is None:
+        entries = [content.nodes[v].name for v in entry_nodes(content)]
+    else:
+        entries = list(dict.fromkeys(request.path[0] for request in content.requests))
+    seen = set()
+    for index, arc in enumerate(workload.influence):
+        key = f"workload.influence.{index}"
+        for end in ("source", "target"):
+            if (name := getattr(arc, end)) not in entries:
+                yield f"{key}.{end}: {shown(name)} is no entry node; {allowed(name, entries)}"
+        if arc.source == arc.target:
+            yield f"{key}: {shown(arc.source)} to itself; what a node keeps of its opinion is inertia and conformity"
+        if (arc.source, arc.target) in seen:
+            yield f"{key}: {arc.source} to {arc.target} given twice; each arc is given once"
+        seen.add((arc.source, arc.target))
+    yield from _repeated("workload.leaders", workload.leaders)
+    for name in workload.leaders:
+        if name not in entries:
+            yield f"workload.leaders: {shown(name)} is no entry node; {allowed(name, entries)}"
 
 
 def _requests(content: Content) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from idn_gym.plugins import CAPACITIES, WORKLOADS, names
-from idn_gym.scenario.section import Count, Location, NonNegative, Section
+from idn_gym.scenario.section import AsTuple, Count, Location, Name, NonNegative, Section
 
 
 class Outages(Section):
@@ -61,7 +61,7 @@ class Own(Section):
 
 
 OWN = "FILE.py:Class"  # stands for all kinds of one's own, where kinds are listed
-_SHIPPED = ("zipf", "burst", "adversary", "trace", "constant", "outages")
+_SHIPPED = ("zipf", "burst", "adversary", "trace", "social", "constant", "outages")
 
 
 def _kind(group: str) -> Discriminator:
@@ -210,6 +210,50 @@ class Replay(Section):
     )
 
 
+class Influence(Section):
+    """What one entry node asks for moves what another one does: an arc, with a weight among those to its target."""
+
+    source: Name = Field(description="an entry node, which influences the target")
+    target: Name = Field(description="another entry node")
+    weight: Annotated[float, Field(gt=0.0, le=1e9)] = Field(
+        default=1.0, description="among the arcs to the same target, which share out what it hears"
+    )
+
+
+class Social(Section):
+    """Poisson counts; what an entry node asks for follows those that influence it, and leaders follow a trend.
+
+    Every `every` slots one service drawn evenly becomes the trend, and `trend` of each leader's requests ask for it.
+    Entry nodes have even parts of the rate.
+    """
+
+    kind: Literal["social"] = Field(description="popularity spreads from entry node to entry node")
+    rate: NonNegative = Field(description="requests/s over all types, on average")
+    exponent: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        default=1.2,
+        description="of the Zipf law of each entry node's own opinion: that of the i-th service is i^-exponent",
+    )
+    influence: Annotated[tuple[Influence, ...], AsTuple, Field(min_length=1)] = Field(
+        description="arcs between entry nodes, each given once"
+    )
+    leaders: Annotated[tuple[Name, ...], AsTuple, Field(min_length=1)] = Field(
+        description="entry nodes that switch to the trend, whoever influences them"
+    )
+    every: Count = Field(default=60, description="slots that a trend lasts")
+    trend: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        default=0.5, description="share of a leader's requests that ask for the trend, 0 to 1"
+    )
+    conformity: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        default=0.8, description="how far a node goes by what it hears, and not by its own opinion, 0 to 1"
+    )
+    inertia: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        default=0.7, description="of an opinion from slot to slot, 0 to below 1; a change takes 1 / (1 - inertia) slots"
+    )
+    capacity: Capacity = Field(
+        default=ConstantCapacity(kind="constant"), description="how capacities vary; default: they do not"
+    )
+
+
 class OwnWorkload(Own):
     """A class whose `draw` makes the requests; see docs/how-to/own-workload.md."""
 
@@ -225,6 +269,7 @@ Workload = Annotated[
     | Annotated[Burst, Tag("burst")]
     | Annotated[Adversary, Tag("adversary")]
     | Annotated[Replay, Tag("trace")]
+    | Annotated[Social, Tag("social")]
     | Annotated[OwnWorkload, Tag(OWN)],
     _kind(WORKLOADS),
 ]

@@ -10,13 +10,24 @@ import numpy as np
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.plugins import CAPACITIES, WORKLOADS
-from idn_gym.scenario.workloads import Adversary, Burst, ConstantCapacity, Outages, Own, OwnWorkload, Replay, Zipf
+from idn_gym.scenario.workloads import (
+    Adversary,
+    Burst,
+    ConstantCapacity,
+    Outages,
+    Own,
+    OwnWorkload,
+    Replay,
+    Social,
+    Zipf,
+)
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.adversary import Opponent
 from idn_gym.workload.counts import poisson
 from idn_gym.workload.own import OwnProcess
 from idn_gym.workload.popularity import expected_requests
 from idn_gym.workload.processes import Bursts, Crowds, Failures
+from idn_gym.workload.social import Opinions
 from idn_gym.workload.trace import MOST_VALUES, Trace, joined
 from idn_gym.workload.trace_file import read_trace
 
@@ -57,8 +68,8 @@ def replayed(network: Network) -> Trace:
 class Stream:
     """An endless stream of slots, drawn in blocks from one generator.
 
-    In each block the processes that the workload has take their numbers in a fixed order: crowds, bursts, counts,
-    capacities.
+    In each block the processes that the workload has take their numbers in a fixed order: trends, crowds, bursts,
+    counts, capacities.
 
     Parameters
     ----------
@@ -69,12 +80,13 @@ class Stream:
         self, network: Network, generator: np.random.Generator, expected: Expected = expected_requests
     ) -> None:
         workload = network.scenario.workload
-        if not isinstance(workload, Zipf | Burst | Adversary | OwnWorkload):
+        if not isinstance(workload, Zipf | Burst | Adversary | Social | OwnWorkload):
             raise IdnError(f"scenario {network.scenario.name}: no workload to draw from; give a trace, or a workload")
         self._network, self._generator, self._expected = network, generator, expected
         self._slot = 0
         self._whole: Opponent | OwnProcess | None = None  # draws all requests itself
         self._capacities: Failures | OwnProcess | None = None
+        self._opinions: Opinions | None = None  # instead of a fixed or sliding popularity
         self._factors: list[Crowds | Bursts] = []
         if isinstance(workload, Adversary):
             self._whole = Opponent(network, workload)
@@ -85,6 +97,9 @@ class Stream:
             self._capacities = OwnProcess(network, workload.capacity, CAPACITIES)
         if isinstance(workload, OwnWorkload):
             self._whole = OwnProcess(network, workload, WORKLOADS)
+            return
+        if isinstance(workload, Social):
+            self._opinions = Opinions(network, workload)
             return
         if workload.flash:
             self._factors.append(Crowds(network, workload.flash))
@@ -104,7 +119,10 @@ class Stream:
         return Trace(requests, self._capacities.next_block(BLOCK, self._generator), varying=True)
 
     def _counts(self, out: FloatArray | None) -> FloatArray:
-        mean = self._expected(self._network, np.arange(self._slot, self._slot + BLOCK))
+        if self._opinions is not None:
+            mean = self._opinions.next_block(BLOCK, self._generator)
+        else:
+            mean = self._expected(self._network, np.arange(self._slot, self._slot + BLOCK))
         self._slot += BLOCK
         for process in self._factors:
             mean = mean * process.next_block(BLOCK, self._generator)

@@ -216,7 +216,10 @@ def test_what_is_no_number_is_refused(here: Path, value: float) -> None:
 @pytest.mark.parametrize(
     ("workload", "words"),
     [
-        ({"kind": "waves"}, "workload.kind: 'waves'; allowed: 'zipf', 'burst', 'adversary', 'trace', 'FILE.py:Class'"),
+        (
+            {"kind": "waves"},
+            "workload.kind: 'waves'; allowed: 'zipf', 'burst', 'adversary', 'trace', 'social', 'FILE.py:Class'",
+        ),
         ({"kind": ["zipf"]}, "workload.kind: ['zipf']; did you mean 'zipf'? allowed: 'zipf', 'burst', 'adver"),
         ({"rate": 1.0}, "workload.kind: missing"),
         (3, "workload: 3; must be a mapping of keys"),

@@ -170,8 +170,8 @@ class Centrality(System[Settings, State, Sequence[FloatArray]]):
         "one graph, an edge per row: columns source, target and perhaps weight; without a file, scale-free graphs"
     )
     network = (
-        "the centrality of the service graph, A_uv the requests of v that u serves; opinions that spread do not fit a "
-        "slot, and would be a workload"
+        "the centrality of the service graph, A_uv the requests of v that u serves, which the agent central-stations "
+        "goes by; opinions that spread are the workload social, as in abilene-social"
     )
 
     def decide(self, state: State) -> Decision:
