@@ -42,6 +42,7 @@ AGENTS = [
     "static-greedy",
     "load-aware-greedy",
     "load-aware-greedy:decay=0.5",
+    "central-stations:stations=1,trending=2",
     "last-batch-greedy",
     "last-batch-greedy:keep=0,average=0.9",
     "ppo",
@@ -50,7 +51,7 @@ AGENTS = [
 ]
 
 
-SINGLE_STAGE = ("infida-distributed", "load-aware-greedy", "ppo")
+SINGLE_STAGE = ("infida-distributed", "load-aware-greedy", "central-stations", "ppo")
 
 
 @pytest.fixture(scope="module")

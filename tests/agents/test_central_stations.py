@@ -102,7 +102,7 @@ class TestAgent:
         assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))
 
     def test_a_trend_takes_the_most_central_station(self, tiny: Network) -> None:
-        """All ask for cars, then some for people: at the office, which alone has room and serves others, people win."""
+        """All ask for cars, then some for people: the office, with room and others to serve, has more MB for people."""
         at = tiny.type_index()
         before, after = np.zeros(tiny.R), np.zeros(tiny.R)
         for station in ("bs0", "bs1"):
@@ -115,12 +115,10 @@ class TestAgent:
             x = placed(tiny, ("co", "cars/small"), ("co", "cars/large"))
             for requests in (before, before, after):
                 x = agent.act({"requests": requests, "capacities": tiny.capacities, "allocation": x})
-            there = np.flatnonzero(x)
-            there = there[tiny.placement_node[there] == office]
-            held[bonus] = {tiny.names(p)[1].split("/")[0] for p in there.tolist()}
-        assert "people" in held[1e6]
+            people = np.isin(tiny.placement_group, office * tiny.N + tiny.scenario.tasks.index("people"))
+            held[bonus] = float((x * tiny.sizes)[people].sum())
+        assert held[1e6] > held[1.0]
         assert agents[1e6].info()["central_slots"]["co"] == 3
-        assert held[1.0] != held[1e6]
 
     def test_stations_are_the_top_of_the_fixed_point(self, tiny: Network) -> None:
         """The cloud serves most and has no room; the office is next."""

@@ -533,6 +533,7 @@ def test_kernels_tables_are_the_network() -> None:
         ("topology-2-bursty", (5, 200, 800, 20)),
         ("abilene-sliding", (13, 200, 2400, 240)),  # 12 nodes and a cloud
         ("geant-sliding", (23, 200, 4400, 440)),  # 22 nodes and a cloud
+        ("abilene-social", (13, 200, 2400, 240)),
         ("sla-sliding", (5, 200, 800, 60)),  # three services per task
         # 3 variants x 4 numbers of cores x 2 batch sizes x 4 replicas per task, and one elastic model x 4
         ("autoscale-burst", (2, 300, 288, 3)),

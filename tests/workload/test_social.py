@@ -153,7 +153,7 @@ ARC = "{source: bs0, target: bs1}"
         (f"rate: 1, influence: [{ARC}], leaders: []", "workload.leaders: []; must have at least 1 item"),
         (
             f"rate: 1, influence: [{ARC}], leaders: [co]",
-            "workload.leaders: 'co' is no entry node; allowed: 'bs0', 'bs1'",
+            "workload.leaders: 'co' is no entry node; allowed: bs0, bs1",
         ),
         (f"rate: 1, influence: [{ARC}], leaders: [bs0, bs0]", "workload.leaders: 'bs0' twice"),
         (f"rate: 1, influence: [{ARC}, {ARC}], leaders: [bs0]", "workload.influence.1: bs0 to bs1 given twice"),
