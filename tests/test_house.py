@@ -24,11 +24,11 @@ from command_line import PATIENCE, environment
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"idn_gym": ROOT / "idn_gym", "idn_agents": ROOT / "agents" / "idn_agents"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = ("torch", "matplotlib", "stable_baselines3", "sb3_contrib", "highspy", "tensorboard", "ray")
+EXTRAS = ("torch", "matplotlib", "stable_baselines3", "sb3_contrib", "highspy", "tensorboard", "ray", "pettingzoo")
 
 # modules about an extra may import it at once
 DOORS = (
-    r"idn_gym\.batched(\..*)?|idn_gym\.sb3|idn_agents\.infida\.batch"
+    r"idn_gym\.batched(\..*)?|idn_gym\.sb3|idn_gym\.multi_agent|idn_agents\.infida\.batch"
     r"|idn_agents\.learning\.(features|orders|portable_orders|policy|ppo_torch|checkpoint|folder|sb3_training|threads)"
 )
 
@@ -40,7 +40,7 @@ LAYERS = (
     ("kernels",),
     ("workload",),
     ("env",),
-    ("batched", "experiment", "wrappers"),
+    ("batched", "experiment", "wrappers", "multi_agent"),
     ("report", "sb3", "testing"),
     ("cli",),
     ("reproduce", "suite"),

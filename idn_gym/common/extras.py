@@ -15,6 +15,7 @@ _MODULES = {
     "gpu": {"torch": "PyTorch", "triton": "Triton"},
     "rl": {"stable_baselines3": "Stable-Baselines3", "sb3_contrib": "sb3-contrib", "tensorboard": "TensorBoard"},
     "ray": {"ray": "Ray"},
+    "multi-agent": {"pettingzoo": "PettingZoo"},
 }
 
 

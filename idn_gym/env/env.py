@@ -221,6 +221,14 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         reward = float(paid(self._reward, outcome, self.update_weight, self._price_weight))
         return observation, reward, False, self._slot >= self.horizon, outcome._asdict()
 
+    @property
+    def last_batch(self) -> tuple[FloatArray, FloatArray]:
+        """Requests (R,) and capacities (P,) of the last slot served; after a reset none, and the nominal ones."""
+        if self._slot == 0 or self._block is None:
+            return np.zeros(self.network.R), self.network.capacities
+        within = self._slot - 1 if self._stream is None else (self._slot - 1) % BLOCK
+        return self._block.requests[within], self._block.capacities_at(within)
+
     def render(self) -> Any:
         """The network by tier and what each node holds: an (H, W, 3) uint8 image, or text."""
         if self.render_mode is None:

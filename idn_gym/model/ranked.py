@@ -287,6 +287,12 @@ class RankedService(Compiled):
         served = self.requests_served(requests, allocation, self.potential_capacities(requests, capacities))
         return self._of_types(served)
 
+    def saved(self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray) -> FloatArray:
+        """(P,) ms that the requests each placement serves save against the repository; their sum is the gain."""
+        served = self.requests_served(requests, allocation, self.potential_capacities(requests, capacities))
+        by_option = (self.costs[:, -1:] - self.costs) * served
+        return np.bincount(self.options.ravel(), by_option.ravel(), minlength=self.P + 1)[: self.P]
+
     def type_cuts(
         self, requests: FloatArray, capacities: FloatArray, allocation: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
