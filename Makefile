@@ -1,13 +1,14 @@
 # make demo   install, run the main job on Topology I with sliding popularity, leave table, records and plots
 # make test   install, run the tests
 # make lower-bounds, make newest-versions   a smoke test with the oldest versions that pyproject.toml allows, with the newest there are
+# make benchmarks-against REV=COMMIT   this checkout's speed beside another commit's, on this machine
 # make clients   install and run the programs of docs/how-to/trainers.md, each in an environment of its own
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: install demo test lower-bounds newest-versions clients lint scenarios benchmarks clean
+.PHONY: install demo test lower-bounds newest-versions clients lint scenarios benchmarks benchmarks-against clean
 
 install: $(VENV)/.installed
 
@@ -44,6 +45,9 @@ scenarios: install
 
 benchmarks: install
 	$(BIN)/python benchmarks/speed.py
+
+benchmarks-against: install
+	$(BIN)/python benchmarks/against.py $(REV)
 
 clean:
 	rm -rf $(VENV) .venv-lowest .venv-newest .venv-clients runs

@@ -180,17 +180,26 @@ def _steps(job: dict[str, Any]) -> tuple[Callable[[], object], int, int]:
     env = gymnasium.make_vec("IDN/TopologyI-Sliding-v0", num_envs=job["rows"], **how)
     env.reset(seed=0)
     network = network_of({})
-    actions: Any = kernels.pack(network, np.random.default_rng(0).random((job["rows"], network.P)))
+    packed = kernels.pack(network, np.random.default_rng(0).random((job["rows"], network.P)))
+    actions: list[Any] = [np.roll(packed, step, axis=0) for step in range(64)]
     if "tensors" in job["name"]:
         import torch
 
-        actions = torch.from_numpy(actions)
+        actions = [torch.from_numpy(step) for step in actions]
 
-    def block() -> None:  # as many steps as are drawn at a time
-        for _ in range(64):
-            env.step(actions)
+    def block() -> None:  # as many steps as are drawn at a time, each environment cycling through all allocations
+        for step in actions:
+            env.step(step)
 
     return block, 64 * job["rows"], 0
+
+
+def cases() -> dict[str, Callable[[], object]]:
+    """Of this library alone, what a commit is compared with another by: each call does a piece of work."""
+    chosen = [{"what": "gain", "name": "idn_gym", "rows": rows, "regime": "loose"} for rows in SIZES]
+    chosen += [{"what": "infida", "name": "float32", "rows": 64}]
+    chosen += [{"what": "steps", "name": name, "rows": 64} for name in ("idn_gym", "idn_gym tensors")]
+    return {f"{job['what']}, {job['name']}, B={job['rows']}": prepared(job, Path())[0] for job in chosen}
 
 
 def measured(job: dict[str, Any], folder: Path, repeats: int, threads: int) -> dict[str, Any]:

@@ -131,6 +131,16 @@ def compile_tree() -> float:
     return seconds
 
 
+def cases() -> dict[str, Callable[[], float]]:
+    """What runs in this process again and again, by name: a call of each gives its seconds."""
+    return {
+        "environment step": environment_steps,
+        "INFIDA slot in the run loop": run_loop("infida"),
+        "last-batch-greedy slot in the run loop": run_loop("last-batch-greedy"),
+        **kernel_calls(),
+    }
+
+
 def import_seconds(module: str) -> Callable[[], float]:
     """Seconds that a fresh process takes to import a module, the interpreter's start not counted."""
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
@@ -150,10 +160,7 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     measured: dict[str, Callable[[], float]] = {
-        "environment step": environment_steps,
-        "INFIDA slot in the run loop": run_loop("infida"),
-        "last-batch-greedy slot in the run loop": run_loop("last-batch-greedy"),
-        **kernel_calls(),
+        **cases(),
         "compile Topology I, 600 models": compile_three_replicas,
         "compile a tree of 10,000 nodes": compile_tree,
         "import idn_gym": import_seconds("idn_gym"),

@@ -46,6 +46,7 @@ class TensorVectorEnv(BatchEnv):
     | argument | default | meaning |
     |---|---|---|
     | `device` | `"cpu"` | where tensors are |
+    | `copy` | `True` | as there; only where NumPy's arrays are seen as tensors, on the CPU without the next three |
     | `streams` | by device | `"numpy"`: the scalar environments' streams; `"device"`: drawn on the device |
     | `backend` | by device | as in `idn_gym.batched` |
     | `check` | by device | whether actions, and rewards of a function, are looked at; by default on the CPU alone |
@@ -76,8 +77,12 @@ class TensorVectorEnv(BatchEnv):
 
     def _final(self, values: Values, mask: BoolArray) -> dict[str, Any]:
         ended = self._flags(mask)
-        infos = {"final_obs": self._observe(), "final_info": self._masked(values, mask)}
+        infos = {"final_obs": self._last(), "final_info": self._masked(values, mask)}
         return infos | {"_final_obs": ended, "_final_info": ended}
+
+    def _last(self) -> dict[str, Any]:
+        """The observation of a step that ends episodes, which the one after it leaves alone."""
+        return self._observe()
 
 
 class HostTensorVectorEnv(TensorVectorEnv, IDNVectorEnv):
@@ -120,6 +125,9 @@ class HostTensorVectorEnv(TensorVectorEnv, IDNVectorEnv):
         if self._capacities is self._nominal and len(self._streams.nominal) == 1:
             observation["capacities"] = torch.from_numpy(self._nominal[:1].copy()).expand(self.num_envs, -1)
         return observation
+
+    def _last(self) -> Values:
+        return {key: torch.as_tensor(value).clone() for key, value in self._observe().items()}
 
 
 def _tensors(values: Values) -> Values:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from idn_gym import kernels
+from idn_gym.common import parameters
 from idn_gym.env.batch import Array, BatchEnv, Values
+from idn_gym.env.buffers import Buffers
 from idn_gym.env.env import IDNEnv, as_array
 from idn_gym.env.outcome import by_tier, unserved
 from idn_gym.env.repair import Granted, grant
@@ -24,7 +26,9 @@ class IDNVectorEnv(BatchEnv):
 
     ## Description
     What is observed, done and paid is as in `IDNEnv`, with a leading axis B. Environment i, reset with seed s, is
-    bitwise the scalar environment reset with seed s + i. Observations are new arrays at every step.
+    bitwise the scalar environment reset with seed s + i. Every observation is its receiver's, to keep and to write to:
+    its arrays are those of an earlier one only if nobody holds any of them, or a view of it. With ``copy=False`` each
+    observation overwrites the one before, in the same arrays, which are then to be read alone.
 
     ## Information
     That of `IDNEnv` as arrays (B, ...), and beside every key its mask `_key`, (B,) bool: all True, but for a partial
@@ -40,6 +44,7 @@ class IDNVectorEnv(BatchEnv):
     | `variants` | none | B sets of overrides, on top of `overrides`, that change rates, budgets or capacities |
     | `max_episode_steps` | none | the least of it and `horizon` ends an episode; -1 is none |
     | `autoreset_mode` | `"NextStep"` | or `"SameStep"`, `"Disabled"`; an `AutoresetMode` or its value |
+    | `copy` | `True` | `False`: all observations in the same arrays, as above |
     | `device` | none | PyTorch device: tensors in and out, see `idn_gym.batched.TensorVectorEnv` |
 
     ## Episode End
@@ -49,6 +54,13 @@ class IDNVectorEnv(BatchEnv):
     ## Version History
     * v0: first release.
     """
+
+    def __init__(self, scenario: Any = None, *, copy: bool = True, **others: Any) -> None:
+        if not isinstance(copy, bool):
+            raise IdnError(f"copy: {parameters.shown(copy)}; must be True or False")
+        self._buffers = Buffers(copy)
+        self._steady = False  # whether capacities were last observed as nominal
+        super().__init__(scenario, **others)
 
     def _make_streams(self, env: IDNEnv) -> Any:
         return Streams(self.networks, env.replay)
@@ -78,12 +90,16 @@ class IDNVectorEnv(BatchEnv):
         self._capacities[where] = np.minimum(capacities, LARGEST)
 
     def _observe(self) -> Values:
-        return {
-            "requests": self._requests.astype(np.float32),
-            "capacities": self._capacities.astype(np.float32),
-            "allocation": self._allocation.astype(np.float32),
-            "budgets": self._shown_budgets.copy(),
-        }
+        spaces = self.observation_space.items()  # type: ignore[attr-defined]
+        shown, written = self._buffers.take({key: space.shape for key, space in spaces})
+        np.copyto(shown["requests"], self._requests, casting="same_kind")
+        np.copyto(shown["allocation"], self._allocation)
+        steady = self._capacities is self._nominal
+        if not (written and steady and self._steady):
+            np.copyto(shown["capacities"], self._capacities)
+            np.copyto(shown["budgets"], self._shown_budgets)
+        self._steady = steady
+        return shown
 
     def _asked(self, actions: Any) -> Array:
         """Actions as (B, P) int8, or an error that names the entry."""

@@ -7,15 +7,12 @@ is none the repository model serves all.
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from idn_gym.kernels.chains import chain_serving
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.gain import chains_of
 from idn_gym.kernels.rows import ranked, slot_rows
-from idn_gym.kernels.shared import add_load, empty_load, first_group, placed_in, row_of, share_of
+from idn_gym.kernels.shared import add_load, empty_load, first_group, placed_in, row_of, share_of, trailing_zeros
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.model.service import Served
@@ -41,16 +38,6 @@ def serve(network: Network, requests: FloatArray, capacities: FloatArray, alloca
 
     over_rows(rows, network.P, work)
     return served
-
-
-@intrinsic
-def _trailing_zeros(typing_context, value):
-    """Number of the lowest bit that is set in a uint64 other than 0."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint64(types.uint64), generate
 
 
 @_jit
@@ -83,7 +70,7 @@ def _serve(tables, listing, requests, capacities, allocation, first, stop, serve
                     continue
                 placed[rho, word] = 0
                 while waiting and not covered:
-                    k = 64 * word + np.int64(_trailing_zeros(waiting))
+                    k = 64 * word + np.int64(trailing_zeros(waiting))
                     waiting &= waiting - np.uint64(1)
                     p = options[rho, k]
                     w = share_of(tables, capacity, load, p, groups) * y[p] if groups else share[p]
