@@ -2,7 +2,9 @@
 
     python benchmarks/agents.py [--scenarios NAME ...] [--seeds 5] [--slots 600] [--output FILE.json]
 
-Prints a Markdown table per scenario: mean over seeds, plus or minus the standard deviation between seeds.
+Prints a Markdown table per scenario: mean over seeds, plus or minus the standard deviation between seeds. Rows `tuned`
+have the parameters of `benchmarks/tuning.py`. With `--output` the streams that are in the file already, of the same
+agents and slots, are not run again, and others in it are kept: after an interruption the same command goes on.
 """
 
 from __future__ import annotations
@@ -15,98 +17,120 @@ import time
 from pathlib import Path
 from typing import Any
 
-from idn_gym.experiment.bounds import static_bound
+from tuning import GRIDS, SCENARIOS, tuned
+
+from idn_gym.experiment.bounds import bound_shares, telling
 from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 
-AGENTS = (
-    "optimum:gap=0.005,time_limit=60",
-    "static-greedy",
-    "infida-offline",
-    "last-batch-greedy",
-    "load-aware-greedy",
-    "infida-coordinated",
-    "infida",
-    "random",
-    "repository-only",
-)
+Row = dict[str, Any]
+
+STATIC = ("optimum:gap=0.005,time_limit=60", "static-greedy", "infida-offline")
+ONLINE = ("last-batch-greedy", "load-aware-greedy", "infida-coordinated", "infida")
+LAST = ("random", "repository-only")
+YARDSTICKS = {  # by what popularity does
+    "sliding": ("dynamic-optimum:gap=0.005,time_limit=120", "law-aware:delay=1,time_limit=120"),
+    "fixed": ("law-aware:time_limit=120",),
+}
+COLUMNS = {"of_bound": "static bound", "of_dynamic_bound": "dynamic bound", "of_law_aware": "law-aware"}
 
 
-def measured(scenario: str, slots: int, seeds: int) -> list[dict[str, Any]]:
-    """One row per seed and agent."""
+def contenders(scenario: str) -> dict[str, str]:
+    """What a row is called -> the agent."""
+    workload = load_scenario(scenario).workload
+    yardsticks = YARDSTICKS[getattr(workload, "profile", "fixed")]
+    settings = tuned(scenario)
+    online = [(name, agent) for plain in ONLINE for name, agent in _with_tuned(plain, settings)]
+    return {
+        **{agent.partition(":")[0]: agent for agent in (*yardsticks, *STATIC)},
+        **dict(online),
+        **{a: a for a in LAST},
+    }
+
+
+def _with_tuned(plain: str, settings: dict[str, str]) -> list[tuple[str, str]]:
+    return [(plain, plain), *([(f"{plain}, tuned", settings[plain])] if plain in GRIDS else [])]
+
+
+def measured(scenario: str, slots: int, seed: int) -> list[Row]:
+    """One row per agent; one that is tuned to its defaults is run once."""
+    network, trace = RunSpec(load_scenario(scenario), AgentSpec("none"), seed=seed, slots=slots).stream()
+    agents = contenders(scenario)
+    results = {}
+    for agent in dict.fromkeys(agents.values()):
+        results[agent] = play(network, trace, AgentSpec.parse(agent), seed)
+        print(f"{scenario}, seed {seed}: {agent}: NTAG {results[agent].summary.ntag:.3f}", file=sys.stderr, flush=True)
     rows = []
-    for seed in range(seeds):
-        spec = RunSpec(load_scenario(scenario), AgentSpec(AGENTS[0]), seed=seed, slots=slots)
-        network, trace = spec.stream()
-        results = [play(network, trace, AgentSpec.parse(agent), seed) for agent in AGENTS]
-        bound = static_bound(results)
-        for result in results:
-            share = result.summary.gain / bound if bound else None
-            rows.append({"scenario": scenario, "seed": seed, **result.row(), "share_of_bound": share})
-            print(f"{scenario}, seed {seed}: {result.agent}: NTAG {result.summary.ntag:.3f}", file=sys.stderr)
-        gap = results[0].info
-        rows[-len(results)] |= {key: gap[key] for key in ("bound", "certified_bound", "gap", "status")}
+    for name, agent in agents.items():
+        result = results[agent]
+        about = {"scenario": scenario, "seed": seed, "slots": slots, "name": name, "hindsight": result.hindsight}
+        proven = {key: result.info[key] for key in ("bound", "certified_bound", "gap", "status") if key in result.info}
+        rows.append({**about, **result.row(), **bound_shares(result, list(results.values())), **proven})
     return rows
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: one line per agent."""
-    lines = [
-        "| agent | NTAG (ms) | total gain, of static bound | fractional NTAG "
-        "| latency (ms) | inaccuracy (pp) | GB loaded per slot |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for agent in AGENTS:
-        spec = AgentSpec.parse(agent)
-        of_agent = [row for row in rows if row["agent"] == str(spec)]
-        star = " *" if getattr(spec.make(), "hindsight", False) else ""
+def table(rows: list[Row]) -> str:
+    """Markdown: one line per agent, with its share of what is told of this stream's yardsticks."""
+    told = telling(rows)
+    head = ["agent", "NTAG (ms)", *(f"total gain, of {COLUMNS[key]}" for key in told)]
+    head += ["fractional NTAG", "latency (ms)", "inaccuracy (pp)", "GB loaded per slot"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name in dict.fromkeys(row["name"] for row in rows):
+        of_agent = [row for row in rows if row["name"] == name]
 
-        def cell(key: str, digits: int, scale: float = 1.0, of_agent: list[dict[str, Any]] = of_agent) -> str:
+        def cell(key: str, digits: int, scale: float = 1.0, of_agent: list[Row] = of_agent, unit: str = "") -> str:
             values = [row[key] * scale for row in of_agent if row.get(key) is not None]
-            if not values:
-                return ""
-            spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-            return f"{statistics.mean(values):.{digits}f}{spread}"
+            return f"{spread(values, digits)}{unit}" if values else ""
 
+        plain, comma, word = name.partition(",")
         cells = [
-            f"`{agent.partition(':')[0]}`{star}",
+            f"`{plain}`{comma}{word}{' *' * of_agent[0]['hindsight']}",
             cell("ntag", 2),
-            cell("share_of_bound", 1, 100.0) + " %",
+            *(cell(key, 1, 100.0, unit=" %") for key in told),
             cell("fractional_ntag", 2),
             cell("latency_ms", 2),
             cell("inaccuracy", 2),
             cell("model_update_mb", 2, 1e-3),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    settings = {row["name"]: row["agent"] for row in rows if row["name"].endswith(", tuned")}
+    return "\n".join(lines) + "\n\nTuned: " + ", ".join(f"`{agent}`" for agent in settings.values()) + "."
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Mean plus or minus the standard deviation."""
+    return f"{statistics.mean(values):.{digits}f}" + (
+        f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    )
 
 
 def main() -> None:
-    """Run, print the tables, and write JSON if asked."""
+    """Run what is missing, storing it if asked, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scenarios", nargs="+", default=["topology-1-fixed", "topology-1-sliding"])
+    parser.add_argument("--scenarios", nargs="+", default=SCENARIOS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--slots", type=int, default=600)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    rows = []
+    kept: list[Row] = []
+    if options.output and options.output.exists():
+        kept = [row for row in json.loads(options.output.read_text())["rows"] if "name" in row]
     for scenario in options.scenarios:
-        of_scenario = measured(scenario, options.slots, options.seeds)
-        rows += of_scenario
-        print(
-            f"\n**{scenario}**, {options.slots} slots, seeds 0 to {options.seeds - 1}\n\n{table(of_scenario)}",
-            flush=True,
-        )
-    if options.output:
-        about = {
-            "command": " ".join(["python", *sys.argv]),
-            "date": time.strftime("%Y-%m-%d"),
-            "versions": versions(),
-            "rows": rows,
-        }
-        options.output.write_text(json.dumps(about, indent=1) + "\n")
+        agents = {name: str(AgentSpec.parse(agent)) for name, agent in contenders(scenario).items()}
+        rows: list[Row] = []
+        for seed in range(options.seeds):
+            key = (scenario, seed)
+            stored = [row for row in kept if (row["scenario"], row["seed"]) == key]
+            same = {row["name"]: row["agent"] for row in stored if row["slots"] == options.slots} == agents
+            found = stored if same else measured(scenario, options.slots, seed)
+            rows += found
+            kept = [row for row in kept if (row["scenario"], row["seed"]) != key] + found
+            if options.output and not same:
+                about = {"command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d")}
+                options.output.write_text(json.dumps({**about, "versions": versions(), "rows": kept}, indent=1) + "\n")
+        print(f"\n**{scenario}**, {options.slots} slots, seeds 0 to {options.seeds - 1}\n\n{table(rows)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ GRIDS: dict[str, dict[str, Sequence[Any]]] = {  # every combination; each list b
         "counting": ("all", "others"),
         "sharing": ("proportional", "none"),
     },
-    "infida": {"scale": (1.0, 0.25, 0.5, 2.0, 4.0), "refresh": (1, 8, 32)},
+    "infida": {"scale": (1.0, 0.25, 0.5, 2.0, 4.0)},
 }
 
 

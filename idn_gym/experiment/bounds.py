@@ -47,11 +47,12 @@ def shares(worth: float, infos: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {key: worth / yardstick for key, yardstick in yardsticks.items() if yardstick}
 
 
-def telling(row: Mapping[str, Any]) -> dict[str, float]:
-    """The shares of a row without that of the static bound, where another yardstick is above it: it flatters there."""
-    found = {key: row[key] for key in SHARES if key in row}
-    if "of_bound" in found and min(found.values()) < found["of_bound"]:
-        del found["of_bound"]
+def telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Keys of the shares in rows, but that of the static bound where another yardstick is above it: it flatters."""
+    rows = list(rows)
+    found = [key for key in SHARES if any(key in row for row in rows)]
+    if any(abs(row[key]) < abs(row["of_bound"]) for row in rows if "of_bound" in row for key in found if key in row):
+        found.remove("of_bound")
     return found
 
 

@@ -193,14 +193,12 @@ def services(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
 
 def results(rows: Sequence[Result], title: str) -> Table[Any]:
     """The comparison of agents; with each one's share of the yardsticks that were run beside it."""
-
-    def told(row: Result) -> dict[str, float]:
-        return telling(bound_shares(row, rows))
-
+    shares = {id(row): bound_shares(row, rows) for row in rows}
+    told = telling(shares.values())
     columns = [
         Column[Result]("agent", lambda row: _agent(str(row.agent), row.hindsight), left=True),
         Column("NTAG ms", lambda row: f"{row.summary.ntag:.3f}"),
-        *_shares(lambda key: lambda row: _figure(told(row).get(key), ".2%")),
+        *_shares(told, lambda key: lambda row: _figure(shares[id(row)].get(key), ".2%")),
         Column("fractional NTAG ms", lambda row: _figure(row.summary.fractional_ntag, ".3f"), rank=5),
         Column("net ms", lambda row: _figure(row.summary.net, ",.0f")),
         Column("price/h", lambda row: _figure(row.summary.price_per_hour, ",.4g"), rank=3),
@@ -212,16 +210,15 @@ def results(rows: Sequence[Result], title: str) -> Table[Any]:
     ]
     captions: list[Cell] = [_NTAG, *([_HINDSIGHT] if any(row.hindsight for row in rows) else [])]
     yardsticks = dict(zip(_YARDSTICKS, (static_bound(rows), dynamic_bound(rows), law_aware_gain(rows)), strict=True))
-    shown = [key for key in _YARDSTICKS if any(key in told(row) for row in rows)]
     gain = "gain" if all(row.summary.net is None for row in rows) else "net gain"
     captions += [
-        f"{_YARDSTICKS[key][0]}: total {gain} over {yardsticks[key]:.6g} ms, {_YARDSTICKS[key][1]}" for key in shown
+        f"{_YARDSTICKS[key][0]}: total {gain} over {yardsticks[key]:.6g} ms, {_YARDSTICKS[key][1]}" for key in told
     ]
-    if shown:
+    if told:
         captions.append("NTAG weighs slots alike, total gain requests: the two may order agents differently")
     else:
         captions.append("with --agent optimum: each one's share of a certified bound on static allocations")
-    if "of_bound" in shown and any(told(row)["of_bound"] > 1.0 for row in rows):
+    if "of_bound" in told and any(share["of_bound"] > 1.0 for share in shares.values()):
         captions.append("where popularity moves that bound flatters: --agent dynamic-optimum, or law-aware:delay=1")
     if gain == "net gain":
         captions.append("net: total gain less price_weight x price of what is placed")
@@ -253,7 +250,7 @@ def sweep(rows: Sequence[dict[str, Any]], title: str) -> Table[Any]:
         Column[list[dict[str, Any]]]("agent", lambda same: _agent(same[0]["agent"]), left=True),
         Column("seeds", lambda same: str(len(same)), rank=3),
         Column("NTAG ms", mean("ntag")),
-        *_shares(lambda key: lambda same: mean(key, ".2%")(same) if key in telling(same[0]) else None),
+        *_shares(telling(rows), lambda key: mean(key, ".2%")),
         Column("latency ms", mean("latency_ms"), rank=1),
         Column("inaccuracy pp", mean("inaccuracy"), rank=1),
         *_of_services(mean),
@@ -281,7 +278,7 @@ def seeds(document: dict[str, Any], hindsight: Collection[str], title: str) -> T
         Column[dict[str, Any]]("agent", lambda row: _agent(row["agent"], row["agent"] in hindsight), left=True),
         Column("NTAG ms", mean("ntag", ".3f")),
         Column("behind ms", lambda row: None if row is rows[0] else mean("behind", ".3f")(row), rank=1),
-        *_shares(lambda key: lambda row: mean(key, ".2%")(row) if key in telling(row) else None, 2),
+        *_shares(telling(rows), lambda key: mean(key, ".2%"), 2),
         Column("fractional NTAG ms", mean("fractional_ntag", ".3f"), rank=6),
         Column("latency ms", mean("latency_ms"), rank=4),
         Column("inaccuracy pp", mean("inaccuracy"), rank=4),
@@ -309,15 +306,16 @@ def checks(document: dict[str, Any]) -> Table[Any]:
     return Table(f"{document['figure']}: {document['title']}", columns, document["checks"], [about])
 
 
-def _shares(cell: Callable[[str], Callable[[Any], Cell | None]], rank: int = 1) -> list[Column[Any]]:
-    """Columns of the shares of yardsticks, the first of this rank, from what makes a column's cells of its key."""
-    return [Column(header, cell(key), rank=rank + (n > 0)) for n, (key, (header, _)) in enumerate(_YARDSTICKS.items())]
+def _shares(
+    told: Sequence[str], cell: Callable[[str], Callable[[Any], Cell | None]], rank: int = 1
+) -> list[Column[Any]]:
+    """Columns of the shares that are told, the first of this rank, from what makes a column's cells of its key."""
+    return [Column(_YARDSTICKS[key][0], cell(key), rank=rank + (n > 0)) for n, key in enumerate(told)]
 
 
 def _about_shares(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A caption for each share that some row tells."""
-    told = {key for row in rows for key in telling(row)}
-    return [f"{header}: total gain over {about}" for key, (header, about) in _YARDSTICKS.items() if key in told]
+    """A caption for each share that is told."""
+    return [f"{_YARDSTICKS[key][0]}: total gain over {_YARDSTICKS[key][1]}" for key in telling(rows)]
 
 
 def _of_services(mean: Callable[..., Callable[[Any], Cell | None]]) -> list[Column[Any]]:

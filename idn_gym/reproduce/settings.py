@@ -29,6 +29,21 @@ def settings(name: str) -> dict[str, Scenario]:
     return found
 
 
+def loosened(
+    name: str, alpha: float, budgets: float, rate: float = 1.0, slot_seconds: float | None = None, fixed: bool = False
+) -> Scenario:
+    """A packaged scenario with another alpha, and times as large budgets and rate; popularity may be fixed."""
+    values = load_scenario(name).to_dict()
+    _set(values, accuracy_weight=alpha)
+    _scale_budgets(values, budgets)
+    _scale_rate(values, rate)
+    if slot_seconds is not None:
+        _set(values, slot_seconds=slot_seconds)
+    if fixed:
+        _fix(values)
+    return parse(values, f"{name}, alpha {alpha:g}, {budgets:g} times the budgets")
+
+
 def _changes() -> Iterator[tuple[str, Change]]:
     yield PACKAGED, _change_nothing
     for factor in (0.5, 2.0, 4.0):

@@ -133,15 +133,19 @@ def test_shares_of_the_bounds(results: list[Result]) -> None:
 @pytest.mark.parametrize(
     ("shares", "told"),
     [
-        ({"of_bound": 1.04}, {"of_bound"}),  # it flatters, and there is nothing else
-        ({"of_bound": 1.04, "of_dynamic_bound": 0.98}, {"of_dynamic_bound"}),
-        ({"of_bound": 0.91, "of_law_aware": 0.9}, {"of_law_aware"}),
-        ({"of_bound": 0.96, "of_dynamic_bound": 0.96, "of_law_aware": 0.97}, {*SHARES}),
-        ({}, set()),
+        ([{"of_bound": 1.04}], ["of_bound"]),  # it flatters, and there is nothing else
+        (
+            [{"of_bound": 0.0, "of_dynamic_bound": 0.0}, {"of_bound": 1.04, "of_dynamic_bound": 0.98}],
+            ["of_dynamic_bound"],
+        ),
+        ([{"of_bound": 0.91, "of_law_aware": 0.9}], ["of_law_aware"]),
+        ([{"of_bound": 0.96, "of_dynamic_bound": 0.96, "of_law_aware": 0.97}], [*SHARES]),
+        ([{"of_bound": -0.96, "of_law_aware": -0.97}], ["of_bound", "of_law_aware"]),  # a net gain below 0
+        ([{}], []),
     ],
 )
-def test_the_static_bound_gives_way_to_what_is_above_it(shares: dict[str, float], told: set[str]) -> None:
-    assert telling({"ntag": 0.0, **shares}) == {key: shares[key] for key in told}
+def test_the_static_bound_gives_way_to_what_is_above_it(shares: list[dict[str, float]], told: list[str]) -> None:
+    assert telling([{"ntag": 0.0, **row} for row in shares]) == told
 
 
 def test_regret_by_hand() -> None:
