@@ -2,13 +2,14 @@
 
     python benchmarks/learners.py train --folder runs/learners          # 20 trainings of 20 to 90 CPU seconds each
     python benchmarks/learners.py evaluate --folder runs/learners --output benchmarks/results/learners.json
+    python benchmarks/learners.py rivals benchmarks/results/learners.json   # the other agents alone, no policies needed
     python benchmarks/learners.py show benchmarks/results/learners.json [--plot docs/learners.png]
 
 One policy per training seed, kind and loading price, trained on topology-2-sliding and topology-2-bursty in turn, on
 streams of seeds above a million (SB3's on topology-2-bursty alone). Policy s is evaluated on the stream of seed
 2000 + s, as every other agent is; intervals are bootstrapped over the pairs. "best single feature" is the input
 feature, and the direction, that ranks placements best on a stream of a training seed, with the same decoder; on
-networks not trained on it is carried over, as policies are.
+networks not trained on it is carried over, as policies are. Rows `tuned` have the parameters of benchmarks/tuning.py.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from idn_agents.learning.features import NAMES, Features
 from idn_agents.learning.folder import TrainingFolder, read_curve
 from idn_agents.learning.ppo_torch import FIRST_SEED, PPO, Trainer, make_policy
 from idn_agents.learning.sb3_training import SB3, SB3Trainer
+from tuning import tuned
 
 from idn_gym import batched
 from idn_gym.experiment.folders import versions
@@ -58,6 +60,7 @@ SLOTS, FAR_SLOTS, FAR_SEEDS = 300, 120, 3
 FIRST_STREAM = 2000  # no choice was made on these
 AGENTS = ("optimum:gap=0.005,time_limit=20", "infida-coordinated", "last-batch-greedy", "load-aware-greedy", "infida")
 FAR_AGENTS = ("infida-coordinated", "last-batch-greedy", "infida")
+TUNED = ("last-batch-greedy", "load-aware-greedy")
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,39 @@ def contenders(folder: Path, seed: int, feature: tuple[int, float], near: bool) 
     return [*found, Contender("best single feature", agent=RankByFeature(*feature))]
 
 
+def rivals(scenario: str) -> list[AgentSpec]:
+    """The agents that are no policies, as they come and tuned."""
+    plain = AGENTS if scenario in TRAINED_ON else FAR_AGENTS
+    return [AgentSpec.parse(agent) for agent in dict.fromkeys([*plain, *tuned(scenario, TUNED).values()])]
+
+
+def streams(scenario: str) -> list[tuple[int, RunSpec]]:
+    """Training seeds, and the stream that the policy of each is evaluated on."""
+    near = scenario in TRAINED_ON
+    slots = SLOTS if near else FAR_SLOTS
+    loaded = load_scenario(scenario)
+    return [
+        (seed, RunSpec(loaded, AgentSpec("none"), seed=FIRST_STREAM + seed, slots=slots))
+        for seed in (SEEDS if near else SEEDS[:FAR_SEEDS])
+    ]
+
+
+def add(here: dict[str, dict[str, Any]], specs: list[AgentSpec], run: RunSpec, training_seed: int) -> None:
+    """Play what has no row yet on a stream, and tell each one's share of the bound."""
+    network, trace = run.stream()
+    for spec in specs:
+        if str(spec) not in here:
+            result = play(network, trace, spec, run.seed)
+            about = {"scenario": run.scenario.name, "stream": run.seed, "training_seed": training_seed}
+            here[str(spec)] = about | result.row()
+            if "certified_bound" in result.info:
+                here[str(spec)]["certified_bound"] = result.info["certified_bound"]
+            print(f"{run.scenario.name} {run.seed} {spec}: {result.summary.ntag:.3f}", file=sys.stderr, flush=True)
+    bound = min((row["certified_bound"] for row in here.values() if "certified_bound" in row), default=None)
+    for row in here.values():
+        row |= {"of_bound": row["gain"] / bound} if bound else {}
+
+
 def evaluate(folder: Path, before: dict[str, Any]) -> dict[str, Any]:
     """One row per scenario, seed and agent; those that were evaluated before, of the same policies, are kept."""
     curves = {name: [read_curve(place(folder, name, seed) / "curve.csv") for seed in SEEDS] for name in LEARNT}
@@ -161,37 +197,32 @@ def evaluate(folder: Path, before: dict[str, Any]) -> dict[str, Any]:
     rows = []
     features = {scenario: best_feature(scenario) for scenario in TRAINED_ON}
     for scenario in (*TRAINED_ON, *ZERO_SHOT):
-        near = scenario in TRAINED_ON
         feature = features[ZERO_SHOT.get(scenario, scenario)]
-        for seed in SEEDS if near else SEEDS[:FAR_SEEDS]:
-            stream = FIRST_STREAM + seed
-            spec = RunSpec(load_scenario(scenario), AgentSpec("none"), seed=stream, slots=SLOTS if near else FAR_SLOTS)
-            network, trace = spec.stream()
-            here = {row["agent"]: row for row in kept if (row["scenario"], row["stream"]) == (scenario, stream)}
-            specs = contenders(folder, seed, feature, near)
-            specs += [AgentSpec.parse(agent) for agent in (AGENTS if near else FAR_AGENTS)]
-            for spec in specs:
-                if str(spec) not in here:
-                    result = play(network, trace, spec, stream)
-                    here[str(spec)] = {"scenario": scenario, "stream": stream, "training_seed": seed, **result.row()}
-                    if "certified_bound" in result.info:
-                        here[str(spec)]["certified_bound"] = result.info["certified_bound"]
-                    print(f"{scenario} {stream} {spec}: {result.summary.ntag:.3f}", file=sys.stderr, flush=True)
-            bound = min((row["certified_bound"] for row in here.values() if "certified_bound" in row), default=None)
-            for row in here.values():
-                row |= {"of_bound": row["gain"] / bound} if bound else {}
+        for seed, run in streams(scenario):
+            here = {row["agent"]: row for row in kept if (row["scenario"], row["stream"]) == (scenario, run.seed)}
+            add(here, [*contenders(folder, seed, feature, scenario in TRAINED_ON), *rivals(scenario)], run, seed)
             here["best single feature"]["feature"] = ("-" if feature[1] < 0 else "") + NAMES[feature[0]]
             rows += here.values()
+    return stamped({"steps": STEPS, "rows": rows, "curves": curves})
+
+
+def with_rivals(document: dict[str, Any]) -> dict[str, Any]:
+    """Stored results with the rows of `rivals` that they lack."""
+    rows = []
+    for scenario in (*TRAINED_ON, *ZERO_SHOT):
+        for seed, run in streams(scenario):
+            of = [row for row in document["rows"] if (row["scenario"], row["stream"]) == (scenario, run.seed)]
+            here = {row["agent"]: row for row in of}
+            add(here, rivals(scenario), run, seed)
+            rows += here.values()
+    return stamped({**document, "rows": rows})
+
+
+def stamped(document: dict[str, Any]) -> dict[str, Any]:
+    """A document with the command, commit, date and versions that made it."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    return {
-        "command": " ".join(["python", *sys.argv]),
-        "commit": commit.strip(),
-        "date": time.strftime("%Y-%m-%d"),
-        "versions": {**versions(), "torch": torch.__version__},
-        "steps": STEPS,
-        "rows": rows,
-        "curves": curves,
-    }
+    about = {"command": " ".join(["python", *sys.argv]), "commit": commit.strip(), "date": time.strftime("%Y-%m-%d")}
+    return {**document, **about, "versions": {**versions(), "torch": torch.__version__}}
 
 
 def table(document: dict[str, Any], scenario: str) -> str:
@@ -202,6 +233,7 @@ def table(document: dict[str, Any], scenario: str) -> str:
         "|---|---|---|---|---|",
     ]
     agents = list(dict.fromkeys(row["agent"] for row in rows))
+    settings = tuned(scenario, TUNED).values()
 
     def column(agent: str, value: Any, digits: int, unit: str = "") -> str:
         values = [value(row) for row in rows if row["agent"] == agent and value(row) is not None]
@@ -215,7 +247,7 @@ def table(document: dict[str, Any], scenario: str) -> str:
 
     for agent in sorted(agents, key=lambda a: -np.mean([row["ntag"] for row in rows if row["agent"] == a])):
         cells = [
-            f"`{agent.partition(':')[0]}`",
+            f"`{agent.partition(':')[0]}`" + ", tuned" * (":" in agent and agent in settings),
             column(agent, ntag, 2),
             column(agent, lambda row: 100.0 * row["of_bound"] if "of_bound" in row else None, 1, " %"),
             column(agent, lambda row: row["model_update_mb"] / 1000.0, 2),
@@ -272,7 +304,7 @@ def plot(document: dict[str, Any], target: Path) -> None:
 def main() -> None:
     """Train, evaluate, or show."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("train", "evaluate", "show"))
+    parser.add_argument("what", choices=("train", "evaluate", "rivals", "show"))
     parser.add_argument("results", nargs="?", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("runs/learners"))
     parser.add_argument("--output", type=Path)
@@ -282,8 +314,11 @@ def main() -> None:
     if options.what == "train":
         train(options.folder)
         return
-    if options.what == "show":
+    if options.what in ("rivals", "show"):
         document = json.loads(options.results.read_text())
+        if options.what == "rivals":
+            document = with_rivals(document)
+            options.results.write_text(json.dumps(document, indent=1) + "\n")
     else:
         known = options.output is not None and options.output.exists()
         document = evaluate(options.folder, json.loads(options.output.read_text()) if known else {})

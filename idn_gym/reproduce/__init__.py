@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-FIGURES = ("fig2", "fig3", "fig4", "fig5", "fig6", "fig7", "sensitivity", "phase")
+FIGURES = ("fig2", "fig3", "fig4", "fig5", "fig6", "fig7", "sensitivity")
 
 
 def figure(name: str) -> Any:
