@@ -52,7 +52,7 @@ display(Image(folder / "sensitivity.png"))
 # greedy. A comparison should grant the rivals that.
 
 # %%
-from idn_gym.reproduce.settings import BURSTY, PACKAGED
+from idn_gym.reproduce.sensitivity import BURSTY, PACKAGED
 
 agents = (
     *sensitivity.RIVALS,

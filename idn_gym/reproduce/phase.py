@@ -14,11 +14,12 @@ import numpy as np
 from idn_gym.common.colours import FAINT, INK, text_on
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.sweep import Cell
+from idn_gym.library.load import load_scenario
 from idn_gym.report.look import look
 from idn_gym.reproduce.checks import Check, Outcome, Verdict, above, at_least, falling
 from idn_gym.reproduce.drawing import panels
 from idn_gym.reproduce.runs import Budget, Runs, cells_of
-from idn_gym.reproduce.settings import loosened
+from idn_gym.scenario import Scenario
 from idn_gym.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -66,6 +67,20 @@ def cells(budget: Budget) -> list[Cell]:
                     scenario, AGENTS, budget, part="slots", alpha=alpha, budgets=size, slot_seconds=seconds
                 )
     return found
+
+
+def loosened(
+    name: str, alpha: float, budgets: float, rate: float = 1.0, slot_seconds: float | None = None, fixed: bool = False
+) -> Scenario:
+    """A packaged scenario with another alpha, and so many times its budgets and rate; popularity may be fixed."""
+    packaged = load_scenario(name)
+    changed: dict[str, Any] = {"accuracy_weight": alpha, "workload.rate": rate * packaged.workload.rate}  # type: ignore[union-attr]
+    changed |= {f"nodes.{node.name}.budget": budgets * node.budget for node in packaged.nodes}
+    if slot_seconds is not None:
+        changed["slot_seconds"] = slot_seconds
+    if fixed:
+        changed |= {"workload.profile": "fixed", "workload.shift": None, "workload.every": None}
+    return load_scenario(name, changed)
 
 
 def tuned(runs: Runs, rival: str, **labels: Any) -> FloatArray:

@@ -19,7 +19,7 @@ from idn_gym.report.shares import variant_shares
 from idn_gym.reproduce import FIGURES, checks, fig2, figure, reproduction
 from idn_gym.reproduce.checks import Check, Outcome, Verdict
 from idn_gym.reproduce.runs import Budget, Runs, cells_of, last_part
-from idn_gym.reproduce.settings import BURSTY, PACKAGED, settings
+from idn_gym.reproduce.sensitivity import BURSTY, PACKAGED, settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOLDS, FAILS, OPEN = Outcome.HOLDS, Outcome.FAILS, Outcome.OPEN
