@@ -60,7 +60,7 @@ def house() -> None:
     graph = rooms()
     shown = nx.transitive_reduction(graph)
     floor = {room: len(nx.dag_longest_path(graph.subgraph({room} | nx.descendants(graph, room)))) - 1 for room in graph}
-    aside = {"library": 0.14, "batched": 0.86, "idn_agents": 0.86, "reproduce": 0.14, "suite": 0.86}
+    aside = {"library": 0.14, "batched": 0.86, "idn_agents": 0.86, "reproduce": 0.14, "testing": 0.24}
     place = {room: (aside.get(room, 0.5), float(level)) for room, level in floor.items()}
     floors = max(floor.values()) + 1
     figure = new_figure(720, 58 * floors, dpi=120)

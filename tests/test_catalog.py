@@ -157,6 +157,13 @@ def test_set_up_of_the_paper(scenarios: dict[str, Scenario], name: str, nodes: i
     assert [workloads[kind].profile for kind in ("fixed", "sliding", "bursty")] == ["fixed", "sliding", "fixed"]
     assert (workloads["sliding"].shift, workloads["sliding"].every) == (5, 60)
     assert (workloads["bursty"].kind, workloads["bursty"].shape) == ("burst", 0.3)
+    persistent: Any = scenarios[f"{name}-persistent"].workload
+    assert persistent == workloads["bursty"].model_copy(update={"persistence": 0.9})
+    for alpha in (2.0, 4.0):
+        other = scenarios[f"{name}-fixed-alpha{alpha:g}"]
+        assert other.provenance["accuracy_weight"].startswith(f"chosen: {alpha:g} ms")
+        same = {"name": other.name, "accuracy_weight": alpha, "provenance": other.provenance}
+        assert other == of_kind["fixed"].model_copy(update=same)
 
 
 def test_unverified_values_say_so(scenarios: dict[str, Scenario]) -> None:

@@ -54,11 +54,17 @@ _TOPOLOGIES = {
 _FIXED = {"kind": "zipf", "exponent": 1.2}
 _SLIDING = {**_FIXED, "profile": "sliding", "shift": 5, "every": 60}
 _BURSTY = {"kind": "burst", "exponent": 1.2, "shape": 0.3}
+_PERSISTENT = {**_BURSTY, "persistence": 0.9}
 
 _FIXED_PROVENANCE = {
     "workload.kind": "chosen: Poisson counts around the mean",
     "workload.exponent": "unverified: Zipf 1.2 over tasks",
     "workload.profile": "unverified: Fixed, constant popularity",
+}
+_BURSTY_PROVENANCE = {
+    **_FIXED_PROVENANCE,
+    "workload.kind": "chosen: gamma-Poisson counts, where the last batch is a poor forecast",
+    "workload.shape": "chosen: 0.3, a standard deviation of 1.8 times the mean",
 }
 _WORKLOADS = {
     "fixed": (_FIXED, _FIXED_PROVENANCE),
@@ -71,12 +77,13 @@ _WORKLOADS = {
             "workload.every": "unverified: every hour, 60 slots of a minute",
         },
     ),
-    "bursty": (
-        _BURSTY,
+    "bursty": (_BURSTY, _BURSTY_PROVENANCE),
+    "persistent": (
+        _PERSISTENT,
         {
-            **_FIXED_PROVENANCE,
-            "workload.kind": "chosen: gamma-Poisson counts, where the last batch is a poor forecast",
-            "workload.shape": "chosen: 0.3, a standard deviation of 1.8 times the mean",
+            **_BURSTY_PROVENANCE,
+            "workload.kind": "chosen: gamma-Poisson counts, bursts of which last, so that they are worth following",
+            "workload.persistence": "chosen: 0.9, so that a burst lasts 10 slots on average",
         },
     ),
 }
@@ -122,6 +129,7 @@ def packaged_scenarios() -> dict[str, Scenario]:
     """Every packaged scenario by its name, built from the catalog and the topologies."""
     built = [_tiny()]
     built += [_topology(number, workload) for number in _TOPOLOGIES for workload in _WORKLOADS]
+    built += [_at_alpha(_topology(number, "fixed"), alpha) for number in _TOPOLOGIES for alpha in (2.0, 4.0)]
     built += [
         _backbone("abilene", ("washington", "sunnyvale"), "one on each coast"),
         _backbone("geant", ("frankfurt", "london"), "two of its best connected nodes"),
@@ -217,6 +225,17 @@ def _topology(number: int, kind: str) -> dict[str, Any]:
             "workload.rate": topology.rate_source,
         },
     )
+
+
+def _at_alpha(scenario: dict[str, Any], alpha: float) -> dict[str, Any]:
+    """A scenario with another weight of accuracy against latency."""
+    source = f"chosen: {alpha:g} ms per percentage point, where accurate models, which are large, are worth more"
+    return {
+        **scenario,
+        "name": f"{scenario['name']}-alpha{alpha:g}",
+        "accuracy_weight": alpha,
+        "provenance": {**scenario["provenance"], "accuracy_weight": source},
+    }
 
 
 def _backbone(name: str, gateways: tuple[str, ...], where: str, social: tuple[str, ...] = ()) -> dict[str, Any]:

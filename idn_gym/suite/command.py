@@ -59,7 +59,7 @@ def suite(
     resume: Annotated[bool, typer.Option("--resume", help="go on with what is in --output")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare agents over many drawn networks: who is best, by how much, and where not."""
+    """Rank agents over many drawn networks. Who is best, by how much, and on what workloads."""
     from idn_gym.library.cases import cases as drawn
 
     chosen = drawn(split.value, cases)

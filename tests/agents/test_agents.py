@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -63,7 +64,10 @@ def seen(network: Network, requests: np.ndarray, held: np.ndarray | None = None)
     return observe(network, requests, network.capacities, np.zeros(network.P) if held is None else held)
 
 
-@pytest.mark.parametrize("scenario", sorted(SCENARIO_OF_ID.values()))
+# those of the large topology that differ in a figure alone are left out: the small one has them
+@pytest.mark.parametrize(
+    "scenario", sorted(n for n in SCENARIO_OF_ID.values() if not re.fullmatch("topology-1-(.*-alpha.|persistent)", n))
+)
 def test_every_agent_submits_feasible_allocations_on_every_scenario(scenario: str) -> None:
     network = Network.compile(load_scenario(scenario))
     trace = draw(network, 5, 3)
