@@ -11,8 +11,9 @@ import typer
 
 from idn_agents.systems import SYSTEMS, system_class
 from idn_gym.cli import stdout
-from idn_gym.cli.options import AsJson, Overrides, print_json, typed_command
+from idn_gym.cli.options import NOTHING_TO_RESUME, AsJson, Overrides, print_json, typed_command
 from idn_gym.cli.terminal import complain
+from idn_gym.errors import IdnError
 
 system = typer.Typer(
     help="Nine systems of the field, what they decide and reach.",
@@ -65,6 +66,7 @@ def run(
     trace: Annotated[Path | None, typer.Option(help="file of the stream; default: a synthetic one")] = None,
     overrides: Overrides = None,
     output: Annotated[Path | None, typer.Option(help="folder for the records and the picture")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the interrupted run in --output")] = False,
     as_json: AsJson = False,
 ) -> None:
     """A system and its baselines on one stream, and what came of the paper's claims there."""
@@ -73,6 +75,8 @@ def run(
     from idn_gym.experiment.folders import refuse_file, resumed
     from idn_gym.report.console import console
 
+    if resume and output is None:
+        raise IdnError(NOTHING_TO_RESUME)
     kind = system_class(name)
     made = kind(settings_of(kind.settings_kind, overrides or ()))
     if output is not None:  # what is wrong with it is told before anything runs
@@ -80,14 +84,15 @@ def run(
 
         require_matplotlib()
         refuse_file(output)
-        resumed(output / "system.json", False, "run")
+        resumed(output / "system.json", resume, "run")
     stream = made.stream(trace)
-    results = [made.evaluate(policy, stream) for policy in made.policies()]
-    claims = made.claims(results)
-    if output is not None:
-        from idn_agents.systems.running.records import write_records
+    if output is None:
+        results = [made.evaluate(policy, stream) for policy in made.policies()]
+        claims = made.claims(results)
+    else:
+        from idn_agents.systems.running.records import recorded
 
-        write_records(output, made, results, claims, trace, typed_command())
+        results, claims = recorded(output, made, stream, trace, typed_command(), resume)
     if as_json:
         rows = [{"policy": result.policy, **result.values} for result in results]
         about = {"system": name, "settings": made.settings.model_dump(), "trace": str(trace) if trace else None}
@@ -133,7 +138,6 @@ def check(
 ) -> None:
     """Golden numbers; exit status 1 if one of them is missed."""
     from idn_agents.systems.running import tables
-    from idn_gym.errors import IdnError
     from idn_gym.report.console import console
 
     if data is not None and not data.is_dir():

@@ -125,8 +125,9 @@ class Qpart(System[Settings, State, FloatArray]):
         "10,000 Mbit/s"
     )
     network = (
-        "chains of two stages, a head (cut, bits) and then its tail, with output_mb = z_x b_x and link bandwidth: "
-        "idn_gym.splits makes them, quantised-split is one; what does not fit is the download of the head's weights"
+        "scenario quantised-split, agent qpart: chains of two stages, a head (cut, bits) and then its tail, with "
+        "output_mb = z_x b_x and link bandwidth, which idn_gym.splits makes; what does not fit is the download of the "
+        "head's weights"
     )
 
     def decide(self, state: State) -> Decision:

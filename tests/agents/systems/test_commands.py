@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from command_line import idn_gym, install_agents
 from idn_agents.systems import SYSTEMS, system_class
+from idn_agents.systems.commands import system
 from idn_agents.systems.frame import Check, Outcome, Tag
 from system_line import called, refused, written
+from typer.testing import CliRunner
 
 _FEW = {  # settings that make a run short
     "infadapter": ["--set", "interval_s=300"],
@@ -53,6 +56,35 @@ class TestEverySystem:
         assert kept["claims"] == document["claims"]
         assert (output / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert json.loads(called("run", name, "--json", *_FEW.get(name, ()))) == document
+
+    def test_resumed(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Interrupted before its last policy, it goes on with that one, and ends with the same files."""
+        whole, cut, few = tmp_path / "whole", tmp_path / "cut", _FEW.get(name, ())
+        document = called("run", name, "--json", "--output", whole, *few)
+        kind, evaluated = system_class(name), list[str]()
+        evaluate, last = kind.evaluate, json.loads(document)["policies"][-1]["policy"]
+
+        def interrupted(self: Any, policy: str, stream: Any) -> Any:
+            if policy == last:
+                raise KeyboardInterrupt
+            return evaluate(self, policy, stream)
+
+        def counted(self: Any, policy: str, stream: Any) -> Any:
+            evaluated.append(policy)
+            return evaluate(self, policy, stream)
+
+        monkeypatch.setattr(kind, "evaluate", interrupted)
+        CliRunner().invoke(system, ["run", name, "--output", str(cut), *few])
+        assert "claims" not in json.loads((cut / "system.json").read_text())
+        assert "--resume" in refused("run", name, "--output", cut, *few)
+        monkeypatch.setattr(kind, "evaluate", counted)
+        assert called("run", name, "--json", "--output", cut, "--resume", *few) == document
+        assert evaluated == [last]
+        assert called("run", name, "--json", "--output", cut, "--resume", *few) == document
+        assert evaluated == [last]
+        assert {path.name: path.read_bytes() for path in cut.iterdir()} == {
+            path.name: path.read_bytes() for path in whole.iterdir()
+        }
 
     def test_claims_are_of_their_source(self, name: str) -> None:
         """What this library assumes or derives is never shown as a paper's claim."""
@@ -103,6 +135,21 @@ class TestCommands:
 
     def test_data_must_be_a_folder(self, tmp_path: Path) -> None:
         assert "is no folder" in refused("check", "sled", "--data", tmp_path / "none")
+
+    def test_only_the_same_run_is_resumed(self, tmp_path: Path) -> None:
+        """Of the same system, settings and stream; and what is refused leaves the folder as it was."""
+        (tmp_path / "a.csv").write_text("tokens\n3\n")
+        output, trace = tmp_path / "out", ["--trace", tmp_path / "a.csv"]
+        called("run", "sled", "--output", output, *trace)
+        kept = {path.name: path.read_bytes() for path in output.iterdir()}
+        again = ["--output", output, "--resume"]
+        assert "batch 8 there and 4 here" in refused("run", "sled", *again, *trace, "--set", "batch=4")
+        assert "system 'sled' there and 'pamdi' here" in refused("run", "pamdi", *again, "--set", "seconds=5")
+        assert "there and null here" in refused("run", "sled", *again).replace("None", "null")
+        (tmp_path / "a.csv").write_text("tokens\n4\n")
+        assert "trace_sha256" in refused("run", "sled", *again, *trace)
+        assert kept == {path.name: path.read_bytes() for path in output.iterdir()}
+        assert "--resume: needs --output" in refused("run", "sled", "--resume")
 
     def test_records_stay(self, tmp_path: Path) -> None:
         (tmp_path / "mine").write_text("")

@@ -14,6 +14,7 @@ from idn_agents.systems.network import AGENTS
 from idn_agents.systems.network.infadapter import InfAdapterAgent
 from idn_agents.systems.network.ipa import IpaAgent
 from idn_agents.systems.network.pamdi import PaMdiAgent
+from idn_agents.systems.network.qpart import QpartAgent
 from idn_agents.systems.network.sled import SledAgent
 from idn_agents.systems.network.sponge import SpongeAgent
 
@@ -32,13 +33,15 @@ KINDS = {
     "sponge": SpongeAgent,
     "pa-mdi": PaMdiAgent,
     "sled": SledAgent,
+    "qpart": QpartAgent,
 }
 TAKEN = {
     "infadapter": {"variants-cores"},
     "ipa": {"pipeline-cores"},
     "sponge": {"uploads-4g"},
-    "pa-mdi": {"partition-priority", "draft-and-verify", "pipeline-cores"},  # chains alone
-    "sled": {"draft-and-verify", "pipeline-cores"},  # chains of two stages
+    "pa-mdi": {"partition-priority", "draft-and-verify", "quantised-split", "pipeline-cores"},  # chains alone
+    "sled": {"draft-and-verify", "quantised-split", "pipeline-cores"},  # chains of two stages
+    "qpart": {"draft-and-verify", "quantised-split"},  # the same, and first stages that lose little
 }
 ACCURACY = (0.69758, 0.73314, 0.7613, 0.77374, 0.78312)
 
@@ -304,6 +307,36 @@ class TestSled:
         for target, ms, keys in (("large", 45.0, {}), ("small", 20.0, {"target": "any"})):
             best = min(lengths, key=lambda k: (k * 9.0 + rtt + ms) / tokens[k])
             assert held(SledAgent(**keys), network, [10.0]) == [f"draft-{best}", f"{target}-{best}"]
+
+
+class TestQpart:
+    @pytest.mark.parametrize("degradation", [0.002, 0.01, 0.05])
+    def test_cut_and_bits_by_enumeration(self, degradation: float) -> None:
+        """Head on the device, what crosses the cut over the first link, tail at the edge or in the cloud."""
+        values = load_scenario("quantised-split").to_dict()
+        for node in values["nodes"]:  # room for all
+            node["budget"] = 1000.0 * (not node.get("repository"))
+        network, bandwidth = Network.compile(parse(values, "roomy")), {"device0": 6.0, "device1": 0.4}
+        models = {model["name"]: model for model in values["models"]}
+        for n, (device, mbs) in enumerate(bandwidth.items()):
+            best = math.inf
+            for name, head in models.items():
+                if head["task"] != "faces-head" or 100.0 - head["accuracy"] > 100.0 * degradation:
+                    continue
+                tail = next(model for model in models.values() if name in (model.get("after") or ()))
+                ms = head["profiles"]["camera"]["delay"] + 8.0 + 1000.0 * head["output_mb"] / mbs
+                edge = ms + tail["profiles"]["edge"]["delay"]
+                cloud = ms + 30.0 + 1000.0 * head["output_mb"] / 25.0 + tail["profiles"]["server"]["delay"]
+                if min(edge, cloud) < best:
+                    best, names = (
+                        min(edge, cloud),
+                        {(device, name)} | ({("edge0", tail["name"])} if edge <= cloud else set()),
+                    )
+            agent, requests = QpartAgent(degradation=degradation), np.zeros(network.R)
+            requests[n] = 5.0
+            agent.reset(network, 0)
+            allocation = agent.act(observe(network, requests, network.capacities, np.zeros(network.P)))
+            assert {network.names(p) for p in np.flatnonzero(allocation)} == names
 
 
 class TestPaMdi:

@@ -9,4 +9,5 @@ AGENTS = {  # scenario -> agent
     "uploads-4g": "sponge",
     "partition-priority": "pa-mdi",
     "draft-and-verify": "sled",
+    "quantised-split": "qpart",
 }
