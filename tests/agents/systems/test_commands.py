@@ -57,35 +57,6 @@ class TestEverySystem:
         assert (output / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert json.loads(called("run", name, "--json", *_FEW.get(name, ()))) == document
 
-    def test_resumed(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Interrupted before its last policy, it goes on with that one, and ends with the same files."""
-        whole, cut, few = tmp_path / "whole", tmp_path / "cut", _FEW.get(name, ())
-        document = called("run", name, "--json", "--output", whole, *few)
-        kind, evaluated = system_class(name), list[str]()
-        evaluate, last = kind.evaluate, json.loads(document)["policies"][-1]["policy"]
-
-        def interrupted(self: Any, policy: str, stream: Any) -> Any:
-            if policy == last:
-                raise KeyboardInterrupt
-            return evaluate(self, policy, stream)
-
-        def counted(self: Any, policy: str, stream: Any) -> Any:
-            evaluated.append(policy)
-            return evaluate(self, policy, stream)
-
-        monkeypatch.setattr(kind, "evaluate", interrupted)
-        CliRunner().invoke(system, ["run", name, "--output", str(cut), *few])
-        assert "claims" not in json.loads((cut / "system.json").read_text())
-        assert "--resume" in refused("run", name, "--output", cut, *few)
-        monkeypatch.setattr(kind, "evaluate", counted)
-        assert called("run", name, "--json", "--output", cut, "--resume", *few) == document
-        assert evaluated == [last]
-        assert called("run", name, "--json", "--output", cut, "--resume", *few) == document
-        assert evaluated == [last]
-        assert {path.name: path.read_bytes() for path in cut.iterdir()} == {
-            path.name: path.read_bytes() for path in whole.iterdir()
-        }
-
     def test_claims_are_of_their_source(self, name: str) -> None:
         """What this library assumes or derives is never shown as a paper's claim."""
         document = json.loads(called("run", name, "--json", *_FEW.get(name, ())))
@@ -135,6 +106,36 @@ class TestCommands:
 
     def test_data_must_be_a_folder(self, tmp_path: Path) -> None:
         assert "is no folder" in refused("check", "sled", "--data", tmp_path / "none")
+
+    @pytest.mark.parametrize("name", ["sponge", "heet", "pamdi", "sled"])  # with steps, with named ones, without
+    def test_resumed(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Interrupted before its last policy, it goes on with that one, and ends with the same files."""
+        whole, cut, few = tmp_path / "whole", tmp_path / "cut", _FEW.get(name, ())
+        document = called("run", name, "--json", "--output", whole, *few)
+        kind, evaluated = system_class(name), list[str]()
+        evaluate, last = kind.evaluate, json.loads(document)["policies"][-1]["policy"]
+
+        def interrupted(self: Any, policy: str, stream: Any) -> Any:
+            if policy == last:
+                raise KeyboardInterrupt
+            return evaluate(self, policy, stream)
+
+        def counted(self: Any, policy: str, stream: Any) -> Any:
+            evaluated.append(policy)
+            return evaluate(self, policy, stream)
+
+        monkeypatch.setattr(kind, "evaluate", interrupted)
+        CliRunner().invoke(system, ["run", name, "--output", str(cut), *few])
+        assert "claims" not in json.loads((cut / "system.json").read_text())
+        assert "--resume" in refused("run", name, "--output", cut, *few)
+        monkeypatch.setattr(kind, "evaluate", counted)
+        assert called("run", name, "--json", "--output", cut, "--resume", *few) == document
+        assert evaluated == [last]
+        assert called("run", name, "--json", "--output", cut, "--resume", *few) == document
+        assert evaluated == [last]
+        assert {path.name: path.read_bytes() for path in cut.iterdir()} == {
+            path.name: path.read_bytes() for path in whole.iterdir()
+        }
 
     def test_only_the_same_run_is_resumed(self, tmp_path: Path) -> None:
         """Of the same system, settings and stream; and what is refused leaves the folder as it was."""
