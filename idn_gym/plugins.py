@@ -16,6 +16,7 @@ WORKLOADS = "idn_gym.workloads"
 CAPACITIES = "idn_gym.capacities"
 CALLBACKS = "idn_gym.callbacks"
 COMMANDS = "idn_gym.commands"
+FIGURES = "idn_gym.figures"  # of idn-gym reproduce
 METHODS = ("reset", "act", "info")  # of an agent
 _LONGEST = 200  # bytes of a name; file systems take 255
 

@@ -303,6 +303,8 @@ def checks(document: dict[str, Any]) -> Table[Any]:
         Column("evidence", lambda check: words(check["evidence"]), left=True),
     ]
     about = f"{document['runs']} runs of {document['slots']} slots; 95% confidence, paired over seeds"
+    if not document["streams"]:  # no sweep
+        about = "figures of single runs, each on one stream"
     return Table(f"{document['figure']}: {document['title']}", columns, document["checks"], [about])
 
 

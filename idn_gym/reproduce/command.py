@@ -13,7 +13,7 @@ from idn_gym.cli.terminal import complain
 from idn_gym.common.extras import require
 from idn_gym.errors import IdnError
 from idn_gym.experiment.folders import locked
-from idn_gym.reproduce import FIGURES
+from idn_gym.reproduce import figures as figure_names
 
 
 class Budgets(StrEnum):
@@ -24,7 +24,7 @@ class Budgets(StrEnum):
 
 
 def reproduce(
-    figures: Annotated[list[str], typer.Argument(metavar="FIGURE...", help=f"{', '.join(FIGURES)}, or all")],
+    figures: Annotated[list[str], typer.Argument(metavar="FIGURE...", help=f"{', '.join(figure_names())}, or all")],
     budget: Annotated[
         Budgets, typer.Option(help="smoke: minutes, too short to trust; full: as documented")
     ] = Budgets.FULL,
@@ -45,10 +45,10 @@ def reproduce(
     from idn_gym.reproduce.report import write_report
     from idn_gym.reproduce.reproduction import reproduce as reproduce_figure
 
-    names = list(FIGURES) if figures == ["all"] else figures
+    names = figure_names() if figures == ["all"] else figures
     for name in names:
-        if name not in FIGURES or names.count(name) > 1:
-            raise IdnError(f"figure {name!r}; allowed: {', '.join(FIGURES)}, each once, or all alone")
+        if name not in figure_names() or names.count(name) > 1:
+            raise IdnError(f"figure {name!r}; allowed: {', '.join(figure_names())}, each once, or all alone")
     found = []
     pictures = output is not None or report is not None
     if pictures:

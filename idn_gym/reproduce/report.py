@@ -43,13 +43,13 @@ def write_report(path: Path, found: Sequence[Reproduction], folder: Path, budget
     names = "all" if len(found) > 1 else found[0].name
     page = path.name if path.is_absolute() else path
     command = f"idn-gym reproduce {names} --budget {budget} --output runs/reproduction --report {page}"
-    seeds = sorted({len(one.runs.seeds) for one in found})
+    seeds = sorted({len(one.runs.seeds) for one in found if one.runs.cells})
     head = _HEAD.format(
         command=command,
         versions=f"commit {_commit()}, idn_gym {version('idn-gym')}, NumPy {version('numpy')}",
         workers=workers or "as many as the cluster has",
         cores=os.cpu_count(),
-        slots=f"budget {budget}: {' and '.join(map(str, seeds))} seeds, from 0",
+        slots=f"budget {budget}" + (f": {' and '.join(map(str, seeds))} seeds, from 0" if seeds else ""),
     )
     parts = [head, _overview(found), _outcomes(found)]
     for one in found:
@@ -64,8 +64,9 @@ def _overview(found: Sequence[Reproduction]) -> str:
     for one in found:
         wall = "resumed" if one.seconds is None else f"{one.seconds:.0f} s"
         agents = sum(row["seconds"] for row in one.runs.rows)
-        sizes = f"{len(one.runs.cells)} | {len(one.runs.rows)} | {one.budget.slots}"
-        lines.append(f"| [{one.name}](#{one.name}) | {one.title} | {sizes} | {wall} | {agents:,.0f} |")
+        sizes = f"{len(one.runs.cells)} | {len(one.runs.rows)} | {one.budget.slots}" if one.runs.cells else "| |"
+        seconds = f"{agents:,.0f}" if one.runs.cells else ""
+        lines.append(f"| [{one.name}](#{one.name}) | {one.title} | {sizes} | {wall} | {seconds} |")
     return "\n".join(lines) + "\n"
 
 
@@ -76,14 +77,15 @@ def _outcomes(found: Sequence[Reproduction]) -> str:
 
 
 def _section(one: Reproduction, beside: str, budget: str) -> str:
+    module = figure(one.name)
     lines = [f"## {one.name}", "", one.title + ".", "", f"`idn-gym reproduce {one.name} --budget {budget} --check`", ""]
     lines += [f"![{one.title}]({beside}/{one.name}.png)", "", f"Runs: [{one.name}.csv]({beside}/{one.name}.csv)", ""]
+    lines += [module.ABOUT, ""] if hasattr(module, "ABOUT") else []
     lines += ["| claim | source | outcome | evidence |", "|---|---|---|---|"]
     for check in one.checks:
         verdict = check.verdict
         changed = "" if verdict.outcome is check.documented else f" (documented: {check.documented.value})"
         lines.append(f"| {check.claim} | {check.source} | **{verdict.outcome.value}**{changed} | {verdict.evidence} |")
-    module = figure(one.name)
     if hasattr(module, "table"):
         lines += ["", module.table(one.runs)]
     return "\n".join(lines) + "\n"

@@ -58,8 +58,8 @@ def reproduce(
 ) -> Reproduction:
     """Run a figure's sweep in a folder, and write its checks and picture there; arguments as `sweep.run`.
 
-    The budget is ``smoke``, ``full`` or one's own. Leaves ``DIR/<name>/`` (the sweep), ``DIR/<name>.json`` (the checks)
-    and ``DIR/<name>.png``.
+    The budget is ``smoke``, ``full`` or one's own. Leaves ``DIR/<name>/`` (the sweep, or what else is run),
+    ``DIR/<name>.json`` (the checks) and ``DIR/<name>.png``.
     """
     module = figure(name)
     if pictures:
@@ -72,7 +72,13 @@ def reproduce(
     record = output / f"{name}.json"
     begun, complete = ((folder / file).exists() for file in ("sweep.json", "table.csv"))
     began = time.perf_counter()
-    rows = sweep.run(cells, folder, workers=workers, resume=resume, address=address, command=command, progress=progress)
+    if cells:
+        how: dict[str, Any] = {"workers": workers, "resume": resume, "address": address, "command": command}
+        rows = sweep.run(cells, folder, progress=progress, **how)
+    else:
+        rows = []
+        folder.mkdir(exist_ok=True)
+        module.run(folder)
     seconds = None if begun else time.perf_counter() - began
     if complete and record.exists():
         seconds = read_json(record).get("seconds")

@@ -22,14 +22,15 @@ def draw(system: System[Any, Any, Any], results: Sequence[Measures], path: Path)
     in_time = system.over_time is not None and any(system.over_time[0] in result.steps for result in results)
     figure = new_figure(1000 if in_time else 560, 420, 120, layout="constrained")
     panels = figure.subplots(1, 2, width_ratios=(2, 3)) if in_time else [figure.subplots()]
-    _trade_off(panels[0], system, results)
+    trade_off(panels[0], system, results)
     if in_time:
         _over_time(panels[1], system, results)
     with atomic(path) as file:
         save(figure, file)
 
 
-def _trade_off(axes: Axes, system: System[Any, Any, Any], results: Sequence[Measures]) -> None:
+def trade_off(axes: Axes, system: System[Any, Any, Any], results: Sequence[Measures]) -> None:
+    """The policies over the system's two measures, itself the largest mark."""
     headers = {measure.key: measure.header for measure in system.measures}
     x, y = system.trade_off
     for n, result in enumerate(results):
