@@ -2,13 +2,14 @@
 # make test   install, run the tests
 # make lower-bounds, make newest-versions   a smoke test with the oldest versions that pyproject.toml allows, with the newest there are
 # make benchmarks-against REV=COMMIT   this checkout's speed beside another commit's, on this machine
+# make release-check   build, install on every Python at hand, run the README: could this commit be released?
 # make clients   install and run the programs of docs/how-to/trainers.md, each in an environment of its own
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: install demo test lower-bounds newest-versions clients lint scenarios benchmarks benchmarks-against clean
+.PHONY: install demo test lower-bounds newest-versions release-check clients lint scenarios benchmarks benchmarks-against clean
 
 install: $(VENV)/.installed
 
@@ -31,6 +32,9 @@ lower-bounds:
 
 newest-versions:
 	.ci/smoke newest
+
+release-check:
+	.ci/release
 
 clients:
 	$(PYTHON) clients/run.py
