@@ -341,6 +341,13 @@ class TestWheel:
         for package in EXTRAS:
             assert not any(package.replace("_", "-") in line for line in needed), f"{package} is no core dependency"
 
+    def test_the_readme_of_an_index_needs_no_file_beside_it(self, wheel: Path) -> None:
+        """What shows it there has no such file: links and pictures lead to the source, or within the page."""
+        body = self.text(wheel, "METADATA").partition("\n\n")[2]
+        links = re.findall(r"\]\(([^)]+)\)", body)
+        assert len(links) == len(re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
+        assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
     def test_it_works_unpacked(self, wheel: Path, tmp_path: Path) -> None:
         """Scenarios are found beside the code, wherever that is."""
         with zipfile.ZipFile(wheel) as archive:

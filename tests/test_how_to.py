@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from command_line import PATIENCE, environment
 
+pytestmark = pytest.mark.pages
+
 HOW_TO = Path(__file__).resolve().parents[1] / "docs" / "how-to"
 PAGES = [HOW_TO / "agent.md", *sorted(HOW_TO.glob("own-*.md"))]
 BLOCK = re.compile(r"^```(python|sh)\n(?:# (\w+\.py)\n)?(.*?)^```", re.MULTILINE | re.DOTALL)

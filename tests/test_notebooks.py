@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from command_line import PATIENCE
 
+pytestmark = pytest.mark.pages
+
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SOURCES = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.py"))
 

@@ -14,8 +14,11 @@ import sys
 from pathlib import Path
 
 import networkx
+import pytest
+import yaml
 from command_line import PATIENCE, environment
 
+import idn_gym
 from idn_gym import load_scenario
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +37,7 @@ def test_ten_lines_of_python(tmp_path: Path) -> None:
     assert done.stdout.count("ms saved per request") == 10
 
 
+@pytest.mark.pages
 def test_own_network_requests_and_agent_as_typed(tmp_path: Path) -> None:
     """From top to bottom in an empty folder: a block that begins with the name of a file is that file."""
     follow(own(), tmp_path)
@@ -117,3 +121,10 @@ def test_every_program_of_the_page_of_trainers_is_one_that_is_tried() -> None:
         assert runner["ID"] in program
         assert packages[0].startswith("idn-gym")
         assert re.search(rf"^\| {re.escape(title)} \|.*\| ok \| ok \|$", page, flags=re.MULTILINE)
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == idn_gym.__version__
+    assert f"## {idn_gym.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
