@@ -85,6 +85,46 @@ def test_autoreset_is_gymnasium_s(mode: AutoresetMode, kwargs: dict[str, Any]) -
         over = found[3]
 
 
+WAVES = """
+import numpy as np
+
+class Waves:
+    def draw(self, network, slots, generator):
+        return generator.random((slots, network.R)) * 30.0 + np.arange(network.R)
+"""
+DRAWN: dict[str, dict[str, Any]] = {
+    "sliding": {"workload.profile": "sliding", "workload.shift": 1, "workload.every": 7},
+    "diurnal": {"workload.rate": 300.0, "workload.diurnal": {"amplitude": 0.9, "period": 20.0}},
+    "burst": {"workload": {"kind": "burst", "rate": 50.0, "shape": 0.5, "persistence": 0.6, "per": "task"}},
+    "crowds": {"workload.flash": {"probability": 0.1, "duration": 4.0, "factor": 9.0}},
+    "outages": {"workload.capacity": {"kind": "outages", "probability": 0.2, "duration": 3.0, "remaining": 0.5}},
+    "own": {"workload": {"kind": "waves.py:Waves"}},
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", DRAWN)
+def test_blocks_of_draws_may_begin_at_different_slots(
+    name: str, mode: AutoresetMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two episodes longer than a block, partial resets within and at the end of one: whatever draws, it is the same."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "waves.py").write_text(WAVES)
+    arguments = {"horizon": 70, "overrides": DRAWN[name], "update_weight": 0.01}
+    ours = make(TINY, autoreset_mode=mode, **arguments)
+    theirs = scalar(TINY, mode=mode, **arguments)
+    assert data_equivalence(ours.reset(seed=11), theirs.reset(seed=11), exact=True)
+    over = np.zeros(ROWS, dtype=np.bool_)
+    for t, step in enumerate(actions(ours, 100)):
+        mask = np.array([t == 20, t == 64, False]) | (over if mode == AutoresetMode.DISABLED else False)
+        if mask.any():
+            again = {"seed": [5, None, t], "options": {"reset_mask": mask}}
+            assert data_equivalence(ours.reset(**again), theirs.reset(**again), exact=True)
+        found = ours.step(step)
+        assert data_equivalence(found, theirs.step(step), exact=True)
+        over = found[3]
+
+
 def test_disabled_refuses_to_step_what_is_over() -> None:
     env = make(TINY, horizon=1, autoreset_mode="Disabled")
     idle = actions(env, 1)[0] * 0
