@@ -46,7 +46,8 @@ def jobs() -> list[dict[str, Any]]:
         found.append({"what": "gain", "name": "idn_gym", "rows": 64, "regime": "loose", "options": options})
     for nodes in (100, 1000, 10_000):
         found.append({"what": "gain", "name": "idn_gym", "rows": 8, "regime": "loose", "nodes": nodes})
-    found += [{"what": "steps", "name": name, "rows": 64} for name in ("idn_gym", "idn_gym tensors", "SyncVectorEnv")]
+    steps = ("idn_gym", "idn_gym in place", "idn_gym tensors", "SyncVectorEnv")
+    found += [{"what": "steps", "name": name, "rows": 64} for name in steps]
     return found
 
 
@@ -177,6 +178,7 @@ def _steps(job: dict[str, Any]) -> tuple[Callable[[], object], int, int]:
 
     how: dict[str, Any] = {"vectorization_mode": "sync"} if job["name"] == "SyncVectorEnv" else {}
     how |= {"device": "cpu"} if "tensors" in job["name"] else {}
+    how |= {"copy": False} if "in place" in job["name"] else {}
     env = gymnasium.make_vec("IDN/TopologyI-Sliding-v0", num_envs=job["rows"], **how)
     env.reset(seed=0)
     network = network_of({})

@@ -127,7 +127,9 @@ def compile_tree() -> float:
     scenario = parse({**data, "name": "tree", **nodes_and_links(graph, processor="rtx-2080-ti", budget=3000.0)}, "tree")
     network = Network.compile(scenario)
     seconds = time.perf_counter() - began
-    print(f"  {network}", file=sys.stderr)
+    tables = [array for array in network.service.tables if isinstance(array, np.ndarray)]
+    bytes_of_each = sum(array.nbytes for array in tables) / network.P
+    print(f"  {network}; what kernels read takes {bytes_of_each:.0f} bytes a placement", file=sys.stderr)
     return seconds
 
 
