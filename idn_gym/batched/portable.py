@@ -123,15 +123,17 @@ def round_dependent(
 ) -> Tensor:
     """(B, P) int8; the same moves in the same order as `allocation.round_dependent`."""
     double = tables.sizes.dtype
-    y = _padded(allocation.to(double), 0.0)[:, tables.by_node]  # (B, V, W)
+    above, first, held, coin_of_last = (values[:, :, None] for values in gathered(tables, allocation, uniforms))
+    y = _padded(above[:, :, 0], 0.0)[:, tables.by_node]  # (B, V, W)
     full_mb = _padded(tables.sizes[None], 1.0)[:, tables.by_node].expand_as(y)
     mb, uniform = full_mb * y, _padded(uniforms.to(double), 0.0)[:, tables.by_node]
     rounded = y >= 1.0
     fractional = (y > 0.0) & (y < 1.0)
     waiting = fractional.to(torch.int8).argsort(dim=2, descending=True, stable=True)
     n = fractional.sum(2, keepdim=True)
-    carried, coin_of_last = torch.full_like(n, -1), torch.zeros_like(mb[:, :, :1])
-    size, held = torch.ones_like(coin_of_last), torch.zeros_like(coin_of_last)
+    at_node = first - tables.node_start[:-1, None]
+    carried = torch.where(first < 0, first, at_node)
+    size = torch.where(first < 0, 1.0, tables.sizes[first.clamp(min=0)])
     for k in range(y.shape[2] - 1, -1, -1):
         active = n > k
         draw = uniform[:, :, k : k + 1] * (k + 1)
@@ -139,7 +141,7 @@ def round_dependent(
         coin = draw - drawn
         p = waiting.gather(2, drawn)
         waiting.scatter_(2, drawn, torch.where(active, waiting[:, :, k : k + 1], p))
-        coin_of_last = torch.where(n == k + 1, coin, coin_of_last)
+        coin_of_last = torch.where((n == k + 1) & (first < 0), coin, coin_of_last)
         other_size, other = full_mb.gather(2, p), mb.gather(2, p)
         starts, pairs = active & (carried < 0), active & (carried >= 0)
         up, down = torch.minimum(size - held, other), torch.minimum(held, other_size - other)
@@ -164,6 +166,26 @@ def round_dependent(
         return _from_nodes(tables, rounded.to(torch.int8))
     kept = _from_nodes(tables, rounded)
     return pack(tables, torch.where(kept, torch.inf, allocation.to(double) / tables.sizes), budgets)
+
+
+def gathered(tables: ShelfTables, allocation: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The allocation (B, P) less the tail of each node, and of it (B, V): the entry with its MB, these, and its coin.
+
+    The entry is -1 where a node has no tail.
+    """
+    double, last = tables.sizes.dtype, len(tables.sizes)
+    y, uniform = allocation.to(double), _padded(uniforms.to(double), 0.0)
+    tail = (y > 0.0) & (y < tables.tail[tables.placement_node])
+    up_to = _padded(torch.where(tail, tables.sizes * y, 0.0), 0.0)[:, tables.by_node].cumsum(2)
+    mass = up_to[:, :, -1]
+    counts = [_padded(each.to(double), 0.0)[:, tables.by_node].sum(2).long() for each in (tail, (y < 1.0) & (y > 0.0))]
+    draws = tables.node_start[:-1] + counts[1] - counts[0]
+    coin = uniform.gather(1, draws.clamp(max=last))
+    drawn = torch.where(counts[0] > 1, uniform.gather(1, (draws + 1).clamp(max=last)), 0.0)
+    rank = torch.minimum((up_to <= (drawn * mass)[:, :, None]).sum(2), (up_to < mass[:, :, None]).sum(2))
+    entry = tables.by_node.expand(len(y), -1, -1).gather(2, rank[:, :, None])[:, :, 0]
+    some = mass > 0.0
+    return torch.where(tail, 0.0, y), torch.where(some, entry, -1), mass, torch.where(some, coin, 0.0)
 
 
 def _covered(tables: DeviceTables, requests: Tensor, capacities: Tensor, allocation: Tensor) -> tuple[Tensor, ...]:

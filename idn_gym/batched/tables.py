@@ -26,6 +26,7 @@ class ShelfTables:
     placement_node: torch.Tensor  # (P,)
     sizes: torch.Tensor  # (P,) MB
     by_node: torch.Tensor  # (V, W) placements of each node, padded with P
+    tail: torch.Tensor  # (V,) fractions below this are a node's tail
 
     @classmethod
     def of(cls, placements: Any, device: torch.device) -> Any:
@@ -46,6 +47,7 @@ class ShelfTables:
             "placement_node": _whole(placements.placement_node, device),
             "sizes": _real(placements.sizes, device),
             "by_node": _whole(_columns(placements.node_start, np.arange(placements.P)).T, device),
+            "tail": _real(placements.tail, device),
         }
 
 

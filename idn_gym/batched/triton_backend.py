@@ -142,8 +142,9 @@ def _pairs_moved(tables: DeviceTables, allocation: Tensor, uniforms: Tensor, coi
     rows, placements = allocation.shape
     rounded = torch.empty(allocation.shape, dtype=torch.int8, device=allocation.device)
     waiting = torch.empty(placements, rows, dtype=torch.int32, device=allocation.device)
+    above, *first = portable.gathered(tables, allocation, uniforms)
     triton_kernels.move_pairs[-(-rows // _LANES), len(tables.node_start) - 1](
-        allocation, uniforms, rounded, waiting, tables.node_start, tables.sizes, rows, placements,
+        above, uniforms, *first, rounded, waiting, tables.node_start, tables.sizes, rows, placements,
         COIN=coin, LANES=_LANES, num_warps=1,
     )  # fmt: skip
     return rounded

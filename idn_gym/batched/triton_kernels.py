@@ -220,10 +220,12 @@ def fill(priority, packed, budgets, node_start, sizes, P, V, budget_stride, PER_
 
 @triton.jit
 def move_pairs(
-    allocation, uniforms, rounded, waiting, node_start, sizes, rows, P, COIN: tl.constexpr, LANES: tl.constexpr
-):
+    allocation, uniforms, first, first_mb, first_coin, rounded, waiting, node_start, sizes, rows, P,
+    COIN: tl.constexpr, LANES: tl.constexpr,
+):  # fmt: skip
     """One node of many rows, a row per lane: dependent rounding, pair after pair, in the order that is drawn.
 
+    `first`, `first_mb` and `first_coin` (rows, V) are the entry that comes before all others, or -1, its MB and coin.
     `waiting` (P, rows) is scratch: the entries of each node that are still fractional.
     """
     v = tl.program_id(1)
@@ -238,17 +240,19 @@ def move_pairs(
         tl.store(waiting + (start + n).to(tl.int64) * rows + b, tl.zeros([LANES], tl.int32) + entry, mask=fractional)
         n += fractional.to(tl.int32)
     tl.debug_barrier()
-    carried = tl.zeros([LANES], tl.int32) - 1
-    size = tl.zeros([LANES], tl.float64)
-    held = tl.zeros([LANES], tl.float64)
-    coin_of_last = tl.zeros([LANES], tl.float64)
+    at = b * tl.num_programs(1) + v
+    carried = tl.load(first + at, mask=inside, other=-1).to(tl.int32)
+    tailed = carried >= 0
+    size = tl.load(sizes + carried, mask=tailed, other=0.0)
+    held = tl.load(first_mb + at, mask=inside, other=0.0)
+    coin_of_last = tl.load(first_coin + at, mask=inside, other=0.0)
     for i in range(tl.max(n, axis=0)):
         k = tl.max(n, axis=0) - 1 - i
         active = k < n
         draw = tl.load(uniforms + b * P + start + k, mask=active, other=0.0).to(tl.float64) * (k + 1)
         drawn = tl.minimum(tl.maximum(draw.to(tl.int32), 0), k)  # whatever it is told, it stays at its node
         coin = draw - drawn
-        coin_of_last = tl.where(n == k + 1, coin, coin_of_last)
+        coin_of_last = tl.where((n == k + 1) & (tailed == 0), coin, coin_of_last)
         p = tl.load(waiting + (start + drawn).to(tl.int64) * rows + b, mask=active, other=0)
         tail = tl.load(waiting + (start + k).to(tl.int64) * rows + b, mask=active, other=0)
         tl.store(waiting + (start + drawn).to(tl.int64) * rows + b, tail, mask=active)

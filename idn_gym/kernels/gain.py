@@ -14,7 +14,7 @@ from idn_gym.kernels.chains import chain_gains
 from idn_gym.kernels.classes import gain_of_classes, pairs_of
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import dtype_of, filled, ranked, request_rows, slot_rows
-from idn_gym.kernels.shared import add_load, load_width, row_of, share_of
+from idn_gym.kernels.shared import add_load, load_width, row_of
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.chains import ChainTables
 from idn_gym.model.network import Network
@@ -112,41 +112,49 @@ def _pair(out: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
 
 
 @_jit
+def slot_gain(tables, r, capacity, y, covered, load, share, w, saved):
+    """Gain of a slot of one class; `share` and `saved` (P,) are filled, whose product is the subgradient.
+
+    `load` (groups + 1,) and `w` (P,) are scratch.
+    """
+    add_load(tables, r, load)
+    for p in range(len(y)):  # apart from the next loop, so that both become vector instructions
+        share[p] = load[tables.placement_group[p]]
+    for p in range(len(y)):
+        share[p] = min(1.0, capacity[p] * share[p])
+        w[p] = share[p] * y[p]
+        saved[p] = 0.0
+    total = 0.0
+    for rho in range(len(r)):
+        if r[rho] == 0.0:
+            continue
+        options, costs = tables.options[rho], tables.costs[rho]
+        last = tables.option_count[rho] - 1
+        sum_w = 0.0
+        sum_cost = 0.0
+        star = last
+        for k in range(last):
+            here = w[options[k]]
+            if sum_w + here >= covered:
+                star = k
+                break
+            sum_w += here
+            sum_cost += here * costs[k]
+        at_star = costs[star]
+        total += r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * at_star)
+        for k in range(star):
+            saved[options[k]] += r[rho] * (at_star - costs[k])
+    return total
+
+
+@_jit
 def _gain_and_subgradient(tables, requests, capacities, allocation, covered, first, stop, gain, gradient):
-    placements = allocation.shape[1]
     load = np.empty(tables.groups + 1)
     share, w, saved = np.empty_like(allocation[0]), np.empty_like(allocation[0]), np.empty_like(allocation[0])
     for b in range(first, stop):
-        r, capacity, y, g = row_of(requests, b), row_of(capacities, b), row_of(allocation, b), gradient[b]
-        add_load(tables, r, load)
-        for p in range(placements):  # apart from the next loop, so that both become vector instructions
-            share[p] = load[tables.placement_group[p]]
-        for p in range(placements):
-            share[p] = min(1.0, capacity[p] * share[p])
-            w[p] = share[p] * y[p]
-            saved[p] = 0.0
-        total = 0.0
-        for rho in range(len(r)):
-            if r[rho] == 0.0:
-                continue
-            options, costs = tables.options[rho], tables.costs[rho]
-            last = tables.option_count[rho] - 1
-            sum_w = 0.0
-            sum_cost = 0.0
-            star = last
-            for k in range(last):
-                here = w[options[k]]
-                if sum_w + here >= covered:
-                    star = k
-                    break
-                sum_w += here
-                sum_cost += here * costs[k]
-            at_star = costs[star]
-            total += r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * at_star)
-            for k in range(star):
-                saved[options[k]] += r[rho] * (at_star - costs[k])
-        gain[b] = total
-        for p in range(placements):
+        slot, g = (row_of(requests, b), row_of(capacities, b), row_of(allocation, b)), gradient[b]
+        gain[b] = slot_gain(tables, *slot, covered, load, share, w, saved)
+        for p in range(len(g)):
             g[p] = share[p] * saved[p]
 
 
@@ -158,8 +166,10 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
     for b in range(first, stop):
         r, capacity, y = row_of(requests, b), row_of(capacities, b), row_of(allocation, b)
         add_load(tables, r, load)
+        for p in range(placements):  # apart from the next loop, so that both become vector instructions
+            w[p] = load[tables.placement_group[p]]
         for p in range(placements):
-            w[p] = share_of(tables, capacity, load, p, np.uint64(0)) * y[p]
+            w[p] = min(1.0, capacity[p] * w[p]) * y[p]
         total = 0.0
         for rho in range(len(r)):
             if r[rho] == 0.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from idn_gym.model.placements import Placements
 from idn_gym.typing import FloatArray
 
 # sums and maxima in any order, so that they become vector instructions; nothing here is NaN
+_INVERSE = tuple(1.0 / math.factorial(n) for n in range(13))
 _jit = compiled(error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
 
 
@@ -91,7 +93,7 @@ def _node_maximum(tables, values, budgets, first, stop, largest):
 
 @_jit
 def exponential(x, factor, bits, out):
-    """Exponential of x <= 0, in vector instructions, to within 2 units in the last place; 0 below e^-708.
+    """Exponential of x <= 709, in vector instructions, to within 2 units in the last place; 0 below e^-708.
 
     x = k ln 2 + r, and e^r by its Taylor polynomial. 2^k is assembled from k, which the addition of 1.5 x 2^52 leaves
     in the low bits of the sum. `bits` is `factor`, seen as integers.
@@ -100,18 +102,18 @@ def exponential(x, factor, bits, out):
         clipped = max(x[i], -708.0)
         k = np.floor(clipped * 1.4426950408889634 + 0.5)
         r = (clipped - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10
-        e = 1.0 + r * (1 / 12)
-        e = 1.0 + r * (1 / 11) * e
-        e = 1.0 + r * (1 / 10) * e
-        e = 1.0 + r * (1 / 9) * e
-        e = 1.0 + r * (1 / 8) * e
-        e = 1.0 + r * (1 / 7) * e
-        e = 1.0 + r * (1 / 6) * e
-        e = 1.0 + r * (1 / 5) * e
-        e = 1.0 + r * (1 / 4) * e
-        e = 1.0 + r * (1 / 3) * e
-        e = 1.0 + r * (1 / 2) * e
-        out[i] = 1.0 + r * e
+        e = r * _INVERSE[12] + _INVERSE[11]
+        e = e * r + _INVERSE[10]
+        e = e * r + _INVERSE[9]
+        e = e * r + _INVERSE[8]
+        e = e * r + _INVERSE[7]
+        e = e * r + _INVERSE[6]
+        e = e * r + _INVERSE[5]
+        e = e * r + _INVERSE[4]
+        e = e * r + _INVERSE[3]
+        e = e * r + _INVERSE[2]
+        e = e * r + 1.0
+        out[i] = e * r + 1.0
         factor[i] = k + (6755399441055744.0 + 1023.0)
     for i in range(len(x)):
         bits[i] <<= 52
@@ -152,13 +154,13 @@ def _mirror_step(tables, log_y, ascent, rate, mass, budgets, first, stop, out):
             for i in range(n):
                 h[i] -= highest  # now at most 0
             exponential(h, factor[:n], bits[:n], g)
-            log_c = _scale(size, h, g, masses[v])
+            log_c = scale_to(size, h, g, masses[v])
             for i in range(n):
                 out[b, start + i] = 0.0 if h[i] == np.inf else h[i] + log_c
 
 
 @_jit
-def _scale(size, h, weight, mass):
+def scale_to(size, h, weight, mass):
     """Log c, so that y = min(1, c h) sums to the mass; what is clipped is marked by h = inf, what is not may move."""
     free = 0.0
     for i in range(len(h)):

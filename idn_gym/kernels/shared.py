@@ -125,3 +125,12 @@ def share_of(tables, capacities, load, p, first):
         group = tables.placement_group[p] + first
         return min(1.0, max(0.0, capacities[p] - ahead_of(tables, load, group)) * load[group])
     return min(1.0, capacities[p] * load[tables.placement_group[p]])
+
+
+@_jit
+def largest(values):
+    """The largest of float64 values, at least 0, in vector instructions: as integers, which have the same order."""
+    bits, highest = values.view(np.int64), np.int64(0)
+    for i in range(len(bits)):
+        highest = max(highest, bits[i])
+    return np.array([highest]).view(np.float64)[0]

@@ -113,11 +113,15 @@ def round_dependent(
 
     Pairs of fractional entries are moved along s_i y_i + s_j y_j = const until one of them is 0 or 1; in random
     order, since a fixed one puts all the bias on a node's last entries. At most one entry per node stays fractional.
+    Entries below `Placements.tail` come first. Together they are less than the smallest size, so among them a pair's
+    winner takes all, and one of them ends up with the MB of all: drawn at once, in proportion to what each has.
 
     Parameters
     ----------
-    uniforms : (P,) independent draws from [0, 1). Each draws the next entry with its leading digits and decides the
-        pair with the rest; the first entry has no pair to decide, so its rest is the last entry's coin.
+    uniforms : (P,) independent draws from [0, 1), of which a node takes the first of its own. Of its n entries from the
+        tail on, each takes one, n to 1, which draws the next entry with its leading digits and decides the pair with
+        the rest; the first has no pair to decide, so its rest is the last entry's coin. Where there is a tail, that
+        coin is the next draw, and of several entries in it the one after draws which has their MB.
     residual : what becomes of that last entry. ``coin``: 1 with its probability, which keeps E[x] = y but may
         exceed the budget by less than the largest size. ``drop``: 0, then `pack` by y/s what still fits: always
         feasible. ``fit``: 1 with its probability if there is room for it then, and nothing else: always feasible, and
@@ -139,14 +143,18 @@ def round_dependent(
     rounded = np.asarray(allocation) >= 1.0
     for v in range(placements.V):
         start, stop = int(placements.node_start[v]), int(placements.node_start[v + 1])
-        waiting = [p for p in range(start, stop) if 0.0 < allocation[p] < 1.0]
+        waiting = [p for p in range(start, stop) if placements.tail[v] <= allocation[p] < 1.0]
+        tail = [p for p in range(start, stop) if mb[p] > 0.0 and allocation[p] < placements.tail[v]]
         first_coin = 0.0
         unsettled: list[int] = []  # still fractional: at most one is carried from pair to pair
+        if tail:
+            first_coin = uniforms[start + len(waiting)]
+            unsettled.append(_gathered(mb, tail, uniforms[start + len(waiting) + 1] if len(tail) > 1 else 0.0))
         for k in range(len(waiting) - 1, -1, -1):
             draw = uniforms[start + k] * (k + 1)  # its whole part draws the next entry, its fraction decides the pair
             coin = draw - int(draw)
             waiting[int(draw)], p = waiting[k], waiting[int(draw)]
-            first_coin = coin if k == len(waiting) - 1 else first_coin
+            first_coin = coin if not tail and k == len(waiting) - 1 else first_coin
             unsettled.append(p)
             if len(unsettled) == 2:
                 unsettled = _move_pair(placements, mb, rounded, unsettled[0], unsettled[1], coin)
@@ -162,6 +170,15 @@ def _left(placements: Placements, rounded: BoolArray, v: int) -> float:
     """MB of room at a node beside what is placed there."""
     own = slice(int(placements.node_start[v]), int(placements.node_start[v + 1]))
     return float(placements.room[v] - placements.sizes[own] @ rounded[own])
+
+
+def _gathered(mb: FloatArray, tail: list[int], uniform: float) -> int:
+    """Give the MB of a tail to one of its entries, which is returned: each with the share of them that it has."""
+    up_to = np.cumsum(mb[tail])
+    winner = tail[min(int(np.searchsorted(up_to, uniform * up_to[-1], side="right")), len(tail) - 1)]
+    mb[tail] = 0.0
+    mb[winner] = up_to[-1]
+    return winner
 
 
 def _move_pair(placements: Placements, mb: FloatArray, rounded: BoolArray, i: int, j: int, uniform: float) -> list[int]:

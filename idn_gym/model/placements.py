@@ -16,6 +16,7 @@ from idn_gym.common.arrays import refuse_inconsistent, shaped
 from idn_gym.errors import IdnError
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
+_TAIL = 1e-4  # of a placement: where a state ends in what dependent rounding looks at only in sum
 BUDGET_SLACK = 1e-9  # relative to the budget: the rounding error of a sum, nothing more
 
 
@@ -32,6 +33,8 @@ class PlacementTables(NamedTuple):
     sizes: FloatArray
     fits: BoolArray
     budgets: FloatArray
+    smallest: FloatArray
+    tail: FloatArray
 
 
 class Compiled:
@@ -103,6 +106,22 @@ class Placements(Compiled):
     def spendable(self) -> FloatArray:
         """(V,) MB: min(budget, sizes of all that fits); what a state of mirror descent spends."""
         return np.minimum(self.budgets, self.fitting_mb)
+
+    @cached_property
+    def smallest(self) -> FloatArray:
+        """(V,) MB: the smallest placement at each node; inf where there is none."""
+        smallest = np.full(self.V, np.inf)
+        np.minimum.at(smallest, self.placement_node, self.sizes)
+        return smallest
+
+    @cached_property
+    def tail(self) -> FloatArray:
+        """(V,) fractions below this are the tail of a node: at most 1e-4, and less than half its smallest size in all.
+
+        Source: docs/model.md#dependent-rounding.
+        """
+        total = np.bincount(self.placement_node, self.sizes, minlength=self.V)
+        return np.minimum(_TAIL, 0.5 * self.smallest / np.where(total > 0.0, total, 1.0))
 
     @cached_property
     def tables(self) -> PlacementTables:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -108,9 +109,10 @@ def test_projection_pack_and_rounding_are_the_reference(network: Network, backen
     packed = batched.pack(network, log_h, backend=backend)
     assert packed.tolist() == [allocation.pack(network, h).tolist() for h in log_h.double().numpy()]
     y = torch.from_numpy(np.exp(expected)).to(dtype).clamp(max=1.0)
-    for residual in ("drop", "coin", "fit"):
-        rounded = batched.round_dependent(network, y, uniforms, residual, backend=backend)
-        pairs = zip(y.double().numpy(), uniforms.double().numpy(), strict=True)
+    tailed = torch.where(torch.from_numpy(generator.random(shape) < 0.6), 1e-5 * y, y)
+    for residual, state in itertools.product(("drop", "coin", "fit"), (y, tailed)):
+        rounded = batched.round_dependent(network, state, uniforms, residual, backend=backend)
+        pairs = zip(state.double().numpy(), uniforms.double().numpy(), strict=True)
         assert rounded.tolist() == [allocation.round_dependent(network, *pair, residual).tolist() for pair in pairs]
 
 

@@ -30,7 +30,7 @@ def main() -> None:
     mirror = f"*{f} *{f} *fp64 *fp64 *fp64 *{f} *{f} *i32 *fp64" + " i32" * 5
     compiled(triton_kernels.mirror, mirror, {"WITH_STATE": True, "WIDTH": 256}, 4)
     compiled(triton_kernels.fill, f"*{f} *i8 *fp64 *i32 *fp64 i32 i32 i32", {"PER_MB": True, "WIDTH": 256}, 4)
-    pairs = f"*{f} *{f} *i8 *i32 *i32 *fp64 i32 i32"
+    pairs = f"*fp64 *{f} *i64 *fp64 *fp64 *i8 *i32 *i32 *fp64 i32 i32"
     compiled(triton_kernels.move_pairs, pairs, {"COIN": False, "LANES": 32}, 1)
 
 

@@ -53,7 +53,10 @@ OF_AGENTS = {  # kernels that agents alone need stand with them
     "order_probability": order_probability,
     "turns": turns,
 }
-KERNELS: dict[str, Any] = {name: getattr(kernels, name) for name in kernels.__all__ if name != "Served"} | OF_AGENTS
+NO_KERNELS = ("Served", "fractions_of", "states_of")
+KERNELS: dict[str, Any] = {
+    name: getattr(kernels, name) for name in kernels.__all__ if name not in NO_KERNELS
+} | OF_AGENTS
 NAMES = sorted(KERNELS)
 
 
@@ -127,6 +130,12 @@ def arguments(network: Network) -> dict[str, dict[str, Any]]:
             "out": np.zeros(placed, dtype=np.int8),
         },
         "serve": served,
+        "step_states": {
+            "states": state,
+            "ascent": generator.random(placed),
+            "rate": np.ones(node),
+            "mass": network.spendable,
+        },
         "turns": {"priority": scores, "allocation": filling},
         "type_cuts": {**window, "allocation": state[0]},
         "type_gains": {**window, "allocation": state[0]},

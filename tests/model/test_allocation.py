@@ -354,6 +354,70 @@ def test_mirror_step_is_the_projection_of_the_step(seed: int) -> None:
         assert (alone[0] == stepped[b]).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("seed", range(0, 120, 7))
+def test_steps_of_states_are_the_projection_of_the_step(seed: int, dtype: Any) -> None:
+    """Also where eta g / s is hundreds, and where most of a state is below what is kept as it is."""
+    network, _, mass = states(seed)
+    generator = np.random.default_rng(seed)
+    log_y = generator.normal(0.0, (2.0, 200.0)[seed % 2], network.P)
+    log_y = allocation.project(network, log_y, mass)[None]
+    ascent = generator.normal(0.0, (5.0, 300.0)[seed % 3 == 0], (1, network.P))
+    rate = generator.uniform(0.0, 3.0, (1, network.V))
+    before = kernels.states_of(log_y, dtype)
+    stepped = kernels.step_states(network, before, ascent, rate, mass)
+    assert stepped.dtype == dtype
+    given = before[0].astype(np.float64)
+    kept = np.where(given >= 0.0, np.log(np.maximum(given, 1e-300)), given)
+    log_h = kept + rate[0, network.placement_node] * ascent[0]
+    expected = allocation.project(network, log_h, mass)
+    lost = 8 * float(np.finfo(dtype).eps) * (10 + float(np.abs(log_h[np.isfinite(log_h)]).max(initial=0.0)))
+    trace = FILLED * mass[network.placement_node] / network.sizes if network.P else 0.0
+    assert (np.abs(kernels.fractions_of(stepped[0]) - np.exp(expected)) <= lost + trace).all()
+    small = stepped[0] < 0.0
+    assert (np.isinf(stepped[0]) == np.isinf(expected))[small].all()
+    small &= np.isfinite(expected) & (expected < -800.0)  # of what is clipped a trace is left, of any size
+    whole = ~np.isin(network.placement_node, network.placement_node[expected == 0.0])
+    assert stepped[0][small & whole] == pytest.approx(expected[small & whole], abs=lost * 100)
+
+
+def test_a_long_run_of_states_is_one_of_logarithms() -> None:
+    """An idle spell, a burst of fifty times the usual, and thousands of steps: no entry goes astray."""
+    generator = np.random.default_rng(0)
+    network = shelves((generator.uniform(1.0, 5.0, 30).round(2).tolist(), 40.0))
+    mass, worth = network.spendable, generator.uniform(0.0, 6.0, network.P)
+    log_y = kernels.project(network, np.zeros((1, network.P)), mass)
+    state, rate, gone = kernels.states_of(log_y), np.ones((1, network.V)), 0
+    for slot in range(3000):
+        scale = 0.0 if 1000 <= slot < 1200 else 50.0 if slot == 1200 else 1.0
+        turn = worth if slot // 500 % 2 else worth[::-1]
+        ascent = (scale * turn * generator.uniform(0.0, 1.0, network.P))[None]
+        log_y = kernels.mirror_step(network, log_y, ascent, rate, mass)
+        state = kernels.step_states(network, state, ascent, rate, mass)
+        if slot % 100 == 99:
+            found, expected = kernels.fractions_of(state)[0], np.exp(log_y[0])
+            assert found[expected > 1e-12] == pytest.approx(expected[expected > 1e-12], rel=1e-9)
+            small = (state[0] < 0.0) & np.isfinite(state[0])
+            assert state[0][small] == pytest.approx(log_y[0][small], rel=1e-9)
+            gone += int(small.sum())
+    assert gone > 10, "little was ever kept as its logarithm"
+
+
+def test_where_arrays_lie_does_not_matter() -> None:
+    """Loops that might write to what they read are not made of vector instructions: no sum may depend on that."""
+    generator = np.random.default_rng(2)
+    network = random_network(3)
+    state = kernels.states_of(kernels.project(network, generator.normal(size=(1, network.P)), network.spendable))
+    ascent, rate = generator.random((1, network.P)), np.ones((1, network.V))
+    expected = kernels.step_states(network, state, ascent, rate, network.spendable)
+    pool = np.empty(4 * network.P + 16)
+    for first, second in itertools.product(range(4), range(4)):
+        own = pool[first : first + network.P].reshape(1, -1)
+        along = pool[first + second + network.P :][: network.P].reshape(1, -1)
+        own[...], along[...] = state, ascent
+        assert (kernels.step_states(network, own, along, rate, network.spendable) == expected).all()
+
+
 def test_node_maximum() -> None:
     network = shelves(([1.0, 2.0, 9.0], 5.0), ([1.0], 2.0))
     values = np.array([[3.0, 4.0, 99.0, -2.0], [-1.0, -2.0, 5.0, 7.0]])
@@ -369,6 +433,7 @@ def fractions(network: Network, generator: np.random.Generator, rows: int) -> np
     y = np.clip(generator.uniform(-0.3, 1.3, (rows, network.P)), 0.0, 1.0)
     y = np.where(generator.random(y.shape) < 0.3, np.round(y * 8) / 8, y)
     y = np.where(generator.random(y.shape) < 0.05, generator.choice([1e-17, 1e-9, 1 - 1e-9, 1 - EPSILON], y.shape), y)
+    y = np.where((generator.random(y.shape) < 0.6) & (np.arange(rows) % 2 > 0)[:, None], 10 ** (-4 - 9 * y), y)
     y *= network.fits
     used = np.stack([network.memory_in_use(row) for row in y])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -476,6 +541,63 @@ def test_coin_by_hand() -> None:
         probability = expected[0][one] * expected[1][other]
         frequency = seen[8 * one[0] + 4 * one[1] + 2 * other[0] + other[1]]
         assert frequency == pytest.approx(probability, abs=within(draws, 16) if probability else 0.0)
+
+
+def test_tail_by_hand() -> None:
+    """Sizes of 1 MB, and y = (0.5, 6e-5, 3e-5): the last two are a tail of W = 9e-5 MB, which comes first.
+
+    It takes the 0.5 with W/(0.5 + W), where the draw of the pair is below 1.8e-4: so all that can happen to the tail
+    does where it is below 2e-4, and its marginals there are 6e-5 and 3e-5 of 2e-4.
+    """
+    network = shelves(([1.0, 1.0, 1.0], 9.0))
+    assert network.tail[0] == 1e-4
+    draws, part = 200_000, 2e-4
+    y, mass = np.tile([0.5, 6e-5, 3e-5], (draws, 1)), 9e-5
+    uniforms = np.random.default_rng(3).random(y.shape)
+    uniforms[:, 0] *= part
+    rounded = kernels.round_dependent(network, y, uniforms, "coin")
+    first = (part - mass / (0.5 + mass)) * (0.5 + mass)
+    assert rounded.mean(axis=0) == pytest.approx(np.array([first, 6e-5, 3e-5]) / part, abs=within(draws, 3))
+    assert rounded.sum(axis=1).max() == 1
+    uniforms[:, 0] = part + (1.0 - part) * np.random.default_rng(4).random(draws)
+    rounded = kernels.round_dependent(network, y, uniforms, "coin")
+    assert not rounded[:, 1:].any()
+    assert rounded[:, 0].mean() == pytest.approx((0.5 + mass), abs=within(draws, 1))
+
+
+def test_a_tail_weighs_less_than_any_placement() -> None:
+    """However much larger all of a node are than its smallest, and whatever part of it is below the threshold."""
+    network = shelves(([0.001, *[50.0] * 100], 60.0), ([2.0], 1.0), ([1.0, 3.0], 3.0))
+    largest = network.tail[network.placement_node] * network.sizes
+    smallest = [network.sizes[at].min(initial=np.inf) for at in nodes_of(network)]
+    assert (np.bincount(network.placement_node, largest, minlength=network.V) < smallest).all()
+    assert network.tail[1:3].tolist() == [1e-4, 1e-4]
+
+
+@pytest.mark.parametrize("residual", ["coin", "drop"])
+def test_a_state_with_a_tail_keeps_marginals_and_memory(residual: Any) -> None:
+    """Ten entries and a tail of 90: E[x] = y and, since what moves between two never makes both larger on average,
+    E[x_i x_j] <= y_i y_j; each draw takes the MB of the state but for one entry, and `drop` never more than those.
+    """
+    generator, draws, entries = np.random.default_rng(5), 20_000, 10
+    sizes = generator.uniform(1.0, 3.0, 100).round(2)
+    log_h = np.where(np.arange(100) < entries, generator.normal(0.0, 0.7, 100), generator.uniform(-16.0, -11.0, 100))
+    network = shelves((sizes.tolist(), 10.0))
+    y = np.exp(allocation.project(network, log_h, network.spendable))
+    assert (y[entries:] < network.tail[0]).all()
+    assert (y[:entries] > network.tail[0]).all()
+    rounded = kernels.round_dependent(network, np.tile(y, (draws, 1)), generator.random((draws, 100)), residual)
+    used = rounded @ sizes
+    if residual == "drop":
+        assert (used <= network.room[0]).all()
+        return
+    assert (np.abs(used - sizes @ y) < sizes.max()).all()
+    x = rounded.astype(float)
+    half = within(draws, entries + entries**2)
+    assert x[:, :entries].mean(axis=0) == pytest.approx(y[:entries], abs=half)
+    pairs = x[:, :entries].T @ x[:, :entries] / draws - np.outer(y, y)[:entries, :entries]
+    assert (pairs[~np.eye(entries, dtype=bool)] <= half).all()
+    assert x[:, entries:].sum(axis=1).mean() <= y[entries:].sum() + half
 
 
 def test_a_single_fraction_is_a_coin() -> None:

@@ -122,8 +122,8 @@ class Node:
         self._costs = np.concatenate([np.zeros(0), *(route.costs for route in routes)])
 
         self._space = StateSpace(shelf, np.zeros(shelf.P) if holding is None else holding, mass)
-        self._log_state = start(self._space.placements, mass)
-        self._state = self._space.held(np.exp(self._log_state))
+        self._states = kernels.states_of(start(self._space.placements, mass))
+        self._state = self._space.held(kernels.fractions_of(self._states))
         self._steps, self._sum = 0, 0.0  # taken, and of the largest ascent in each
         self._batches: dict[int, _Batch] = {}
 
@@ -201,8 +201,8 @@ class Node:
         gradient = (gradient if self._classes > 1 else batch.shares[0] * gradient)[None, :-1]
         ascent = self._space.ascent(gradient)
         rate = np.full((1, 1), self._scale_free(ascent) if eta is None else eta)
-        self._log_state = kernels.mirror_step(self._space.placements, self._log_state, ascent, rate, self._mass)
-        self._state = self._space.held(np.exp(self._log_state))
+        self._states = kernels.step_states(self._space.placements, self._states, ascent, rate, self._mass)
+        self._state = self._space.held(kernels.fractions_of(self._states))
 
     def round(self) -> IntArray:
         """(P,) int8 what it will hold, drawn from its state."""

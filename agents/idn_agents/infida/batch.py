@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from idn_agents.agent import generator
+from idn_agents.infida.fused import FusedUpdate, suits
 from idn_agents.infida.infida import Infida, StepSizes, start, state_mass, update
 from idn_agents.rounding.rounding import residual_of, rounding_of
 from idn_gym import batched
@@ -29,8 +30,8 @@ class InfidaBatch:
     runs : the parameters of each agent, as `Infida` takes them; all of one `residual`, no rate ``adaptive``. What is
         not rounded ``dependent`` is rounded on the CPU, row by row, with the numbers that `Infida` draws.
     device, dtype : of the states; float64 on the CPU and float32 elsewhere by default.
-    draws : ``numpy``: each agent rounds with the numbers that `Infida` draws from its seed, if in float64;
-        ``device``: all draw from one `torch.Generator` on the device. By default ``numpy`` on the CPU alone.
+    draws : ``numpy``: each agent rounds with the numbers that `Infida` draws from its seed, on the CPU; elsewhere in
+        float64 alone. ``device``: all draw from one `torch.Generator` on the device. By default ``numpy`` on the CPU.
     backend : as in `idn_gym.batched`.
     """
 
@@ -74,36 +75,48 @@ class InfidaBatch:
         self._device_generator = torch.Generator(self.device)
         self._device_generator.manual_seed(int(generator(seeds[0]).integers(2**63)))
         mass = state_mass(network, self._agents[0].residual)
-        self._allocation = torch.zeros(rows, network.P, dtype=torch.int8, device=self.device)
-        self._steps = _Steps(
-            network,
-            [agent.rate for agent in self._agents],
-            [agent.scale_on(network) for agent in self._agents],
-            mass,
-            _Operations(self._backend),
-            self._tensor,
-        )
-        self._steps.mass = self._tensor(mass).double() if self.device.type != "mps" else self._tensor(mass)
-        self._log_state = self._tensor(start(self._steps.space.placements, mass)).expand(rows, -1).contiguous()
-        self._state = torch.exp(self._log_state)
-        self.fractional = self._steps.space.held(self._state)
-        self._residual: Any = residual_of(network, self._agents[0].residual)
-        self._gain = self._log_state.new_empty(rows)
-        self._gradient, self._uniforms = torch.empty_like(self.fractional), torch.empty_like(self.fractional)
         self._slot = 0
         self._next_refresh = np.zeros(rows, dtype=np.int64)  # what is due is known without asking the device
         self._period = np.array([agent.first_period for agent in self._agents])
         self._longest = np.array([agent.longest_period for agent in self._agents])
+        self._residual: Any = residual_of(network, self._agents[0].residual)
+        rates = [agent.rate for agent in self._agents], [agent.scale_on(network) for agent in self._agents]
+        self._fused: FusedUpdate | None = None
+        if self._drawn_by_numpy and self.device.type == "cpu" and self._backend in (None, "numba") and suits(network):
+            self._rates = StepSizes(network, *rates, mass)
+            dtype = np.float64 if self._dtype == torch.float64 else np.float32
+            log_state = start(network, mass)
+            self._fused = FusedUpdate(network, log_state, mass, self._generators, self._residual, dtype)
+            self._allocation = torch.from_numpy(self._fused.allocation)
+            return
+        self._allocation = torch.zeros(rows, network.P, dtype=torch.int8, device=self.device)
+        self._steps = _Steps(network, *rates, mass, _Operations(self._backend), self._tensor)
+        self._steps.mass = self._tensor(mass).double() if self.device.type != "mps" else self._tensor(mass)
+        self._log_state = self._tensor(start(self._steps.space.placements, mass)).expand(rows, -1).contiguous()
+        self._state = torch.exp(self._log_state)
+        self._held = self._steps.space.held(self._state)
+        self._gain = self._log_state.new_empty(rows)
+        self._gradient, self._uniforms = torch.empty_like(self._held), torch.empty_like(self._held)
+
+    @property
+    def fractional(self) -> Tensor:
+        """(B, P) the states that the last act was drawn from."""
+        return self._held if self._fused is None else torch.from_numpy(self._fused.fractional)
 
     def act(self, observation: Mapping[str, Tensor]) -> Tensor:
         """(B, P) int8, feasible, for the coming slot; the first observation has zero requests."""
         requests = self._of_dtype("requests", observation["requests"], self._network.R)
         capacities = self._of_dtype("capacities", observation["capacities"], self._network.P)
         due = self._next_refresh == self._slot
-        if self._slot > 0:
-            self._learn(requests, capacities)
-        if (due & ~self._alone).any():
-            self._round(due & ~self._alone)
+        together = due & ~self._alone
+        if self._fused is not None:
+            batch = (requests.numpy(), capacities.numpy()) if self._slot > 0 else None
+            self._fused.advance(batch, self._rates, together)
+        else:
+            if self._slot > 0:
+                self._learn(requests, capacities)
+            if together.any():
+                self._round(together)
         if self._roundings:
             self._round_alone(due, requests, capacities)
         self._next_refresh[due] += self._period[due]
@@ -118,23 +131,23 @@ class InfidaBatch:
             self._network,
             requests,
             capacities,
-            self.fractional,
+            self._held,
             out=(self._gain, self._gradient),
             backend=self._backend,
             check=False,
         )
         update(self._log_state, self._gradient, self._steps, out=self._log_state, state=self._state)
-        self.fractional = self._steps.space.held(self._state)
+        self._held = self._steps.space.held(self._state)
 
     def _round(self, due: BoolArray) -> None:
         keywords: dict[str, Any] = {"residual": self._residual, "backend": self._backend, "check": False}
         rows = np.flatnonzero(due)
         uniforms = self._draw(rows)
         if due.all():
-            batched.round_dependent(self._network, self.fractional, uniforms, out=self._allocation, **keywords)
+            batched.round_dependent(self._network, self._held, uniforms, out=self._allocation, **keywords)
             return
         where = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        rounded = batched.round_dependent(self._network, self.fractional[where], uniforms, **keywords)
+        rounded = batched.round_dependent(self._network, self._held[where], uniforms, **keywords)
         self._allocation[where] = rounded
 
     def _round_alone(self, due: BoolArray, requests: Tensor, capacities: Tensor) -> None:
@@ -182,7 +195,7 @@ class InfidaBatch:
         if values.ndim == 2 and len(values) not in (1, rows):
             raise IdnError(f"{name}: {len(values)} rows; must be {rows}, or 1 to serve all")
         values = values[:1] if values.ndim == 2 and values.stride(0) == 0 else values
-        return values.to(self.device, self._dtype)
+        return values.to(self.device, self._dtype).contiguous()
 
 
 def _fill_uniform(generator: np.random.Generator, out: FloatArray) -> None:
@@ -218,7 +231,7 @@ class _Operations:
     def __init__(self, backend: str | None) -> None:
         self._backend = backend
 
-    def mirror_step(self, *arguments: Any, **filled: Any) -> Tensor:
+    def step_states(self, *arguments: Any, **filled: Any) -> Tensor:
         return batched.mirror_step(*arguments, **filled, backend=self._backend, check=False)
 
     def node_maximum(self, placements: Placements, values: Tensor) -> Tensor:

@@ -15,11 +15,12 @@ import numpy as np
 
 from idn_agents.agent import generator, refuse_other
 from idn_agents.infida.bounds import theory_rate
+from idn_agents.infida.fused import FusedUpdate, suits
 from idn_agents.infida.mirror_descent import LARGEST_SCALE, MirrorDescent, default_scale
 from idn_agents.infida.mixture_kernel import mix, node_products
 from idn_agents.infida.slack import StateSpace, charges
 from idn_agents.rounding.hedge import AdaHedge
-from idn_agents.rounding.rounding import ROUNDINGS, Coordination, residual_of, rounding_of
+from idn_agents.rounding.rounding import ROUNDINGS, Coordination, Dependent, residual_of, rounding_of
 from idn_agents.rounding.whole_routes import draw_routes, routed
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real, whole
@@ -83,36 +84,55 @@ class Infida(MirrorDescent):
         )
         self._steps = StepSizes(network, rates, scales, mass)
         self._space = self._steps.space
-        self._log_states = np.repeat(start(self._space.placements, mass), len(rates), axis=0)
-        self._hedge = AdaHedge(len(rates), network.V)
         self._rounding = rounding_of(self.rounding, network, seed, self.residual, self.coordination)
-        self._states = np.exp(self._log_states)
-        self._state = self._space.held(self._states[:1]).copy()
+        log_state = start(self._space.placements, mass)
+        self._fused: FusedUpdate | None = None
+        if self.rate != "adaptive" and suits(network):
+            residual = residual_of(network, self.residual)
+            self._fused = FusedUpdate(network, log_state, mass, [generator(seed)], residual)
+            return
+        self._states = np.repeat(kernels.states_of(log_state), len(rates), axis=0)
+        self._hedge = AdaHedge(len(rates), network.V)
+        self._state = self._fractions(self._states[:1])
 
     @property
     def fractional(self) -> FloatArray:
         """(P,) the state that the last act was drawn from."""
-        return self._state[0]
+        return (self._fused.fractional if self._fused else self._state)[0]
 
     def info(self) -> dict[str, Any]:
         """What the rounding has to say."""
         return self._rounding.info()
 
+    def _advance(self, batch: list[FloatArray] | None, due: bool) -> None:
+        if not (self._fused and isinstance(self._rounding, Dependent)):
+            super()._advance(batch, due)
+            return
+        self._fused.advance(None if batch is None else (batch[0][None], batch[1][None]), self._steps, due)
+        if due:
+            self._allocation = self._fused.allocation[0].copy()
+
     def _see(self, requests: FloatArray, capacities: FloatArray) -> None:
         self._rounding.see(requests, capacities)
+        if self._fused:
+            self._fused.advance((requests[None], capacities[None]), self._steps, False)
+            return
         _, gradient = kernels.gain_and_subgradient(self._network, requests, capacities, self._state)
         if self.rate != "adaptive":
-            self._log_states = update(self._log_states, gradient, self._steps)
-            self._state = self._space.held(np.exp(self._log_states))
+            self._states = update(self._states, gradient, self._steps)
+            self._state = self._fractions(self._states)
             return
-        network, space = self._network, self._space
-        self._hedge.see(node_products(network, space.held(self._states), space.net(gradient[0])))
-        gradients = np.repeat(gradient, len(self._states), axis=0)
-        update(self._log_states, gradients, self._steps, out=self._log_states, state=self._states)
-        self._state = mix(network, space.held(self._states), self._hedge.weights)
+        network, net = self._network, self._space.net(gradient[0])
+        self._hedge.see(node_products(network, self._fractions(self._states), net))
+        self._states = update(self._states, np.repeat(gradient, len(self._states), axis=0), self._steps)
+        self._state = mix(network, self._fractions(self._states), self._hedge.weights)
+
+    def _fractions(self, states: FloatArray) -> FloatArray:
+        """(B, P) y of states over the space."""
+        return self._space.held(kernels.fractions_of(states))
 
     def _round(self) -> IntArray:
-        return self._rounding.round(self._state)
+        return self._rounding.round(self._fused.fractional if self._fused else self._state)
 
 
 class InfidaOffline:
@@ -142,14 +162,14 @@ class InfidaOffline:
         load = kernels.loads(network, trace.requests)
         scale = default_scale(network) if self._scale is None else self._scale
         steps = StepSizes(network, "scale-free", scale, network.spendable, slots=trace.slots)
-        log_state = start(steps.space.placements, network.spendable)
+        states = kernels.states_of(start(steps.space.placements, network.spendable))
         total = np.zeros(network.P)
         for _ in range(self._iterations):
-            state = steps.space.held(np.exp(log_state))[0]
+            state = steps.space.held(kernels.fractions_of(states))[0]
             total += state
             _, slopes = kernels.type_gains(network, trace.requests, trace.capacities, state, load)
             gradient = network.service.terms.by_placement(slopes)[None]
-            log_state = update(log_state, gradient, steps)
+            states = update(states, gradient, steps)
         self.fractional = total / self._iterations
         if not network.service.submodular:
             slot = trace.requests.mean(axis=0), trace.capacities.mean(axis=0)
@@ -180,24 +200,24 @@ def start(placements: Placements, mass: FloatArray) -> FloatArray:
     return kernels.project(placements, np.zeros((1, placements.P)), mass)
 
 
-def update(log_state: Any, gradient: Any, steps: StepSizes, **filled: Any) -> Any:
-    """(B, entries) log y_{t+1}, the one step of INFIDA, for a batch of independent states: arrays, or tensors.
+def update(states: Any, gradient: Any, steps: StepSizes, **filled: Any) -> Any:
+    """(B, entries) the states of slot t + 1, the one step of INFIDA, for a batch of independent states.
 
-    h = y exp(eta g / s), then the Bregman projection on each node's budget; in the log domain throughout. With prices,
-    g is less what holding costs, and 0 for the slack of each node.
+    h = y exp(eta g / s), then the Bregman projection on each node's budget. With prices, g is less what holding costs,
+    and 0 for the slack of each node. `fused` is the same in one pass.
 
     Parameters
     ----------
-    log_state : (B, entries) log y_t, over `steps.space`.
+    states : (B, entries) of slot t, over `steps.space`: arrays as of `kernels.step_states`, or tensors of log y.
     gradient : (B, P) g_t in ms.
     steps : what eta is, and the mass that the state of each node sums to.
-    filled : `out` and `state`, as in `kernels.mirror_step`.
+    filled : of tensors, `out` and `state`, as in `kernels.mirror_step`.
 
     Source: docs/model.md#mirror-descent.
     """
     ascent = steps.ascent(gradient)
     placements, rate = steps.space.placements, steps.next(ascent)
-    return steps.operations.mirror_step(placements, log_state, ascent, rate, steps.mass, **filled)
+    return steps.operations.step_states(placements, states, ascent, rate, steps.mass, **filled)
 
 
 class StepSizes:
@@ -250,6 +270,14 @@ class StepSizes:
     def ascent(self, gradient: Any) -> Any:
         """(B, entries) g / s."""
         return self.space.ascent(gradient)
+
+    def parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What the eta of the next step is made of, for `fused_kernel.step`, which adds to the last; of arrays."""
+        self._count += 1
+        constant = (self._constant + self._anytime / math.sqrt(self._count))[:, 0]
+        if self._sum.shape[0] != len(self._scale):
+            self._sum = np.repeat(self._sum, len(self._scale), axis=0)
+        return constant, self._scale[:, 0] * self._count, self._sum
 
     def next(self, ascent: Any) -> Any:
         """(B, V) eta for the step along ascent = g / s (B, entries)."""

@@ -72,14 +72,21 @@ class MirrorDescent(ABC):
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
         """(P,) int8: step along the subgradient of the last slot; round the state anew where a refresh is due."""
-        if self._slot > 0:
-            self._see(*observed(self._network, observation, "requests", "capacities"))
-        if self._slot == self._next_refresh:
-            self._allocation = self._round()
+        batch = observed(self._network, observation, "requests", "capacities") if self._slot > 0 else None
+        due = self._slot == self._next_refresh
+        self._advance(batch, due)
+        if due:
             self._next_refresh += self._period
             self._period = min(self._period + 1, self.longest_period)
         self._slot += 1
         return self._allocation
+
+    def _advance(self, batch: list[FloatArray] | None, due: bool) -> None:
+        """Take in the requests and capacities of the last slot, if there was one; round if it is due."""
+        if batch is not None:
+            self._see(*batch)
+        if due:
+            self._allocation = self._round()
 
     @abstractmethod
     def info(self) -> dict[str, Any]:

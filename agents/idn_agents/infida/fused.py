@@ -1,0 +1,117 @@
+"""The fast form of INFIDA's update: `infida.update` and dependent rounding, over (B, P), in one compiled pass.
+
+For networks whose services are of one class and one stage, and where holding costs nothing. What comes of it is what
+`infida.update` and `kernels.round_dependent` come to, to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from idn_agents.infida import fused_kernel
+from idn_agents.infida.draws import state_of, strides
+from idn_gym import kernels
+from idn_gym.kernels.states import LEAST
+from idn_gym.kernels.threads import over_rows
+from idn_gym.model.network import Network
+from idn_gym.model.ranked import TOLERANCE
+from idn_gym.typing import BoolArray, FloatArray, IntArray
+
+
+class Rates(Protocol):
+    """`idn_agents.infida.infida.StepSizes`, as far as this asks for it."""
+
+    def parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What the eta of the next step is made of: see `fused_kernel.step`."""
+
+
+def suits(network: Network) -> bool:
+    """Whether there is a fast form for a network."""
+    service: Any = network.service
+    return bool(service.submodular and service.classes == 1 and not network.priced)
+
+
+class FusedUpdate:
+    """States of B agents, which step along the gain of a slot and are rounded, row by row.
+
+    Parameters
+    ----------
+    log_state : (1, P) log y, from which all start.
+    mass : (V,) MB that the state of each node sums to.
+    generators : one per agent; they are read once, and stay where they are.
+    residual : as of `kernels.round_dependent`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        log_state: FloatArray,
+        mass: FloatArray,
+        generators: Sequence[np.random.Generator],
+        residual: str,
+        dtype: Any = np.float64,
+    ) -> None:
+        rows, self._network = len(generators), network
+        self.states = np.repeat(kernels.states_of(log_state, dtype), rows, axis=0)
+        self.gain = np.zeros(rows)  # ms, of the states before the last step
+        self.allocation: IntArray = np.zeros((rows, network.P), dtype=np.int8)
+        self._nodes = np.ascontiguousarray(mass, dtype=np.float64), network.fitting_mb <= mass, LEAST[self.states.dtype]
+        self._rounding = (
+            np.array([state_of(each) for each in generators]),
+            strides(np.asarray(network.node_start, dtype=np.int64)),
+            residual == "drop",
+            residual == "fit",
+        )
+        self._all = np.ones(rows, dtype=np.bool_)
+        self._service: Any = network.service
+        self._scratch: list[tuple[FloatArray, FloatArray]] = []  # of threads that are not at work
+
+    @property
+    def fractional(self) -> FloatArray:
+        """(B, P) y."""
+        return kernels.fractions_of(self.states)
+
+    def advance(
+        self,
+        slots: tuple[FloatArray, FloatArray] | None,
+        steps: Rates,
+        due: BoolArray | bool,
+    ) -> None:
+        """Step, then round where it is due.
+
+        Parameters
+        ----------
+        slots : requests (B or 1, R) and capacities (B or 1, P) to step along the gain of, if any, of the states' dtype.
+        steps : says what eta is.
+        due : of all rows, or (B,).
+        """
+        network, service = self._network, self._service
+        due_rows = self._all if isinstance(due, bool) else due
+        rounds = due if isinstance(due, bool) else bool(due.any())
+        if slots is None and not rounds:
+            return
+        rates = None if slots is None else steps.parts()
+
+        def work(first: int, stop: int) -> None:
+            scratch = self._scratch.pop() if self._scratch else self._made()
+            rows = due_rows, first, stop
+            if slots is None:
+                fused_kernel.round_states(network.tables, self.states, *self._rounding, scratch, *rows, self.allocation)
+            else:
+                learning = service.tables, network.tables, slots, 1.0 - TOLERANCE, rates, self._nodes
+                if rounds:
+                    filled = self.states, self.gain, self.allocation
+                    fused_kernel.slot(*learning, self._rounding, scratch, *rows, *filled)
+                else:
+                    fused_kernel.step(*learning, scratch, first, stop, self.states, self.gain)
+            self._scratch.append(scratch)
+
+        over_rows(len(self.states), network.P, work)
+
+    def _made(self) -> tuple[FloatArray, FloatArray]:
+        """What a thread works in: a row of states, and what is of a node."""
+        widest = int(np.diff(self._network.node_start).max(initial=1))
+        return np.empty((4, self._network.P), dtype=self.states.dtype), np.empty((5, widest))

@@ -1,0 +1,116 @@
+"""A slot of INFIDA in one pass over the rows of a batch: gain, step, projection, rounding; see `fused`.
+
+States are as of `idn_gym.kernels.states`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from idn_agents.infida.draws import fill_uniforms, skip
+from idn_gym.kernels.compiled import compiled
+from idn_gym.kernels.gain import slot_gain
+from idn_gym.kernels.rounding import list_support, round_node, rounding_scratch
+from idn_gym.kernels.shared import largest, room_of, row_of
+from idn_gym.kernels.states import step_node
+
+_jit = compiled(error_model="numpy")
+# sums and maxima in any order, so that they become vector instructions; nothing here is NaN
+_vector = compiled(error_model="numpy", fastmath={"reassoc", "nsz", "nnan", "contract"})
+
+
+@_jit
+def step(tables, shelf, slots, covered, rates, nodes, scratch, first, stop, states, gain):
+    """Take rows first to stop of the states (B, P) a step along the subgradient of a slot's gain; fills `gain` (B,).
+
+    Parameters
+    ----------
+    slots : requests (B or 1, R) and capacities (B or 1, P).
+    rates : (B,) and (B,): eta is the first, and the second over the third, (B, V), to which the steepest g / s is
+        added, where that is not 0.
+    nodes : (V,) MB that a state spends, and (V,) whether that is all that fits; below which y is kept as its logarithm.
+    scratch : (4, P) of the states' dtype, and (5, W) float64, of W placements at most at a node.
+    """
+    requests, capacities = slots
+    load = np.empty(tables.groups + 1)
+    for b in range(first, stop):
+        r, capacity = row_of(requests, b), row_of(capacities, b)
+        gain[b] = _step_row(tables, shelf, r, capacity, covered, rates, nodes, scratch, load, b, states[b])
+
+
+@_jit
+def round_states(shelf, states, generators, strides, drop, fit, scratch, due, first, stop, rounded):
+    """Round rows first to stop of the states that are due, in `rounded` (B, P) int8.
+
+    Parameters
+    ----------
+    generators : (B, 4) of `draws`, each of which is taken P numbers on.
+    strides : (V + 1, 4) over the placements before each node, and over all.
+    """
+    listing = rounding_scratch(scratch[1].shape[1])
+    for b in range(first, stop):
+        if due[b]:
+            _round_row(shelf, states[b], generators[b], strides, drop, fit, scratch, listing, rounded[b])
+
+
+@_jit
+def slot(tables, shelf, slots, covered, rates, nodes, rounding, scratch, due, first, stop, states, gain, rounded):
+    """`step`, then `round_states`, row by row: what is of a row stays in the cache."""
+    requests, capacities = slots
+    generators, strides, drop, fit = rounding
+    load, listing = np.empty(tables.groups + 1), rounding_scratch(scratch[1].shape[1])
+    for b in range(first, stop):
+        r, capacity = row_of(requests, b), row_of(capacities, b)
+        gain[b] = _step_row(tables, shelf, r, capacity, covered, rates, nodes, scratch, load, b, states[b])
+        if due[b]:
+            _round_row(shelf, states[b], generators[b], strides, drop, fit, scratch, listing, rounded[b])
+
+
+@_jit
+def _step_row(tables, shelf, r, capacity, covered, rates, nodes, scratch, load, b, s):
+    constant, scaled, steepest = rates
+    mass, everything, least = nodes
+    (y, share, w, saved), buffers = scratch
+    bits = buffers[1].view(np.int64)
+    for p in range(len(s)):
+        y[p] = max(s[p], 0.0)
+    gain = slot_gain(tables, r, capacity, y, covered, load, share, w, saved)
+    for v in range(len(mass)):
+        start, end = np.int64(shelf.node_start[v]), np.int64(shelf.node_start[v + 1])
+        n = end - start
+        if n == 0 or mass[v] <= 0.0:
+            continue
+        own, size, along = s[start:end], shelf.sizes[start:end], buffers[0, :n]
+        top = _ascent(own, share[start:end], saved[start:end], size, along)
+        steepest[b, v] += top
+        eta = constant[b] + (scaled[b] / steepest[b, v] if steepest[b, v] > 0.0 else 0.0)
+        step_node(own, along, eta * top, size, eta, mass[v], everything[v], least, buffers[1:], bits, own)
+    return gain
+
+
+@_jit
+def _round_row(shelf, s, generator, strides, drop, fit, scratch, listing, rounded):
+    buffers = scratch[1]
+    for v in range(len(shelf.budgets)):
+        start, end = np.int64(shelf.node_start[v]), np.int64(shelf.node_start[v + 1])
+        n = end - start
+        if n == 0:
+            continue
+        y = buffers[0, :n]
+        for i in range(n):
+            y[i] = max(s[start + i], 0.0)
+        size, tail, x = shelf.sizes[start:end], shelf.tail[v], rounded[start:end]
+        listed = list_support(size, y, tail, x, listing)
+        draws = buffers[1, : min(n, listed[0] + 2)]
+        fill_uniforms(generator, strides[v], draws)
+        round_node(size, y, tail, shelf.smallest[v], listed, draws, drop, fit, room_of(shelf.budgets[v]), x, listing)
+    skip(generator, strides[len(shelf.budgets)])
+
+
+@_vector
+def _ascent(s, share, saved, size, along):
+    """Fill in g / s, 0 for what does not fit; returns the largest."""
+    for i in range(len(s)):
+        step = np.float64(share[i] * saved[i]) / size[i]
+        along[i] = step if s[i] > -np.inf else 0.0
+    return largest(along)
