@@ -5,12 +5,11 @@ whatever says where to read or write (numbers of placements and nodes, uniforms)
 that names the argument; other values are the caller's business.
 """
 
-from idn_gym.kernels.allocation import memory, pack
+from idn_gym.kernels.allocation import memory, pack, round_dependent
 from idn_gym.kernels.gain import gain, gain_and_subgradient, loads
 from idn_gym.kernels.greedy import fill_by_gain
 from idn_gym.kernels.marginal import joint_gains, marginal_gains, type_cuts, type_gains
 from idn_gym.kernels.mirror import mirror_step, node_maximum, project
-from idn_gym.kernels.rounding import round_dependent
 from idn_gym.kernels.serving import serve
 from idn_gym.kernels.states import fractions_of, states_of, step_states
 from idn_gym.model.service import Served

@@ -41,7 +41,8 @@ def test_a_pass_is_update_and_rounding(rate: Any, residual: Any) -> None:
             y, uniforms = kernels.fractions_of(states[row : row + 1]), generators[row].random((1, network.P))
             held[row] = kernels.round_dependent(network, y, uniforms, residual)[0]
         assert fused.allocation.tolist() == held.tolist()
-    assert (states < 1e-4).sum() > network.P / 4, "no tails: nothing was shown of them"
+    if rate == "scale-free":
+        assert (states < 1e-4).sum() > network.P / 4, "no tails: nothing was shown of them"
 
 
 @pytest.mark.parametrize("seed", range(8))
