@@ -119,12 +119,12 @@ class HostTensorVectorEnv(TensorVectorEnv, IDNVectorEnv):
         flags = torch.from_numpy(terminated), torch.from_numpy(truncated)
         return _tensors(observation), torch.from_numpy(rewards), *flags, _tensors(infos)
 
-    def _observe(self) -> Values:
-        """With capacities that are the same for all as one row, seen B times."""
-        observation = super()._observe()
+    def _show_capacities(self, shown: Values, written: bool) -> None:
+        """Those that are the same for all as one row, seen B times."""
         if self._capacities is self._nominal and len(self._streams.nominal) == 1:
-            observation["capacities"] = torch.from_numpy(self._nominal[:1].copy()).expand(self.num_envs, -1)
-        return observation
+            shown["capacities"] = torch.from_numpy(self._nominal[:1].copy()).expand(self.num_envs, -1)
+        else:
+            super()._show_capacities(shown, written)
 
     def _last(self) -> Values:
         return {key: torch.as_tensor(value).clone() for key, value in self._observe().items()}

@@ -94,12 +94,17 @@ class IDNVectorEnv(BatchEnv):
         shown, written = self._buffers.take({key: space.shape for key, space in spaces})
         np.copyto(shown["requests"], self._requests, casting="same_kind")
         np.copyto(shown["allocation"], self._allocation)
+        if not written:
+            np.copyto(shown["budgets"], self._shown_budgets)
+        self._show_capacities(shown, written)
+        return shown
+
+    def _show_capacities(self, shown: Values, written: bool) -> None:
+        """Among what is observed; `written` says that its arrays are as they were left."""
         steady = self._capacities is self._nominal
         if not (written and steady and self._steady):
             np.copyto(shown["capacities"], self._capacities)
-            np.copyto(shown["budgets"], self._shown_budgets)
         self._steady = steady
-        return shown
 
     def _asked(self, actions: Any) -> Array:
         """Actions as (B, P) int8, or an error that names the entry."""
