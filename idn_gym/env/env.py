@@ -262,18 +262,9 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
 
     def _granted(self, action: IntArray) -> Granted:
         """What is granted of the action."""
-        asked = as_array("action", action)
-        if asked.shape != (self.network.P,):
-            raise IdnError(f"action: shape {asked.shape}; must be ({self.network.P},)")
-        if asked.dtype == np.int8:  # what MultiBinary samples: its bytes say it all
-            binary = not np.count_nonzero(asked.view(np.uint8) > 1)
-        else:
-            binary = bool(((asked == 0) | (asked == 1)).all())
-        if not binary:
-            p = int(((asked != 0) & (asked != 1)).argmax())
-            raise IdnError(f"action[{p}]: {asked[p]}; must be 0 or 1")
+        asked = as_bits("action", action, (self.network.P,)).copy()  # it is kept
         refused = (lambda _: "action") if self.infeasible == "raise" else None
-        return grant(self.network, asked.astype(np.int8)[None], self._allocation[None], refused=refused)
+        return grant(self.network, asked[None], self._allocation[None], refused=refused)
 
     def _shown_if_steady(self, block: Trace) -> FloatArray | None:
         """(P,) what is observed of capacities that do not vary."""
@@ -323,6 +314,21 @@ def as_array(name: str, values: Any, dtype: Any = None) -> Any:
         return np.asarray(values, dtype)
     except (TypeError, ValueError) as error:  # rows of different lengths, or no numbers
         raise IdnError(f"{name}: {error}") from None
+
+
+def as_bits(name: str, values: Any, shape: tuple[int, ...]) -> Any:
+    """Values as int8 of this shape, or an `IdnError` that names the argument, and an entry that is neither 0 nor 1."""
+    bits = as_array(name, values)
+    if bits.shape != shape:
+        raise IdnError(f"{name}: shape {bits.shape}; must be {shape}")
+    if bits.dtype == np.int8:  # what the spaces sample: its bytes say it all
+        binary = bits.view(np.uint8).max(initial=0) <= 1
+    else:
+        binary = bits.dtype == np.bool_ or bool(((bits == 0) | (bits == 1)).all())
+    if not binary:
+        where = np.argwhere((bits != 0) & (bits != 1))[0].tolist()
+        raise IdnError(f"{name}{where}: {bits[tuple(where)]}; must be 0 or 1")
+    return bits.astype(np.int8, copy=False)
 
 
 def _box(size: int, high: float) -> spaces.Box:

@@ -11,7 +11,7 @@ from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.env.batch import Array, BatchEnv, Values
 from idn_gym.env.buffers import Buffers
-from idn_gym.env.env import IDNEnv, as_array
+from idn_gym.env.env import IDNEnv, as_bits
 from idn_gym.env.outcome import by_tier, unserved
 from idn_gym.env.repair import Granted, grant
 from idn_gym.errors import IdnError
@@ -108,18 +108,7 @@ class IDNVectorEnv(BatchEnv):
 
     def _asked(self, actions: Any) -> Array:
         """Actions as (B, P) int8, or an error that names the entry."""
-        asked = as_array("actions", actions)
-        shape = (self.num_envs, self.network.P)
-        if asked.shape != shape:
-            raise IdnError(f"actions: shape {asked.shape}; must be {shape}")
-        if asked.dtype == np.int8:  # what the space has: its bytes say it all
-            binary = asked.view(np.uint8).max(initial=0) <= 1
-        else:
-            binary = asked.dtype == np.bool_ or bool(((asked == 0) | (asked == 1)).all())
-        if not binary:
-            b, p = np.argwhere((asked != 0) & (asked != 1))[0]
-            raise IdnError(f"actions[{b}, {p}]: {asked[b, p]}; must be 0 or 1")
-        return asked.astype(np.int8, copy=False)
+        return as_bits("actions", actions, (self.num_envs, self.network.P))
 
     def _unserved(self) -> Values:
         return unserved(self.network, self.num_envs)._asdict()
