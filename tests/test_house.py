@@ -41,7 +41,7 @@ LAYERS = (
     ("workload",),
     ("env",),
     ("batched", "experiment", "wrappers", "multi_agent"),
-    ("report", "sb3", "testing"),
+    ("report", "sb3", "testing", "datasets"),
     ("cli",),
     ("reproduce", "suite"),
 )

@@ -15,6 +15,7 @@ _MODULES = {
     "gpu": {"torch": "PyTorch", "triton": "Triton"},
     "rl": {"stable_baselines3": "Stable-Baselines3", "sb3_contrib": "sb3-contrib", "tensorboard": "TensorBoard"},
     "ray": {"ray": "Ray"},
+    "offline": {"minari": "Minari", "h5py": "h5py"},
     "multi-agent": {"pettingzoo": "PettingZoo"},
 }
 

@@ -49,11 +49,11 @@ def play(
     refuse_network(spec, player, network)
     began = clock()
     progress(str(spec), 0, trace.slots)
-    with _named(spec, "reset"):
+    with named(spec, "reset"):
         player.reset(network, seed)
     hindsight = bool(getattr(player, "hindsight", False))
     if hindsight:
-        with _named(spec, "fit"):
+        with named(spec, "fit"):
             player.fit(trace)
     parts = list(_chunks(network, trace, spec, player, progress))
     seconds = clock() - began
@@ -62,7 +62,7 @@ def play(
     changes = [change for _, changed, _ in parts for change in changed]
     states = [state for _, _, state in parts if state is not None]
     fractional = np.minimum(sum(states) / trace.slots, 1.0) if states else None
-    with _named(spec, "info"):
+    with named(spec, "info"):
         info = player.info()
     return Result(spec, hindsight, summarise(table), seconds, info, table, changes, fractional)
 
@@ -81,9 +81,9 @@ def _chunks(
         submitted = np.empty((len(slots), network.P), dtype=np.int8)
         fractional = []
         for b, t in enumerate(slots):
-            with _named(spec, "act", t):
+            with named(spec, "act", t):
                 chosen = agent.act(observation)
-            submitted[b] = _integral(network, spec, t, chosen)
+            submitted[b] = integral(network, spec, t, chosen)
             if (state := getattr(agent, "fractional", None)) is not None:
                 fractional.append(np.array(state))
             observation = observe(network, trace.requests[t], trace.capacities_at(t), submitted[b])
@@ -102,7 +102,7 @@ def _chunks(
 
 
 @contextmanager
-def _named(spec: AgentSpec, method: str, slot: int | None = None) -> Iterator[None]:
+def named(spec: AgentSpec, method: str, slot: int | None = None) -> Iterator[None]:
     """Whatever goes wrong inside, as a line that says with which agent and where in its code; see the cause for all."""
     try:
         yield
@@ -113,7 +113,7 @@ def _named(spec: AgentSpec, method: str, slot: int | None = None) -> Iterator[No
         raise IdnError(f"agent {spec}{at}: {method} failed: {sources.fault(error)}") from error
 
 
-def _integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> IntArray:
+def integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> IntArray:
     try:
         array = np.asarray(allocation)
     except ValueError:  # rows of different lengths
