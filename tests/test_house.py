@@ -35,7 +35,7 @@ DOORS = (
 # Data flows one way (docs/house.md): a room knows nothing of those above it, directly or through others.
 LAYERS = (
     ("common", "errors", "typing", "sources", "plugins"),
-    ("scenario", "topology", "catalog", "splits"),
+    ("scenario", "topology", "catalog"),
     ("model", "library"),
     ("kernels",),
     ("workload",),

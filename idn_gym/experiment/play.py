@@ -114,6 +114,7 @@ def named(spec: AgentSpec, method: str, slot: int | None = None) -> Iterator[Non
 
 
 def integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> IntArray:
+    """What an agent submitted, as (P,) int8, or an error that names the agent and the slot."""
     try:
         array = np.asarray(allocation)
     except ValueError:  # rows of different lengths

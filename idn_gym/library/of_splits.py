@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from idn_gym.splits import FLOAT_BITS, MOBILE_INPUTS, MOBILE_LAYERS, Head, Machine, split_models
+from idn_gym.library.splits import FLOAT_BITS, MOBILE_INPUTS, MOBILE_LAYERS, Head, Machine, split_models
 from idn_gym.topology import nodes_and_links, tiers
 
 # What `system decide qpart` says of the layers at each cut, by the noise it may leave: bits of the weights of each
@@ -71,7 +71,7 @@ def quantised_split() -> dict[str, Any]:
             "accuracy_weight": "chosen: 10 ms per percentage point, so that bits are worth their time on slow links",
             "tasks": "made up: two uses of one classifier, each with weights of its own",
             "models": (
-                "idn_gym.splits: a mobile classifier of seven parts, made up after networks of its kind, cut before "
+                "library.splits: a mobile classifier of seven parts, made up after networks of its kind, cut before "
                 "its first and behind its last four; bits by the method of arXiv 2506.23934 at a noise of 0.2, 1 and "
                 "5 %, and 32"
             ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from idn_agents.systems.frame import Infeasible
-from idn_gym.splits import quantisers_noise
+from idn_gym.library.splits import quantisers_noise
 from idn_gym.typing import FloatArray, IntArray
 
 _MOST_LABELS = 300_000  # of the exact search

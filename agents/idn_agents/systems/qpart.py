@@ -23,8 +23,8 @@ from idn_agents.systems.frame import (
     by_policy,
 )
 from idn_agents.systems.running.traces import read_column
-from idn_gym import splits
 from idn_gym.errors import IdnError
+from idn_gym.library import splits
 from idn_gym.scenario.section import Section
 from idn_gym.typing import FloatArray
 
@@ -126,7 +126,7 @@ class Qpart(System[Settings, State, FloatArray]):
     )
     network = (
         "scenario quantised-split, agent qpart: chains of two stages, a head (cut, bits) and then its tail, with "
-        "output_mb = z_x b_x and link bandwidth, which idn_gym.splits makes; what does not fit is the download of the "
+        "output_mb = z_x b_x and link bandwidth (idn_gym.library.splits); what does not fit is the download of the "
         "head's weights"
     )
 
@@ -248,7 +248,7 @@ class Qpart(System[Settings, State, FloatArray]):
             )
 
     def head(self, name: str, cut: int) -> splits.Head:
-        """What it puts on a device at a cut, for a catalog of heads and tails; see `idn_gym.splits`."""
+        """What it puts on a device at a cut, for a catalog of heads and tails; see `idn_gym.library.splits`."""
         return splits.Head(name, tuple(self._bits("qpart", cut)[1].astype(int).tolist()))
 
     def _bits(self, policy: str, cut: int) -> tuple[Problem, FloatArray]:

@@ -10,8 +10,8 @@ from idn_agents.systems.qpart import Qpart, Settings
 from idn_gym.errors import IdnError
 from idn_gym.library.load import load_scenario
 from idn_gym.library.of_splits import quantised_heads
+from idn_gym.library.splits import MOBILE_LAYERS, Head, Layer, Machine, split_models
 from idn_gym.scenario.schema import Model
-from idn_gym.splits import MOBILE_LAYERS, Head, Layer, Machine, split_models
 
 LAYERS = (Layer("a", 10.0, 2e6, 4e5, 1.0, 2.0), Layer("b", 30.0, 1e6, 1e3))
 MACHINES = {"phone": Machine(5.0, 1.0), "server": Machine(100.0, 0.5, 4)}
