@@ -137,20 +137,20 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true")
     chosen = parser.parse_args()
     stored: dict[str, Any] = json.loads(chosen.results.read_text("utf-8")) if chosen.results.exists() else {}
-    rows: dict[str, list[Row]] = stored.get("scenarios", {})
     for name in () if chosen.tables else chosen.scenarios:
-        rows[name] = measured(name, chosen.slots, chosen.seeds, chosen.time_limit)
-        about = {
-            "command": " ".join(["python", *sys.argv]),
+        stored[name] = {
+            "rows": measured(name, chosen.slots, chosen.seeds, chosen.time_limit),
+            "slots": chosen.slots,
+            "time_limit": chosen.time_limit,
             "date": time.strftime("%Y-%m-%d"),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "versions": versions(),
         }
-        ordered = {each: rows[each] for each in AGENTS if each in rows}
-        chosen.results.write_text(json.dumps(about | {"scenarios": ordered}, indent=1) + "\n", "utf-8")
-    for name in AGENTS:
-        if name in rows:
-            print(f"### {name}\n\n{table(rows[name])}\n")
+        stored = {each: stored[each] for each in AGENTS if each in stored}
+        chosen.results.write_text(json.dumps(stored, indent=1) + "\n", "utf-8")
+    for name, kept in stored.items():
+        seeds = len({row["seed"] for row in kept["rows"]})
+        print(f"### {name}, {seeds} seeds of {kept['slots']} slots\n\n{table(kept['rows'])}\n")
 
 
 if __name__ == "__main__":
