@@ -58,9 +58,11 @@ def generator(seed: int, purpose: int = 1) -> np.random.Generator:
 
 def observed(network: Network, observation: Mapping[str, FloatArray], *names: str) -> list[FloatArray]:
     """Arrays of an observation, requests (R,) and others (P,), as float64, or an `IdnError`: of another network."""
-    return [
-        np.array(shaped(name, observation[name], (network.R if name == "requests" else network.P,))) for name in names
-    ]
+    seen = []
+    for name in names:
+        values = shaped(name, observation[name], (network.R if name == "requests" else network.P,))
+        seen.append(values.copy() if values is observation[name] else values)
+    return seen
 
 
 def refuse_other(network: Network, trace: Trace) -> None:

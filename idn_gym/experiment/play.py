@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from idn_gym import kernels, sources
-from idn_gym.env.env import observe
+from idn_gym.env.env import observe, shown_capacities
 from idn_gym.errors import IdnError
 from idn_gym.experiment.evaluation import slot_table
 from idn_gym.experiment.metrics import SlotTable, summarise
@@ -22,6 +22,7 @@ from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
 _CHUNK = 64  # slots served at a time
+_VALUES = 2**23  # values (T, P) of a chunk at most: of large networks fewer slots are served at a time
 
 Progress = Callable[[str, int, int], None]  # agent, slots played, slots in all
 
@@ -76,25 +77,29 @@ def _chunks(
     """
     placed = np.zeros((1, network.P), dtype=np.int8)
     observation = observe(network, np.zeros(network.R), network.capacities, placed[0])
-    for first in range(0, trace.slots, _CHUNK):
-        slots = range(first, min(first + _CHUNK, trace.slots))
+    shown = None if trace.varying else shown_capacities(trace.capacities[0])
+    chunk = min(_CHUNK, max(1, _VALUES // max(1, network.P)))
+    for first in range(0, trace.slots, chunk):
+        slots = range(first, min(first + chunk, trace.slots))
         submitted = np.empty((len(slots), network.P), dtype=np.int8)
-        fractional = []
+        states: FloatArray | None = None
         for b, t in enumerate(slots):
             with named(spec, "act", t):
                 chosen = agent.act(observation)
             submitted[b] = integral(network, spec, t, chosen)
             if (state := getattr(agent, "fractional", None)) is not None:
-                fractional.append(np.array(state))
-            observation = observe(network, trace.requests[t], trace.capacities_at(t), submitted[b])
+                states = np.empty((len(slots), network.P)) if states is None else states
+                states[b] = state
+            own = None if shown is None else shown.copy()  # an agent may write to what it is given
+            observation = observe(network, trace.requests[t], trace.capacities_at(t), submitted[b], own)
         before = np.concatenate([placed, submitted[:-1]])
         in_use, loaded = kernels.memory(network, submitted, before)
         _refuse_infeasible(network, spec, first, in_use)
         served = trace.part(slots.start, slots.stop)
-        states = np.stack(fractional) if fractional else None
+        changed = (submitted != before).any(axis=1)
         yield (
             slot_table(network, served.requests, served.capacities, submitted, loaded, fractional=states),
-            [(t, submitted[b]) for b, t in enumerate(slots) if t == 0 or (submitted[b] != before[b]).any()],
+            [(t, submitted[b]) for b, t in enumerate(slots) if t == 0 or changed[b]],
             None if states is None else states.sum(axis=0),
         )
         placed = submitted[-1:]
@@ -121,9 +126,10 @@ def integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> I
         raise IdnError(f"agent {spec}, slot {slot}: allocation of no shape; must be ({network.P},)") from None
     if array.shape != (network.P,):
         raise IdnError(f"agent {spec}, slot {slot}: allocation of shape {array.shape}; must be ({network.P},)")
-    if not ((array == 0) | (array == 1)).all():  # nan is neither
+    other = (array & ~1).any() if array.dtype == np.int8 else not ((array == 0) | (array == 1)).all()  # nan is neither
+    if other:
         raise IdnError(f"agent {spec}, slot {slot}: allocation with values other than 0 and 1")
-    return array.astype(np.int8)
+    return array if array.dtype == np.int8 else array.astype(np.int8)
 
 
 def _refuse_infeasible(network: Network, spec: AgentSpec, first: int, in_use: FloatArray) -> None:
