@@ -12,20 +12,24 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ["NUMBA_NUM_THREADS"] = "1"
 
 import gymnasium
 import numpy as np
+from idn_agents.infida.infida import Infida
 
 import idn_gym  # noqa: F401 - registers the ids
 from idn_gym import kernels
+from idn_gym.env.env import observe
 from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
@@ -117,20 +121,42 @@ def compile_three_replicas() -> float:
     return time.perf_counter() - began
 
 
-def compile_tree() -> float:
-    """Seconds to validate and compile a tree of 10,000 nodes with 20 tasks and 200 models."""
+def tree_data() -> dict[str, Any]:
+    """The scenario of a tree of 10,000 nodes with 20 tasks and 200 models: 2 million placements."""
     catalog = load_scenario("topology-1-fixed").to_dict()
     graph = tree(10, 4, [40.0, 15.0, 6.0, 6.0], repository=[model["name"] for model in catalog["models"]])
     graph.remove_nodes_from(list(graph)[10_000:])
-    began = time.perf_counter()
     data = {key: catalog[key] for key in ("format", "tasks", "models")}
-    scenario = parse({**data, "name": "tree", **nodes_and_links(graph, processor="rtx-2080-ti", budget=3000.0)}, "tree")
-    network = Network.compile(scenario)
+    return {**data, "name": "tree", **nodes_and_links(graph, processor="rtx-2080-ti", budget=3000.0)}
+
+
+def compile_tree() -> float:
+    """Seconds to validate and compile `tree_data`."""
+    data = tree_data()
+    began = time.perf_counter()
+    network = Network.compile(parse(data, "tree"))
     seconds = time.perf_counter() - began
-    tables = [array for array in network.service.tables if isinstance(array, np.ndarray)]
-    bytes_of_each = sum(array.nbytes for array in tables) / network.P
-    print(f"  {network}; what kernels read takes {bytes_of_each:.0f} bytes a placement", file=sys.stderr)
+    print(f"  {network}", file=sys.stderr)
     return seconds
+
+
+def slots_on_the_tree() -> float:
+    """Seconds per slot of INFIDA on `tree_data`: subgradient, step, rounding; after two slots."""
+    network = Network.compile(parse(tree_data(), "tree"))
+    agent, mean = Infida(), 7500.0 * 60.0 / network.R
+    agent.reset(network, 0)
+    placed = agent.act(observe(network, np.zeros(network.R), network.capacities, np.zeros(network.P)))
+    rng, seconds = np.random.default_rng(0), []
+    for _ in range(12):
+        requests = rng.poisson(mean, network.R).astype(np.float64)
+        observation = observe(network, requests, network.capacities, placed)
+        began = time.perf_counter()
+        placed = agent.act(observation)
+        seconds.append(time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
+    each = peak * 2**30 / network.P
+    print(f"  at most {peak:.2f} GiB in this process so far, {each:.0f} bytes per placement", file=sys.stderr)
+    return statistics.median(seconds[2:])
 
 
 def cases() -> dict[str, Callable[[], float]]:
@@ -165,6 +191,7 @@ def main() -> None:
         **cases(),
         "compile Topology I, 600 models": compile_three_replicas,
         "compile a tree of 10,000 nodes": compile_tree,
+        "INFIDA slot on that tree": slots_on_the_tree,
         "import idn_gym": import_seconds("idn_gym"),
     }
     rows = {}
