@@ -3,10 +3,9 @@
     python benchmarks/coordinated.py [--seeds 5] [--slots 600] [--jobs 2] [--output benchmarks/results/coordinated.json]
     python benchmarks/coordinated.py --tables benchmarks/results/coordinated.json [--picture docs/coordinated.png]
 
-The first command computes everything, in six parts (`--parts` for some of them): `rivals`, one stream per seed for all
+The first command computes everything, in five parts (`--parts` for some of them): `rivals`, one stream per seed for all
 agents, the greedies with the parameters that did best on seed 0; `rates`, learning rates of the state; `variants`,
-what each parameter of coordination changes; `adversaries`, regret over horizons; `messages`, what a distributed form
-would send; `speed`. The second prints the tables of a stored result. Intervals: 95%, Student's t over seeds;
+what each parameter of coordination changes; `adversaries`, regret over horizons; `speed`. The second prints the tables of a stored result. Intervals: 95%, Student's t over seeds;
 differences are paired.
 """
 
@@ -21,23 +20,18 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from coordinated_tables import draw_picture, print_tables
-from idn_agents.distributed.messages import BYTES
 from idn_agents.infida.bounds import regret_bound
-from idn_agents.rounding.coordination_kernel import coordinate
 from regret import best_fixed_gain
 
-from idn_gym import kernels
 from idn_gym.env.env import observe
 from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
-from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
 
@@ -62,7 +56,7 @@ CASES |= {
 AGENTS = (
     "infida-coordinated",
     "infida-coordinated:rounding=coordinated",
-    "infida-coordinated:rounding=coordinated,point=held",
+    "rolling-local-search",
     "infida",
     "static-greedy",
 )
@@ -87,7 +81,6 @@ CONDITIONS: dict[str, tuple[str, list[str]]] = {
 VARIANTS = (
     "",
     "learning_rate=scale-free",
-    "order=up",
     "window=1",
     "window=64",
     "bonus=0",
@@ -209,59 +202,6 @@ def adversaries_of(slots: int, seed: int) -> list[dict[str, Any]]:
     return [row | {"bound": bound} for row in rows]
 
 
-class Watched:
-    """The kernels, with an eye on what nodes would have to tell each other; see docs/coordinated.md."""
-
-    def __init__(self, network: Network) -> None:
-        self._options = network.service.options
-        at = np.append(network.placement_node, -1)[network.service.options]
-        self._on_path = at[:, :, None] == np.where(network.paths >= 0, network.paths, -2)[:, None, :]  # (R, K, J)
-        self._hops = network.paths[:, 1:] >= 0  # (R, J-1)
-        self._broadcast = network.V - 1
-        self.sent = {"searches": np.zeros(2), "guard": np.zeros(2)}  # messages and numbers in them
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(kernels, name)
-
-    def coordinate(self, *arguments: Any) -> None:
-        """Per type and hop: up, what those below hold or their states; down, what was decided above; and a verdict."""
-        batches, point = len(arguments[1]), arguments[5]
-        below = self._in_use(point).cumsum(axis=1)[:, :-1]
-        coordinate(*arguments)
-        above = self._in_use(point)[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
-        numbers = 6 + (below + above) * (1 + batches)  # slot, type, n each way; a cost and the shares of each option
-        self._add("searches", 2 * int(self._hops.sum()), int(numbers[self._hops].sum()), 1)
-
-    def serve(self, network: Network, requests: Any, capacities: Any, proposals: IntArray) -> Any:
-        """Per type and hop, up: what is on offer in each proposal; then the weights, to all."""
-        if requests.ndim == 1:
-            offered = sum(self._in_use(proposal).cumsum(axis=1)[:, :-1] for proposal in proposals)
-            numbers = 2 + len(proposals) + 2 * offered
-            self._add("guard", int(self._hops.sum()), int(numbers[self._hops].sum()), len(proposals))
-        return kernels.serve(network, requests, capacities, proposals)
-
-    def _in_use(self, point: FloatArray) -> IntArray:
-        """(R, J) options of each type that are in use at each node of its path."""
-        used = np.append(point, 0.0)[self._options] > 0.0
-        return (used[:, :, None] & self._on_path).sum(axis=1)
-
-    def _add(self, kind: str, messages: int, numbers: int, told: int) -> None:
-        self.sent[kind] += messages + self._broadcast, numbers + self._broadcast * told
-
-
-def messages_of(case: str, slots: int, seed: int) -> dict[str, Any]:
-    """Messages and bytes that a distributed form would send per slot, beside those of INFIDA."""
-    network = scenario_of(CASES[case])
-    trace = draw(network, slots, seed)
-    watched = Watched(network)
-    with mock.patch.multiple("idn_agents.rounding.rounding", kernels=watched, coordinate=watched.coordinate):
-        searches = play(network, trace, AgentSpec("infida-coordinated"), seed).info["searches"]
-    infida = play(network, trace.head(slots // 4), AgentSpec("infida-distributed"), seed).info
-    sent = {kind: (float(sums[0]) / slots, BYTES * float(sums[1]) / slots) for kind, sums in watched.sent.items()}
-    sent["infida"] = infida["messages_per_slot"], infida["bytes_per_slot"]
-    return {"case": case, "seed": seed, "searches_per_slot": searches / slots, "sent": sent}
-
-
 def speed(slots: int) -> list[dict[str, Any]]:
     """Slots per second of CPU time, of a whole run with its serving; the median of five, compiled code loaded."""
     rows = []
@@ -281,7 +221,7 @@ def speed(slots: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Compute and store, or print what is stored."""
-    parts = ("rivals", "rates", "variants", "adversaries", "messages", "speed")
+    parts = ("rivals", "rates", "variants", "adversaries", "speed")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--slots", type=int, default=600)
@@ -317,10 +257,6 @@ def main() -> None:
             elif part == "adversaries":
                 pairs = [(slots, seed) for slots in reversed(HORIZONS) for seed in seeds]
                 rows = [row for found in pool.map(adversaries_of, *zip(*pairs, strict=True)) for row in found]
-            elif part == "messages":
-                cases = ("topology-2-sliding", "topology-1-fixed", "topology-1-sliding", "topology-1-bursty")
-                jobs = [(case, options.slots // 3, 0) for case in cases]
-                rows = list(pool.map(messages_of, *zip(*jobs, strict=True)))
             else:
                 rows = speed(options.slots)
             document[part] = {

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import t as student
 
 Rows = list[dict[str, Any]]
-OURS, WITHOUT = "infida-coordinated", "infida-coordinated:rounding=coordinated,point=held"
+OURS, WITHOUT = "infida-coordinated", "rolling-local-search"
 ALONE = "infida-coordinated:rounding=coordinated"
 COLUMNS = (OURS, WITHOUT, "last-batch-greedy", "load-aware-greedy", "infida", "static-greedy")
 
@@ -68,7 +68,7 @@ def print_tables(document: dict[str, Any]) -> None:
 
 
 def _rivals(rows: Rows) -> None:
-    names = {agent: f"`{agent}`" for agent in COLUMNS} | {WITHOUT: "without the state"}
+    names = {agent: f"`{agent}`" for agent in COLUMNS} | {WITHOUT: f"`{WITHOUT}`"}
 
     def figures(title: str, key: str, scale: float, digits: int, agents: Sequence[str]) -> None:
         lines = []
@@ -155,22 +155,11 @@ def _speed(rows: Rows) -> None:
     print(table(["slots/s", *(f"`{agent}`" for agent in agents)], lines))
 
 
-def _messages(rows: Rows) -> None:
-    lines = []
-    for row in rows:
-        cells = [f"{messages:.0f} ({size / 1e3:.0f})" for messages, size in row["sent"].values()]
-        total = sum(size for _, size in row["sent"].values())
-        lines.append([row["case"], f"{row['searches_per_slot']:.3f}", *cells, f"{total / 1e3:.0f}"])
-    print("Messages (kB) per slot\n")
-    print(table(["", "searches per slot", *rows[0]["sent"], "kB in all"], lines))
-
-
 SHOWN = {
     "rivals": _rivals,
     "rates": _rates,
     "variants": _variants,
     "adversaries": _adversaries,
-    "messages": _messages,
     "speed": _speed,
 }
 
@@ -184,7 +173,7 @@ def draw_picture(document: dict[str, Any], path: Path) -> None:
     figure = new_figure(1200, 520, 160, "constrained")
     left, right = figure.subplots(1, 2)
     rows = document["rivals"]["rows"]
-    names = {OURS: "coordinated", WITHOUT: "the same, without the state", "last-batch-greedy": "last-batch greedy"}
+    names = {OURS: "coordinated", WITHOUT: "rolling local search", "last-batch-greedy": "last-batch greedy"}
     names |= {"infida": "INFIDA", "static-greedy": "static greedy (hindsight)"}
     fills: dict[str, Any] = {"topology-1-fixed": "full", "topology-1-sliding": "left", "topology-1-bursty": "none"}
     look = looks([*names, ALONE])

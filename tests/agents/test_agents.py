@@ -36,7 +36,7 @@ AGENTS = [
     "infida:refresh=dynamic,target=3",
     "infida:residual=reserve,learning_rate=theory",
     "infida-coordinated",
-    "infida-coordinated:residual=reserve,point=held,order=up,window=3,update_weight=0.1",
+    "infida-coordinated:residual=reserve,window=3,update_weight=0.1",
     "infida:rounding=coordinated",
     "infida-distributed",
     "infida-offline:iterations=5",

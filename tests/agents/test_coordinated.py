@@ -12,12 +12,11 @@ from idn_agents.infida.bounds import PSI, regret_bound
 from idn_agents.infida.coordinated import CoordinatedInfida
 from idn_agents.infida.infida import Infida
 from idn_agents.infida.mixture_kernel import mix, node_products
-from idn_agents.rounding import coordination
-from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.rounding import Dependent, kept
-from idn_agents.rounding.window import Window
-from instances import random_network, with_services
+from idn_agents.search.forecast import Forecast, Window
+from idn_agents.search.local_search import LocalSearch
+from instances import random_network
 
 from idn_gym import kernels
 from idn_gym.env.env import observe
@@ -73,63 +72,41 @@ def placed(network: Network, *names: str) -> np.ndarray:
     return found
 
 
-def filled(network: Network, nodes: list[int], point: np.ndarray, held: np.ndarray, charge: float = 0.0) -> list[int]:
-    """What coordination makes of 10 requests for a and 6 for b; the reference, checked against the kernel."""
-    requests, capacities = np.array([[10.0, 6.0]]), network.capacities[None]
-    found = coordination.coordinate(network, requests, capacities, nodes, point, held, charge)
-    fast = point.astype(np.float64)
-    load = kernels.loads(network, requests)
-    coordinate(network, requests, capacities, load, nodes, fast, held, charge)
-    assert fast.tolist() == found.tolist()
-    return found.tolist()
+def search_on(network: Network, held: np.ndarray, charge: float = 0.0) -> LocalSearch:
+    """10 requests for a and 6 for b; a load is charged, per MB."""
+    requests = np.array([[10.0, 6.0]])
+    search = LocalSearch(network)
+    price = charge * network.sizes * (held == 0)
+    search.look_at(requests, network.capacities[None], kernels.loads(network, requests), price)
+    search.start(held)
+    search.improve()
+    return search
 
 
-# --- filling nodes
+# --- the search
 
 
-def test_a_node_takes_what_the_others_leave(two: Network) -> None:
+def test_perturbing_gets_out_of_where_no_node_can_do_better_alone(two: Network) -> None:
     """By hand: a request saves 40 ms at co and 42 at bs; what the other node has already saves only 2 more.
 
-    With bs empty, co takes a (400 against 240); then bs takes b, since 6 x 42 exceeds 10 x 2. With bs known to hold a,
-    co takes b, and bs a: 6 x 40 + 10 x 42 = 660 against 10 x 40 + 6 x 42 = 652.
+    co comes first and takes a (400 against 240); then bs takes b, since 6 x 42 exceeds 10 x 2. With the two the other
+    way round it is 6 x 40 + 10 x 42 = 660 against 10 x 40 + 6 x 42 = 652, and no node alone gets there.
     """
-    nothing = np.zeros(two.P, dtype=np.int8)
-    assert filled(two, [CO, BS], nothing, nothing) == placed(two, "co:a", "bs:b").tolist()
-    assert filled(two, [CO, BS], placed(two, "bs:a"), nothing) == placed(two, "co:b", "bs:a").tolist()
-    assert filled(two, [BS, CO], nothing, nothing) == placed(two, "co:b", "bs:a").tolist()
-    # a fraction y of a at bs leaves 400 (1 - y) + ... for a at co: 240 are more once y > 0.4
-    for fraction, taken in ((0.39, "a"), (0.41, "b")):
-        assert (
-            filled(two, [CO], fraction * placed(two, "bs:a"), nothing)
-            == (fraction * placed(two, "bs:a") + placed(two, f"co:{taken}")).tolist()
-        )
+    search = search_on(two, np.zeros(two.P, dtype=np.int8))
+    assert search.allocation.tolist() == placed(two, "co:a", "bs:b").tolist()
+    assert search.net_gain == pytest.approx(652.0)
+    search.iterate(np.random.default_rng(0), 10_000, 64)
+    assert search.allocation.tolist() == placed(two, "co:b", "bs:a").tolist()
+    assert search.net_gain == pytest.approx(660.0)
 
 
 def test_a_load_has_to_earn_its_charge(two: Network) -> None:
-    """Holding co:b, a at co is worth 160 ms per MB and slot more."""
-    nothing, held = np.zeros(two.P, dtype=np.int8), placed(two, "co:b")
-    assert filled(two, [CO], nothing, held, 159.0) == placed(two, "co:a").tolist()
-    assert filled(two, [CO], nothing, held, 161.0) == held.tolist()
-    assert filled(two, [CO], nothing, nothing, 401.0) == nothing.tolist(), "nothing is worth so much"
-    everything = placed(two, "bs:a", "bs:b")
-    assert filled(two, [CO], everything, held, 0.0) == (everything + held).tolist(), "what gains nothing stays"
-
-
-@pytest.mark.parametrize("services", [False, True])
-@pytest.mark.parametrize("seed", range(60))
-def test_kernel_is_the_reference(seed: int, services: bool) -> None:
-    network, rng = random_network(seed), np.random.default_rng(seed)
-    network = with_services(network, seed) if services else network
-    requests = rng.integers(0, 20, (3, network.R)).astype(np.float64)
-    capacities = rng.uniform(0.0, 2.0, (3, network.P)) * network.capacities
-    point = rng.random(network.P) * (rng.random(network.P) < 0.7)
-    held = (rng.random(network.P) < 0.3).astype(np.int8)
-    nodes, charge = rng.permutation(network.V), 5.0 * rng.random()
-    expected = coordination.coordinate(network, requests, capacities, nodes, point, held, charge)
-    load = kernels.loads(network, requests)
-    coordinate(network, requests, capacities, load, nodes, point, held, charge)
-    np.testing.assert_array_equal(point, expected)
-    allocation.check(network, expected, integral=True)
+    """With a at bs, b at co instead of a gains 6 x 40 = 240 ms per slot, and to load it is 1 MB."""
+    held = placed(two, "co:a", "bs:a")
+    assert search_on(two, held, 231.0).allocation.tolist() == placed(two, "co:b", "bs:a").tolist()
+    assert search_on(two, held, 241.0).allocation.tolist() == held.tolist()
+    nothing = np.zeros(two.P, dtype=np.int8)
+    assert search_on(two, nothing, 421.0).allocation.tolist() == nothing.tolist(), "nothing is worth so much"
 
 
 def test_mixture_kernels() -> None:
@@ -146,25 +123,72 @@ def test_mixture_kernels() -> None:
 # --- the window
 
 
-def test_window_is_long_where_counts_are_bursty_and_short_where_popularity_moves(two: Network) -> None:
-    rng = np.random.default_rng(0)
-    bursty, moving = Window(two), Window(two)
-    for slot in range(300):
-        bursty.see(rng.gamma(0.3, 100.0, 2), two.capacities)
-        moving.see(rng.poisson([[1000.0, 10.0], [10.0, 1000.0]][slot // 20 % 2]).astype(np.float64), two.capacities)
+def test_window_is_long_where_counts_are_bursty_and_goes_back_to_the_last_shift() -> None:
+    rng, means = np.random.default_rng(0), np.linspace(10.0, 1000.0, 20)
+    bursty, moving = Window(20), Window(20)
+    for slot in range(290):
+        bursty.see(rng.gamma(0.3, 100.0, 20))
+        moving.see(rng.poisson(np.roll(means, slot // 20)).astype(np.float64))
     assert bursty.length >= 32
-    assert moving.length <= 2
+    assert moving.length == 10, "all since the last shift, at slot 280"
+    np.testing.assert_allclose(moving.mean, np.mean(moving.last(10), axis=0))
 
 
-def test_window_holds_the_last_batches(two: Network) -> None:
-    window = Window(two, 3)
-    for slot in range(5):
-        window.see(np.array([slot, 0.0]), two.capacities * (1.0 + (slot == 2)))
-        requests, capacities = window.batches()
-        assert sorted(requests[:, 0].tolist()) == list(range(max(0, slot - 2), slot + 1))
-        assert len(capacities) == (1 if slot < 2 else len(requests)), "one row serves while capacities stand still"
-    window.see(np.zeros(2), two.capacities)
-    assert len(window.batches()[1]) == 1
+def test_window_of_a_length_that_is_asked_for(two: Network) -> None:
+    window = Window(two.R, 3)
+    for slot in range(7):
+        window.see(np.array([slot, 0.0]))
+        assert window.length == min(3, slot + 1)
+        assert window.mean[0] == np.mean(range(max(0, slot - 2), slot + 1))
+
+
+def forecast(network: Network, batches: np.ndarray, capacities: np.ndarray | None = None) -> Forecast:
+    found = Forecast(network, 0)
+    for slot, batch in enumerate(batches):
+        found.see(batch, network.capacities if capacities is None else capacities[slot])
+    return found
+
+
+def test_steady_counts_are_one_row_and_bursty_ones_as_many_with_the_same_mean(two: Network) -> None:
+    rng = np.random.default_rng(1)
+    steady, _ = forecast(two, rng.poisson(1000.0, (50, 2)).astype(np.float64)).rows()
+    assert len(steady) == 1
+    counts = rng.gamma(0.3, 100.0, (64, 2))
+    bursty = forecast(two, counts)
+    rows, capacities = bursty.rows()
+    assert len(rows) > 8
+    assert len(capacities) == 1
+    np.testing.assert_allclose(rows.mean(axis=0), bursty.mean)
+    ratios = np.sort(rows / rows.mean(axis=0), axis=0)
+    np.testing.assert_allclose(ratios[:, 0], ratios[:, 1], err_msg="one law for all types")
+    seen = (counts / counts.mean(axis=0)).ravel()
+    assert np.square(ratios).mean() == pytest.approx(np.square(seen).mean(), rel=0.25)
+
+
+def test_means_are_shared_by_entries_as_far_as_scatter_explains_their_difference() -> None:
+    network = Network.compile(load_scenario("abilene-sliding"))
+    rng = np.random.default_rng(2)
+    popular = rng.dirichlet(np.ones(network.N))[network.type_task]
+    alike = 1000.0 * popular * (1.0 + network.type_entry)
+    own = alike * rng.choice([0.2, 1.8], network.R)
+
+    def error(mean: np.ndarray, shape: float) -> tuple[float, float]:
+        batches = mean * rng.gamma(shape, 1.0 / shape, (30, network.R))
+        found = forecast(network, batches)
+        plain = batches[-found.length :].mean(axis=0)
+        return float(np.abs(found.mean - mean).sum()), float(np.abs(plain - mean).sum())
+
+    shrunk, plain = error(alike, 0.3)
+    assert shrunk < 0.6 * plain
+    shrunk, plain = error(own, 100.0)
+    assert shrunk < 1.1 * plain, "where entries differ, they are left as they are"
+
+
+def test_capacities_that_come_and_go_are_forecast_too(two: Network) -> None:
+    batches = np.full((40, 2), 10.0)
+    assert forecast(two, batches).capacities.tolist() == two.capacities.tolist()
+    down = np.where(np.arange(40)[:, None] >= 38, 0.5, 1.0) * two.capacities
+    assert forecast(two, batches, down).capacities.tolist() == (0.5 * two.capacities).tolist()
 
 
 # --- the guard
@@ -202,6 +226,34 @@ def test_adahedge_keeps_its_bound(kind: str) -> None:
     assert regret <= widest * math.sqrt(slots * logarithm) + constant
     if kind == "one is better":
         assert regret <= 10 * constant, "a constant, however long"
+
+
+@pytest.mark.parametrize("best", [0, 2])
+@pytest.mark.parametrize("kind", ["noise", "alternating", "behind"])
+def test_adahedge_with_a_prior_keeps_its_bound(kind: str, best: int) -> None:
+    """docs/coordinated.md: (1 + ln(1 / prior_k) / c) (S/2 sqrt(c T) + S (2/3 c + 1)), c = ln(1 / least prior)."""
+    rng, slots, prior = np.random.default_rng(3), 2000, [0.98, 0.01, 0.01]
+    t = np.arange(slots)[:, None]
+    gains = {
+        "noise": rng.random((slots, 3)) + 0.1 * (np.arange(3) == best),
+        "alternating": ((t + np.arange(3)) % 3 == 0).astype(np.float64),
+        "behind": np.tile((np.arange(3) == best).astype(np.float64), (slots, 1)),
+    }[kind]
+    hedge, total = AdaHedge(3, prior=prior), 0.0
+    assert hedge.weights[:, 0].tolist() == prior
+    for row in gains:
+        total += float(hedge.weights[:, 0] @ row)
+        hedge.see(row[:, None])
+    widest, c = float(np.ptp(gains, axis=1).max()), math.log(100.0)
+    for k, weight in enumerate(prior):
+        size = widest * (0.5 * math.sqrt(c * slots) + 2.0 / 3.0 * c + 1.0)
+        assert gains[:, k].sum() - total <= (1.0 - math.log(weight) / c) * size
+
+
+def test_a_prior_is_weights_that_add_up_to_one() -> None:
+    for prior in ([0.5, 0.6], [1.0, 0.0], [1.0]):
+        with pytest.raises(IdnError, match="prior"):
+            AdaHedge(2, prior=prior)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -272,8 +324,8 @@ def test_a_stream_made_for_coordination_leaves_it_nothing_and_the_guard_its_shar
         return play(adversary, trace, AgentSpec(name, parameters), 3).summary.gain / unit
 
     assert gained("infida-coordinated", rounding="coordinated", **options) == 0.0
-    # in expectation over the coin at least the dependent's share, less the bound of AdaHedge for three in 512 slots
-    bound = math.sqrt(512 * math.log(3)) + 4 / 3 * math.log(3) + 2
+    # in expectation over the coin at least the dependent's share, less the bound of AdaHedge for a prior of 1/100
+    bound = math.sqrt(512 * math.log(100)) + 4 / 3 * math.log(100) + 2
     dependent = gained("infida", learning_rate="adaptive")
     assert dependent > 512 / 4 - 3 * math.sqrt(512)
     assert gained("infida-coordinated", **options) >= dependent - bound
@@ -372,8 +424,6 @@ def test_a_run_says_how_it_searched_and_what_the_guard_weighed() -> None:
         ("infida-coordinated:rounding=dependent,bonus=1", "bonus: only with rounding"),
         ("infida-coordinated:window=0", "window: 0; must be a whole number >= 1"),
         ("infida-coordinated:window=long", "window: 'long'; must be 'adaptive' or a whole number"),
-        ("infida-coordinated:order=sideways", "order: 'sideways'; allowed: down, up"),
-        ("infida-coordinated:point=half", "point: 'half'; allowed: state, held"),
         ("infida-coordinated:horizon=0", "horizon: 0"),
         ("infida-coordinated:update_weight=-1", "update_weight: -1"),
         ("infida-coordinated:bonus=x", "bonus: 'x'"),

@@ -14,7 +14,7 @@ import pytest
 from command_line import in_process
 from idn_agents.baselines import Random
 from idn_agents.infida.infida import Infida
-from idn_agents.rounding.window import LONGEST, Window
+from idn_agents.search.forecast import LONGEST, Window
 
 from idn_gym import plugins
 from idn_gym.common import parameters
@@ -108,11 +108,10 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 
 def test_a_window_takes_memory_for_what_it_has_seen(tiny: Network) -> None:
-    window = Window(tiny, LONGEST)
+    window = Window(tiny.R, LONGEST)
     for slot in range(3):
-        window.see(np.full(tiny.R, float(slot)), tiny.capacities)
-    requests, _ = window.batches()
-    assert requests[:, 0].tolist() == [2.0, 1.0, 0.0]
+        window.see(np.full(tiny.R, float(slot)))
+    assert [each[0] for each in window.last(LONGEST)] == [0.0, 1.0, 2.0]
 
 
 class Unprintable:

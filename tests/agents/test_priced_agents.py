@@ -13,9 +13,8 @@ from idn_agents.infida.infida import Infida, StepSizes, start, state_mass, updat
 from idn_agents.infida.slack import StateSpace, charges
 from idn_agents.learning.limits import refuse_priced
 from idn_agents.load_aware import LoadAwareGreedy
-from idn_agents.rounding import coordination
-from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.rounding import Dependent, kept, residual_of
+from idn_agents.search.local_search import LocalSearch
 from instances import random_values
 from scipy.optimize import linprog
 
@@ -27,6 +26,7 @@ from idn_gym.experiment.result import Result
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model import allocation, gain
+from idn_gym.model.gain import allocation_gain
 from idn_gym.model.network import Network
 from idn_gym.scenario import parse
 from idn_gym.workload.stream import draw
@@ -288,47 +288,41 @@ def test_static_greedy_is_the_eager_greedy_on_net_gains(seed: int) -> None:
     assert found >= 0.0, "placing nothing is worth 0"
 
 
-# --- coordination
+# --- local search
 
 
-def filled(network: Network, nodes: list[int], point: np.ndarray, held: np.ndarray, charge: float = 0.0) -> np.ndarray:
-    """What coordination makes of the batch; the reference, checked against the kernel."""
-    requests = BATCH[None]
-    found = coordination.coordinate(network, requests, network.capacities[None], nodes, point, held, charge)
-    fast = point.astype(np.float64)
-    loads = kernels.loads(network, requests)
-    coordinate(network, requests, network.capacities[None], loads, nodes, fast, held, charge)
-    assert fast.tolist() == found.tolist()
-    return found
+def found(network: Network, held: np.ndarray) -> np.ndarray:
+    """What local search makes of the batch, from what is held."""
+    search = LocalSearch(network)
+    search.look_at(BATCH[None], network.capacities[None], kernels.loads(network, BATCH[None]), network.holding)
+    search.start(held)
+    search.improve()
+    return search.allocation
 
 
-def test_coordination_charges_what_holding_costs() -> None:
-    """At co, a is worth 10 x 40 = 400 ms in a slot and b 240."""
-    co, nothing = [1], np.zeros(4, dtype=np.int8)
-    for a, b, placed in ((10.0, 10.0, "a"), (390.0, 10.0, "b"), (410.0, 10.0, "b"), (410.0, 250.0, None)):
+def test_search_charges_what_holding_costs() -> None:
+    """No node alone could earn more by holding a, b or nothing, whatever was held before; by enumeration."""
+    for a, b in ((10.0, 10.0), (390.0, 10.0), (410.0, 10.0), (410.0, 250.0), (430.0, 260.0)):
         network = two(a, b)
-        expected = np.zeros(network.P)
-        if placed:
-            expected[network.number("co", f"{placed}/m")] = 1.0
-        assert filled(network, co, nothing, nothing).tolist() == expected.tolist()
-        held = np.zeros(network.P, dtype=np.int8)
-        held[network.number("co", "a/m")] = 1
-        kept_on = filled(network, co, held, held)[network.number("co", "a/m")]
-        assert kept_on == (400.0 - a > max(240.0 - b, 0.0)), "what is held has to pay like the rest"
 
+        def net(state: np.ndarray, network: Network = network) -> float:
+            return allocation_gain(network, BATCH, network.capacities, state) - float(network.holding @ state)
 
-@pytest.mark.parametrize("seed", range(30))
-def test_coordination_kernel_is_the_reference(seed: int) -> None:
-    network, rng = random_priced(seed), np.random.default_rng(seed)
-    requests = rng.integers(0, 20, (3, network.R)).astype(np.float64)
-    capacities = rng.uniform(0.0, 2.0, (3, network.P)) * network.capacities
-    point = rng.random(network.P) * (rng.random(network.P) < 0.7)
-    held = (rng.random(network.P) < 0.3).astype(np.int8)
-    nodes, charge = rng.permutation(network.V), 5.0 * rng.random()
-    expected = coordination.coordinate(network, requests, capacities, nodes, point, held, charge)
-    load = kernels.loads(network, requests)
-    coordinate(network, requests, capacities, load, nodes, point, held, charge)
-    np.testing.assert_array_equal(point, expected)
+        for before in (None, "a/m"):
+            held = np.zeros(network.P, dtype=np.int8)
+            if before:
+                held[network.number("co", before)] = 1
+            state = found(network, held)
+            for v in range(network.V):
+                own = np.flatnonzero(network.placement_node == v)
+                for p in (None, *own):
+                    other = state.copy()
+                    other[own] = 0
+                    if p is not None:
+                        other[p] = 1
+                    assert net(state) >= net(other) - 1e-9, (a, b, before, v, p)
+            if a > 420.0 and b > 252.0:
+                assert not state.any(), "what is held has to pay like the rest"
 
 
 # --- rounding

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from chain_instances import chain_scenario, least_cost, shares, ways
-from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.route_search import search_by_routes
 from idn_agents.rounding.whole_routes import draw_routes
 from idn_agents.routes import Routes, fill_by_routes
+from idn_agents.search.local_search import LocalSearch
 
 from idn_gym import AgentSpec, IdnError, Network, Trace, draw, kernels, load_scenario
 from idn_gym.model.placements import room
@@ -298,7 +298,7 @@ def test_routes_are_drawn_whole() -> None:
 AGENTS = [
     "infida",
     "infida:rounding=dependent,residual=reserve",
-    "infida:rounding=coordinated,point=held",
+    "infida:rounding=coordinated",
     "infida-coordinated",
     "infida-offline:iterations=20",
     "last-batch-greedy:average=0.5",
@@ -313,7 +313,7 @@ def test_agents_keep_the_rules_on_chains(agent: str) -> None:
     check_agent(agent, [instance(1)[1], instance(4)[1]])
 
 
-@pytest.mark.parametrize("agent", ["infida-distributed", "load-aware-greedy"])
+@pytest.mark.parametrize("agent", ["infida-distributed", "load-aware-greedy", "rolling-local-search"])
 def test_agents_of_single_stages_refuse_chains_in_a_line(agent: str) -> None:
     with pytest.raises(IdnError, match=f"^{agent}: takes services of one stage; this scenario has chains$"):
         AgentSpec.parse(agent).make().accepts(pair())
@@ -325,7 +325,7 @@ def test_what_fills_single_stages_refuses_chains() -> None:
     with pytest.raises(IdnError, match="takes services of one stage"):
         kernels.fill_by_gain(network, ASKED, network.capacities, load, nodes, bonus, held)
     with pytest.raises(IdnError, match="takes services of one stage"):
-        coordinate(network, ASKED, network.capacities, load, nodes, held, held.astype(np.int8))
+        LocalSearch(network)
     adversary = parse(pair_scenario() | {"workload": {"kind": "adversary", "rate": 5.0}}, "pair")
     with pytest.raises(IdnError, match=r"workload: an adversary: takes services of one stage"):
         draw(Network.compile(adversary), 3, 0)

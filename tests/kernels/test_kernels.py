@@ -30,11 +30,11 @@ from idn_agents.greedy import static_greedy
 from idn_agents.infida.mixture_kernel import mix, node_products
 from idn_agents.learning.orders_kernel import order_probability, turns
 from idn_agents.optimum.columns import Columns
-from idn_agents.optimum.local_search import LocalSearch
-from idn_agents.rounding import coordination
-from idn_agents.rounding.coordination_kernel import coordinate
+from idn_agents.optimum.local_search import TraceSearch
 from idn_agents.rounding.hedge import AdaHedge
-from idn_agents.rounding.window import Window
+from idn_agents.search import reference
+from idn_agents.search.forecast import Forecast
+from idn_agents.search.local_search import LocalSearch
 from test_house import PROJECT, modules
 
 from idn_gym import Network, draw, kernels, load_scenario, plugins
@@ -47,7 +47,6 @@ from idn_gym.workload.trace import Trace
 ROWS = 3
 ROOT = Path(__file__).resolve().parents[2]
 OF_AGENTS = {  # kernels that agents alone need stand with them
-    "coordinate": coordinate,
     "mix": mix,
     "node_products": node_products,
     "order_probability": order_probability,
@@ -91,12 +90,6 @@ def arguments(network: Network) -> dict[str, dict[str, Any]]:
     served = {**slots, "allocation": state}
     log_y = np.log(np.maximum(state, 1e-9))
     return {
-        "coordinate": {
-            **window,
-            "nodes": np.arange(V),
-            "point": np.zeros(P),
-            "held": np.zeros(P, dtype=np.int8),
-        },
         "fill_by_gain": {**window, "nodes": np.arange(V), "bonus": np.ones(P), "allocation": np.zeros(P)},
         "gain": {**served, "out": np.zeros(ROWS)},
         "gain_and_subgradient": {**served, "out": (np.zeros(ROWS), np.zeros(placed))},
@@ -143,7 +136,7 @@ def arguments(network: Network) -> dict[str, dict[str, Any]]:
 
 
 COUNTED = {"nodes": "V", "candidates": "P"}  # numbers of things, any number of them
-FILLED = ("out", "state", "point")  # and the allocation of `fill_by_gain`: written to
+FILLED = ("out", "state")  # and the allocation of `fill_by_gain`: written to
 
 
 def is_filled(name: str, argument: str) -> bool:
@@ -359,9 +352,10 @@ def test_the_references_take_no_other_shapes(tiny: Network) -> None:
         lambda: allocation.project(tiny, many, one),
         lambda: allocation.pack(tiny, one),
         lambda: allocation.round_dependent(tiny, many, one),
-        lambda: coordination.coordinate(tiny, requests, many[None], [tiny.V], many, many),
-        lambda: coordination.coordinate(tiny, requests, many[None], [-1], many, many),
-        lambda: coordination.coordinate(tiny, requests, np.zeros((2, tiny.P)), [1], many, many),
+        lambda: reference.local_search(tiny, requests[:, :-1], many[None], many, many),
+        lambda: reference.local_search(tiny, requests, np.zeros((2, tiny.P)), many, many),
+        lambda: reference.local_search(tiny, requests, many[None], one, many),
+        lambda: reference.local_search(tiny, requests, many[None], many, one),
         lambda: tiny.to_matrix(one),
     ):
         with pytest.raises(IdnError):
@@ -429,23 +423,24 @@ def test_agents_on_another_network(tiny: Network, other: Network, name: str) -> 
 def test_parts_of_agents_on_another_network(tiny: Network, other: Network) -> None:
     trace, wrong = draw(tiny, 4, 0), draw(other, 4, 0)
     load = kernels.loads(tiny, trace.requests)
-    rank, price = Columns.of(tiny, trace).rank, np.zeros(tiny.P)
-    search = LocalSearch(tiny, trace, load, rank, price, 1e-9)
+    price = np.zeros(tiny.P)
+    search, online = TraceSearch(tiny, trace, load, price), LocalSearch(tiny)
+    online.look_at(trace.requests, trace.capacities, load, price)
     for call in (
         lambda: static_greedy(tiny, wrong),
         lambda: Columns.of(tiny, wrong),
-        lambda: LocalSearch(tiny, wrong, load, rank, price, 1e-9),
-        lambda: LocalSearch(tiny, trace, load, rank, price[:-1], 1e-9),
-        lambda: LocalSearch(tiny, trace, load, rank[:-1], price, 1e-9),
-        lambda: LocalSearch(tiny, trace, load[:, :-1], rank, price, 1e-9).improve(
-            np.zeros(tiny.P, dtype=np.int8), np.inf
-        ),
+        lambda: TraceSearch(tiny, wrong, load, price),
+        lambda: TraceSearch(tiny, trace, load, price[:-1]),
+        lambda: TraceSearch(tiny, trace, load[:, :-1], price),
+        lambda: online.look_at(wrong.requests, tiny.capacities[None], load, price),
+        lambda: online.start(np.zeros(other.P, dtype=np.int8)),
+        lambda: online.charge(price[:-1]),
         lambda: search.improve(np.zeros(other.P, dtype=np.int8), np.inf),
         lambda: AdaHedge(3, 2).see(np.zeros((2, 3))),
         lambda: AdaHedge(3).see(np.zeros(3)),
         lambda: AdaHedge(0),
-        lambda: Window(tiny).see(wrong.requests[0], tiny.capacities),
-        lambda: Window(tiny).see(trace.requests[0], other.capacities),
+        lambda: Forecast(tiny, 0).see(wrong.requests[0], tiny.capacities),
+        lambda: Forecast(tiny, 0).see(trace.requests[0], other.capacities),
     ):
         with pytest.raises(IdnError):
             call()

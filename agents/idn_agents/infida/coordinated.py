@@ -13,8 +13,8 @@ class CoordinatedInfida(Infida):
 
     Parameters
     ----------
-    learning_rate, scale, refresh, target, residual, rounding, order, point, window, bonus, update_weight, horizon : as
-        for `Infida`, from which only the two defaults differ.
+    learning_rate, scale, refresh, target, residual, rounding, window, bonus, update_weight, horizon : as for `Infida`,
+        from which only the two defaults differ.
     """
 
     learning_rate: str | float = "adaptive"

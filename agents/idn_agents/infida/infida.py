@@ -41,20 +41,16 @@ class Infida(MirrorDescent):
     ----------
     learning_rate, scale, refresh, target, residual : as for `MirrorDescent`.
     rounding : ``dependent`` (default): each node by itself, at random. ``routes`` (default where requests need several
-        models): whole routes, at random. ``coordinated``: nodes in turn, each given what the others hold.
+        models): whole routes, at random. ``coordinated``: a search over all nodes on a forecast.
         ``guarded``: the best of them in the long run; see `idn_agents.rounding`. What follows is about coordination.
-    order : of the nodes, ``down`` from the repositories (default) or ``up`` towards them.
-    point : what stands for a node whose turn is yet to come: its ``state`` (default), or what it has ``held`` so far.
-    window : last batches to look at, or ``adaptive`` (default): as many as forecast the next one best, up to 64.
+    window : last batches to look at, or ``adaptive`` (default): as many as forecast the next one best, up to 256.
     bonus : slots' worth of service per MB that a load must earn back within the horizon, so that noise moves nothing;
-        by default 1.
+        by default a quarter.
     update_weight : ms per MB loaded that a load must earn back too, as in the environment's reward; by default 0.
     horizon : slots within which a load must pay; by default 64.
     """
 
     rounding: str | None = None
-    order: str | None = None
-    point: str | None = None
     window: str | int | None = None
     bonus: float | None = None
     update_weight: float | None = None
@@ -64,7 +60,7 @@ class Infida(MirrorDescent):
         super().__post_init__()
         if self.rounding is not None:
             one_of("rounding", self.rounding, ROUNDINGS)
-        names = ("order", "point", "window", "bonus", "update_weight", "horizon")
+        names = ("window", "bonus", "update_weight", "horizon")
         given: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
         if given and self.rounding not in ("coordinated", "guarded"):
             raise IdnError(f"{', '.join(given)}: only with rounding=coordinated or guarded")

@@ -22,7 +22,7 @@ from idn_agents.optimum.certificate_tree import CertificateTree
 from idn_agents.optimum.columns import Columns
 from idn_agents.optimum.cutting_planes import SUMMING, Master, Proof
 from idn_agents.optimum.highs import import_highspy
-from idn_agents.optimum.local_search import LocalSearch
+from idn_agents.optimum.local_search import TraceSearch
 from idn_agents.optimum.route_search import RouteSearch
 from idn_gym import kernels
 from idn_gym.common.parameters import real, whole
@@ -176,9 +176,9 @@ class _Search:
         columns = Columns.of(self._network, self._trace)
         self._master = Master(self._network, columns, self._ceiling, self._price)
         least = ROUNDING * self._bound
-        self._search: LocalSearch | RouteSearch
+        self._search: TraceSearch | RouteSearch
         if self._network.service.submodular:
-            self._search = LocalSearch(self._network, self._trace, self._load, columns.rank, self._price, least)
+            self._search = TraceSearch(self._network, self._trace, self._load, self._price)
         else:
             self._search = RouteSearch(self._network, self._trace, self._price, least)
             self._consider(self._search.rounded(np.ones(self._network.P), np.random.default_rng(0)))

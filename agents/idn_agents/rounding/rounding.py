@@ -1,31 +1,31 @@
-"""From a fractional state to what the nodes hold: each node by itself, in turn, or the better of the two.
+"""From a fractional state to what the nodes hold: each by itself, all together, or the better of the two.
 
 A rounding sees every batch (`see`), and says what the nodes hold in the coming slot (`round`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from idn_agents.agent import generator
-from idn_agents.rounding.coordination_kernel import coordinate
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.rounding.route_search import search_by_routes
 from idn_agents.rounding.whole_routes import WholeRoutes, draw_routes
-from idn_agents.rounding.window import LONGEST, Window
+from idn_agents.search.forecast import LONGEST, Forecast
+from idn_agents.search.online import OnlineSearch
 from idn_gym import kernels
-from idn_gym.common.parameters import one_of, real, whole
+from idn_gym.common.parameters import real, whole
 from idn_gym.model.allocation import Residual
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
 ROUNDINGS = ("dependent", "routes", "coordinated", "guarded")
-_TRACE = 1e-3  # fractions up to this are left out of the point: a state has a trace of everything
-_PATIENCE = 64  # slots between searches at most, while they find nothing and the forecast holds
+_PATIENCE = 64  # slots between searches by routes at most, while they find nothing and the forecast holds
+_TRUST = 0.98  # prior weight of coordination in the guard; the others share the rest
 
 
 class Rounding(Protocol):
@@ -45,16 +45,12 @@ class Rounding(Protocol):
 class Coordination:
     """How nodes coordinate; parameters as of `idn_agents.infida.Infida`, checked."""
 
-    order: str = "down"
-    point: str = "state"
     window: str | int = "adaptive"
-    bonus: float = 1.0
+    bonus: float = 0.25
     update_weight: float = 0.0
     horizon: int = 64
 
     def __post_init__(self) -> None:
-        one_of("order", self.order, ("down", "up"))
-        one_of("point", self.point, ("state", "held"))
         whole("window", self.window, highest=LONGEST, words=("adaptive",))
         real("bonus", self.bonus, highest=1e9)
         real("update_weight", self.update_weight)
@@ -130,104 +126,92 @@ def kept(network: Network, state: FloatArray, dropped: IntArray, exact: IntArray
 
 
 class Coordinated:
-    """Nodes in turn, each given what the others hold, on past batches; loads what pays, and otherwise leaves it.
+    """All nodes together, on a forecast of the next batch; loads what pays, and otherwise leaves it.
 
-    A search fills the nodes in order, twice: first with those whose turn is yet to come at their state, then with them
-    at what the first round gave them. The better of the two replaces what is held if its net gain over the window pays
-    for loading it. The next search comes once half of the window is new, later while searches find nothing, and as
-    soon as that after a batch far off the forecast.
+    A search by `OnlineSearch` goes on from what is held on a new forecast, and in the slots between tries to improve on
+    what it came to. Each load is charged what it has to earn. The forecast is new once half of what it is made of is,
+    and after a batch far off it.
 
-    Where requests need several models, searches are by whole routes, over all nodes: one from what is held, one from
-    nothing and, with ``point=state``, one from routes drawn from the state.
+    Where requests need several models, searches are by whole routes: one from what is held, one from nothing, and one
+    from routes drawn from the state. They come later while they find nothing.
     """
 
     def __init__(self, network: Network, seed: int, residual: Any, options: Coordination) -> None:
         self._network, self.options = network, options
         self._first, self._generator = Dependent(network, seed, residual), generator(seed, 4)
-        order = np.argsort(network.tiers, kind="stable")
-        self._order = order if options.order == "down" else order[::-1]
-        self._window = Window(network, None if isinstance(options.window, str) else options.window)
+        self._order = np.argsort(network.tiers, kind="stable")
+        self._forecast = Forecast(network, seed, None if isinstance(options.window, str) else options.window)
+        self._search = OnlineSearch(network, seed) if network.service.submodular else None
         self._allocation: IntArray | None = None
-        self._due, self._waited, self._patience = False, 0, 1
+        self._waited, self._patience = 0, 1
         self.searches, self._batches = 0, 0
 
     def see(self, requests: FloatArray, capacities: FloatArray) -> None:
-        """Take the batch into the window."""
-        self._window.see(requests, capacities)
+        """Take the batch into the forecast."""
+        self._forecast.see(requests, capacities)
         self._waited += 1
-        if self._window.surprised:
+        if self._forecast.surprised:
             self._patience = 1
-        self._due = self._waited >= max(self._patience, self._window.length // 2)
 
     def round(self, state: FloatArray) -> IntArray:
         """(P,) int8; before any batch, as each node by itself, or nothing where holding has a price."""
         if self._allocation is None:
             nothing = np.zeros(self._network.P, dtype=np.int8)
             self._allocation = nothing if self._network.priced else self._first.round(state)
-        if self._due:
-            found = self._search(state, self._allocation)
-            self._patience = 1 if found is not None else min(2 * self._patience, _PATIENCE)
-            self._allocation = self._allocation if found is None else found
-            self._due, self._waited = False, 0
+        if self._forecast.length == 0:
+            return self._allocation
+        if self._forecast.surprised or self._waited >= max(self._patience, self._forecast.length // 2):
+            self._look_at_the_forecast(state, self._allocation)
+            self._waited = 0
+        if self._search:
+            self._allocation = self._search.go_on()
         return self._allocation
 
     def info(self) -> dict[str, Any]:
         """Searches, and batches that each looked at on average."""
         return {"searches": self.searches, "mean_window": self._batches / max(1, self.searches)}
 
-    def _search(self, state: FloatArray, held: IntArray) -> IntArray | None:
-        """What is worth loading, if anything."""
+    def _look_at_the_forecast(self, state: FloatArray, held: IntArray) -> None:
         network, options = self._network, self.options
-        requests, capacities = self._window.batches()
-        self.searches, self._batches = self.searches + 1, self._batches + len(requests)
-
-        def gain(allocation: IntArray) -> float:
-            return float(kernels.serve(network, requests, capacities, allocation[None]).gain.mean())
-
-        def price(allocation: IntArray) -> float:
-            return float(network.holding @ allocation)
-
-        at_held = gain(held)
-        service = at_held / max(float(network.spendable.sum()), 1e-300)  # ms per MB held and slot
+        self.searches, self._batches = self.searches + 1, self._batches + self._forecast.length
+        requests, capacities = self._forecast.rows()
+        gained = float(kernels.serve(network, requests, capacities, held[None]).gain.mean())
+        service = gained / max(float(network.spendable.sum()), 1e-300)  # ms per MB held and slot
         charge = (options.update_weight + options.bonus * service) / options.horizon
-        best, least = None, at_held * (1.0 + 1e-9) - price(held)
-        proposed = self._in_turn if network.service.submodular else self._by_routes
-        for found in proposed(state, held, requests, capacities, charge):
-            net = gain(found) - price(found) - charge * float(network.sizes @ ((found == 1) & (held == 0)))
-            if net > least:
-                best, least = found, net
-        return best
-
-    def _in_turn(
-        self, state: FloatArray, held: IntArray, requests: FloatArray, capacities: FloatArray, charge: float
-    ) -> Iterator[IntArray]:
-        """What two rounds of filling the nodes in turn come to."""
-        load = kernels.loads(self._network, requests)
-        at_state = self.options.point == "state"
-        point = np.where(state[0] > _TRACE, state[0], 0.0) if at_state else held.astype(np.float64)
-        for _ in range(2):
-            coordinate(self._network, requests, capacities, load, self._order, point, held, charge)
-            yield point.astype(np.int8)
+        if self._search:
+            self._search.look_at(requests, capacities, held, charge)
+            return
+        found = self._by_routes(state, held, requests, capacities, charge)
+        self._patience = 1 if found is not None else min(2 * self._patience, _PATIENCE)
+        self._allocation = held if found is None else found
 
     def _by_routes(
         self, state: FloatArray, held: IntArray, requests: FloatArray, capacities: FloatArray, charge: float
-    ) -> Iterator[IntArray]:
-        """What the search by whole routes comes to on the mean batch, from one start after the other."""
+    ) -> IntArray | None:
+        """The best that the search by whole routes comes to on the mean batch, if over the rows it is worth loading."""
         network = self._network
         costs = network.holding + charge * network.sizes * (held == 0)
         mean = requests.mean(axis=0), capacities.mean(axis=0)
-        starts = [held, np.zeros_like(held)]
-        if self.options.point == "state":
-            starts.append(draw_routes(network, *mean, state, self._generator))
-        batch = mean[0][None], mean[1][None]
+        starts = [held, np.zeros_like(held), draw_routes(network, *mean, state, self._generator)]
+
+        def net(allocation: IntArray) -> float:
+            gain = float(kernels.serve(network, requests, capacities, allocation[None]).gain.mean())
+            return gain - float(costs @ allocation)
+
+        at_held = net(held)
+        best, least = None, at_held + 1e-9 * abs(at_held)
         for start in starts:
-            yield search_by_routes(network, *batch, self._order, start, costs).astype(np.int8)
+            found = search_by_routes(network, mean[0][None], mean[1][None], self._order, start, costs).astype(np.int8)
+            if net(found) > least:
+                best, least = found, net(found)
+        return best
 
 
 class Guarded:
     """The better of coordinated and dependent rounding, in the long run, whatever the requests.
 
-    Where requests need several models, drawing whole routes is a proposal too.
+    Coordination has most of the weight to begin with: it is better but on streams made against it. Where requests
+    need several models, drawing whole routes is a proposal too.
 
     Once a slot is served, what each of them would have gained is known: `AdaHedge` weighs them, and one coin, thrown
     at the start, picks by the weights. So the expected gain is that of the weights in each slot, and what is held
@@ -248,7 +232,8 @@ class Guarded:
         self._routes = routes
         names = ["coordinated", *(["routes"] if routes else []), dependent.residual, *(["keep"] if self._keep else [])]
         self._names = names
-        self._hedge = AdaHedge(len(self._names))
+        others = (1.0 - _TRUST) / (len(names) - 1)
+        self._hedge = AdaHedge(len(names), prior=[_TRUST, *[others] * (len(names) - 1)])
         self._coin = generator(seed, 3).random()
         self._update_weight = coordinated.options.update_weight
         self._loaded = np.zeros(len(self._names))  # MB, for the proposals of this slot

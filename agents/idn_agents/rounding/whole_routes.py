@@ -11,7 +11,7 @@ import numpy as np
 
 from idn_agents.agent import generator
 from idn_agents.rounding.whole_routes_kernel import draw_by_flow
-from idn_agents.rounding.window import Window
+from idn_agents.search.forecast import Forecast
 from idn_gym import kernels
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
@@ -22,21 +22,21 @@ _DRAWS = 8  # routes drawn per placement that fits
 
 
 class WholeRoutes:
-    """Draws routes by the flow of the state, for the mean of the last batches; see `draw_routes`."""
+    """Draws routes by the flow of the state, for the batch that is forecast; see `draw_routes`."""
 
     def __init__(self, network: Network, seed: int) -> None:
         routed(network)
-        self._network, self._generator, self._window = network, generator(seed), Window(network)
+        self._network, self._generator, self._forecast = network, generator(seed), Forecast(network, seed)
 
     def see(self, requests: FloatArray, capacities: FloatArray) -> None:
         """Take the batch into the window."""
-        self._window.see(requests, capacities)
+        self._forecast.see(requests, capacities)
 
     def round(self, state: FloatArray) -> IntArray:
         """(P,) int8; before any batch, for as many requests of every type."""
         requests, capacities = np.ones(self._network.R), self._network.capacities
-        if self._window.length:
-            requests, capacities = (values.mean(axis=0) for values in self._window.batches())
+        if self._forecast.length:
+            requests, capacities = self._forecast.mean, self._forecast.capacities
         return draw_routes(self._network, requests, capacities, state, self._generator)
 
     def info(self) -> dict[str, Any]:

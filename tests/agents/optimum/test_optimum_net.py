@@ -14,7 +14,7 @@ from command_line import in_process as invoke
 from idn_agents.optimum.certificate import Certificate, Leaf, certified_bound, certified_net
 from idn_agents.optimum.certificate_file import read_certificate, verify, write_certificate
 from idn_agents.optimum.dynamic_optimum import DynamicOptimum
-from idn_agents.optimum.local_search import LocalSearch
+from idn_agents.optimum.local_search import TraceSearch
 from idn_agents.optimum.saa import estimate
 from idn_agents.optimum.search import Solution, solve
 from instances import random_network
@@ -149,7 +149,7 @@ def test_files_claim_the_net_gain_and_lies_are_found(
 def test_local_search_drops_what_does_not_pay(instances: list[tuple[Network, Trace, Fraction, Solution]]) -> None:
     for network, trace, _, _ in instances:
         load, price = kernels.loads(network, trace.requests), trace.slots * network.holding
-        search = LocalSearch(network, trace, load, np.zeros(network.P, dtype=np.int64), price, 1e-9)
+        search = TraceSearch(network, trace, load, price)
         start = kernels.pack(network, np.ones((1, network.P)))[0]
         end = search.improve(start, np.inf)
         assert exact_net(network, trace, end) >= max(exact_net(network, trace, start), Fraction(-1, 10**6))

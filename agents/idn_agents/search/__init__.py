@@ -1,0 +1,1 @@
+"""Local search over integral allocations, and the forecasts it searches on."""
