@@ -5,8 +5,8 @@
 
 The first command computes everything, in five parts (`--parts` for some of them): `rivals`, one stream per seed for all
 agents, the greedies with the parameters that did best on seed 0; `rates`, learning rates of the state; `variants`,
-what each parameter of coordination changes; `adversaries`, regret over horizons; `speed`. The second prints the tables of a stored result. Intervals: 95%, Student's t over seeds;
-differences are paired.
+what each parameter of coordination changes; `adversaries`, regret over horizons; `speed`. The second prints the
+tables of a stored result. Intervals: 95%, Student's t over seeds; differences are paired.
 """
 
 from __future__ import annotations

@@ -34,11 +34,8 @@ class AdaHedge:
     def __init__(self, experts: int, games: int = 1, prior: Sequence[float] | None = None) -> None:
         whole("experts", experts)
         whole("games", games)
-        self._prior = (
-            np.full(experts, 1.0 / experts)
-            if prior is None
-            else shaped("prior", np.array(prior, dtype=np.float64), (experts,))
-        )
+        given = np.full(experts, 1.0 / experts) if prior is None else np.array(prior, dtype=np.float64)
+        self._prior = shaped("prior", given, (experts,))
         if not (self._prior > 0.0).all() or abs(float(self._prior.sum()) - 1.0) > 1e-9:
             raise IdnError(f"prior: {self._prior.tolist()}; must be weights above 0 that add up to 1")
         self._rate = -math.log(float(self._prior.min()))  # c

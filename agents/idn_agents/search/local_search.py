@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from idn_agents.search.kernel import Desk, Ground, Moves, Rows, improve, iterate, new_moves, shares_of, values
+from idn_agents.search.kernel import improve, iterate
+from idn_agents.search.moves_kernel import Desk, Ground, Moves, Rows, new_moves, shares_of, values
 from idn_gym.common.arrays import shaped
 from idn_gym.kernels.rows import window_rows
 from idn_gym.model.network import Network
