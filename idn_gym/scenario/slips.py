@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from idn_gym.common.text import did_you_mean, shown
 from idn_gym.scenario.routes import entry_nodes, holders
 from idn_gym.scenario.schema import Content, Model, Node
-from idn_gym.scenario.workloads import Own
+from idn_gym.scenario.workloads import Own, Social
 
 _IN_SECONDS = 0.3  # ms: where every latency or delay is below it, they may have been given in s
 _MUCH = 100  # times that all models fit
@@ -25,6 +25,7 @@ def likely_slips(content: Content) -> list[str]:
         *_prices(content),
         *_deadlines(content),
         *_workload(content),
+        *_influence(content),
         *_provenance(content),
     ]
 
@@ -137,6 +138,19 @@ def _workload(content: Content) -> Iterator[str]:
         yield f"workload.shift: {shift}; with {count} {word} popularity stays where it is"
     if every is not None and every >= content.horizon:
         yield f"workload.every: {every} slots; popularity does not shift within a horizon of {content.horizon}"
+
+
+def _influence(content: Content) -> Iterator[str]:
+    workload = content.workload
+    if not isinstance(workload, Social):
+        return
+    for key in ("trend", "conformity"):
+        if getattr(workload, key) == 0.0:
+            yield f"workload.{key}: 0; nothing spreads"
+    heard = {arc.source for arc in workload.influence}
+    for name in workload.leaders:
+        if name not in heard:
+            yield f"workload.leaders: {shown(name)} influences nobody; its trend stays with it"
 
 
 def _provenance(content: Content) -> Iterator[str]:

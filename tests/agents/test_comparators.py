@@ -91,7 +91,13 @@ def test_phases_with_capacities_that_vary() -> None:
 
 
 def test_popularity_phase_is_the_workloads() -> None:
-    expected = {"topology-1-sliding": 60, "topology-1-fixed": None, "adversary": None, "tiny": None}
+    expected = {
+        "topology-1-sliding": 60,
+        "abilene-social": 30,
+        "topology-1-fixed": None,
+        "adversary": None,
+        "tiny": None,
+    }
     for scenario, slots in expected.items():
         assert popularity_phase(Network.compile(load_scenario(scenario))) == slots, scenario
     network = Network.compile(load_scenario("tiny"))

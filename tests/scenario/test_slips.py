@@ -42,6 +42,13 @@ def with_nodes(**changes: Any) -> dict[str, Any]:
 
 PATHS = [{"task": task, "path": [bs, "co", "cloud"]} for task in TINY["tasks"] for bs in ("bs0", "bs1")]
 WORKLOAD = TINY["workload"]
+SOCIAL = {
+    "kind": "social",
+    "rate": 24.0,
+    "influence": [{"source": "bs0", "target": "bs1"}],
+    "leaders": ["bs0"],
+    "every": 5,
+}
 
 # what slipped -> the scenario, and how the one warning about it begins
 SLIPS: dict[str, tuple[dict[str, Any], str]] = {
@@ -63,6 +70,12 @@ SLIPS: dict[str, tuple[dict[str, Any], str]] = {
         # per MB the small models serve most, then cars/medium: 12 + 10 + 8 in the 4 MB of co, and 6 + 5 + half of 4
         # in the 3 MB of each base station
         "workload.rate: 24000 requests/s; what is placed, whatever it is, serves at most 56",
+    ),
+    "a trend that nobody follows": (TINY | {"workload": SOCIAL | {"trend": 0.0}}, "workload.trend: 0; nothing spreads"),
+    "nobody goes by others": (TINY | {"workload": SOCIAL | {"conformity": 0.0}}, "workload.conformity: 0; nothing"),
+    "a leader whom nobody hears": (
+        TINY | {"workload": SOCIAL | {"leaders": ["bs1"]}},
+        "workload.leaders: 'bs1' influences nobody; its trend stays with it",
     ),
     "rate 0": (TINY | {"workload": WORKLOAD | {"rate": 0.0}}, "workload.rate: 0 requests/s"),
     "a budget in GB": (

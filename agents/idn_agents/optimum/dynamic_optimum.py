@@ -13,7 +13,7 @@ from idn_agents.optimum.highs import require_solver
 from idn_agents.optimum.search import Solution, log_step, refuse_options, solve
 from idn_gym.common.parameters import whole
 from idn_gym.model.network import Network
-from idn_gym.scenario.workloads import Burst, Zipf
+from idn_gym.scenario.workloads import Burst, Social, Zipf
 from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import Trace
 
@@ -82,6 +82,8 @@ class DynamicOptimum:
 
 
 def popularity_phase(network: Network) -> int | None:
-    """Slots for which the workload's popularity stands still; None where it does for good, or is not known."""
+    """Slots for which the workload's popularity, or its trend, stays; None where it does for good, or is not known."""
     workload = network.scenario.workload
+    if isinstance(workload, Social):
+        return workload.every
     return workload.every if isinstance(workload, Zipf | Burst) and workload.profile == "sliding" else None
