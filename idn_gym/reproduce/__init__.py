@@ -13,7 +13,7 @@ from typing import Any
 
 from idn_gym import plugins
 
-FIGURES = ("fig2", "fig3", "fig4", "fig5", "fig6", "fig7", "sensitivity")
+FIGURES = ("fig2", "fig3", "fig4", "fig5", "fig6", "fig7", "sensitivity", "phase")
 
 
 def figures() -> list[str]:
