@@ -67,13 +67,26 @@ def best(gains: Mapping[str, float]) -> str:
 
 
 def tuned(scenario: str, heuristics: Sequence[str] = tuple(GRIDS)) -> dict[str, str]:
-    """Heuristic -> its tuned setting for a scenario, from the stored results."""
-    found = json.loads(RESULTS.read_text())["scenarios"]
-    if scenario not in found:
-        raise SystemExit(
-            f"{RESULTS}: not tuned for {scenario}; run: python benchmarks/tuning.py --scenarios {scenario}"
-        )
-    return {heuristic: best(found[scenario][heuristic]) for heuristic in heuristics}
+    """Heuristic -> its tuned setting for a scenario; what is not stored yet is tried and stored."""
+    found = stored(scenario)
+    return {heuristic: best(found[heuristic]) for heuristic in heuristics}
+
+
+def stored(scenario: str) -> dict[str, dict[str, float]]:
+    """Heuristic -> setting -> net gain per request in ms, tried now where it is not in the results."""
+    document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"scenarios": {}}
+    known: dict[str, dict[str, float]] = document["scenarios"].setdefault(scenario, {})
+    specs = {heuristic: settings(heuristic) for heuristic in GRIDS}
+    missing = [one for one in GRIDS if list(known.get(one, ())) != [str(spec) for spec in specs[one]]]
+    if missing:
+        network = Network.compile(load_scenario(scenario))
+        traces = {seed: draw(network, SLOTS, seed) for seed in SEEDS}
+    for heuristic in missing:
+        known[heuristic] = tried(network, traces, specs[heuristic])
+        print(f"{scenario}: {best(known[heuristic])}", file=sys.stderr, flush=True)
+        about = {"command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "versions": versions()}
+        RESULTS.write_text(json.dumps({**about, "scenarios": document["scenarios"]}, indent=1) + "\n")
+    return known
 
 
 def table(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
@@ -90,24 +103,7 @@ def main() -> None:
     """Try what is missing, store it, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenarios", nargs="+", default=SCENARIOS)
-    stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"scenarios": {}}
-    for scenario in parser.parse_args().scenarios:
-        known = stored["scenarios"].setdefault(scenario, {})
-        network = Network.compile(load_scenario(scenario))
-        traces = {seed: draw(network, SLOTS, seed) for seed in SEEDS}
-        for heuristic in GRIDS:
-            specs = settings(heuristic)
-            if list(known.get(heuristic, ())) == [str(spec) for spec in specs]:
-                continue
-            known[heuristic] = tried(network, traces, specs)
-            print(f"{scenario}: {best(known[heuristic])}", file=sys.stderr, flush=True)
-            about = {
-                "command": " ".join(["python", *sys.argv]),
-                "date": time.strftime("%Y-%m-%d"),
-                "versions": versions(),
-            }
-            RESULTS.write_text(json.dumps({**about, "scenarios": stored["scenarios"]}, indent=1) + "\n")
-    print(table(stored["scenarios"]))
+    print(table({scenario: stored(scenario) for scenario in parser.parse_args().scenarios}))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,4 @@
-"""When does INFIDA win? Its margin over greedy heuristics, alpha x budgets and rate x budgets, sliding popularity.
-
-Alphas, budgets and rates here are ours: the paper's are not known. INFIDA is run as published; of each rival that has
-parameters there is also the best of a few settings, chosen for each seed on the streams of the others (`tuned`).
-"""
+"""When does INFIDA win? Its margin over greedy heuristics, alpha x budgets and rate x budgets, sliding popularity."""
 
 from __future__ import annotations
 
@@ -26,29 +22,39 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "When does INFIDA win? Alpha, budgets and rate, sliding popularity, Topology I and II"
+ABOUT = """**Alphas, budgets and rates here are ours**: the paper's are not known to us, so this says where its
+ordering holds, not that it was measured there. INFIDA is run with independent rounding, as published; the paper's
+rivals are load-aware and static greedy as they come. `tuned` is the best of a few settings of a rival, chosen for
+each seed on the others.
+
+What decides it: INFIDA loses what its state would have gained, since nodes round independently of each other
+(*rounding loses*). Greedies fill a node by gain per MB, which leaves large accurate models out (*density loses*:
+what static greedy lacks of the optimum on the same network with popularity fixed, where nothing else is against
+it). Loose budgets make the first small, a large alpha makes the second large. A run begins with INFIDA's uniform state,
+which these few slots feel: `after the first phase` leaves out the first 60."""
 BOTH = ("topology-1-sliding", "topology-2-sliding")
 BUDGETS = {"smoke": Budget(60, scenarios=BOTH[1:]), "full": Budget(120, scenarios=BOTH)}
 LAG, STATIC, LBG = "load-aware-greedy", "static-greedy", "last-batch-greedy"
 SETTINGS = {LAG: (LAG, f"{LAG}:decay=0.5", f"{LAG}:sharing=none"), STATIC: (STATIC,), LBG: (LBG, f"{LBG}:keep=0")}
 AGENTS = ("infida", *(setting for settings in SETTINGS.values() for setting in settings))
 OPTIMUM = "optimum:gap=0.02,leaves=1,time_limit=null"  # a limit on time would make results differ from run to run
-ALPHAS, SIZES, RATES = (1.0, 2.0, 4.0), (1.0, 2.0, 3.0, 4.0), (0.25, 1.0, 4.0)
+ALPHAS, SIZES, RATES = (1.0, 2.0, 4.0), (1.0, 2.0, 3.0, 4.0), (0.25, 1.0)
 COARSE = (1.0, 4.0), (1.0, 2.0, 3.0, 4.0), (1.0,)  # of them, in runs too short to trust
 SECONDS = (10.0, 600.0)  # slots of other lengths than a minute
 CORNERS = {BOTH[0]: ((4.0, 3.0),), BOTH[1]: ((4.0, 2.0), (1.0, 4.0))}  # alpha, budgets: where it was seen to win
 _DENSITY = Budget(5, 1)  # requests stand still there but for noise
 _DOCUMENTED = {  # of each place: over load-aware, static, last-batch greedy, and both with settings as tuned
     (BOTH[0], 1.0, 1.0): "fails fails fails fails fails",
-    (BOTH[0], 4.0, 3.0): "holds holds holds open holds",
+    (BOTH[0], 4.0, 3.0): "holds holds holds fails holds",
     (BOTH[1], 1.0, 1.0): "fails fails fails fails fails",
-    (BOTH[1], 4.0, 2.0): "holds holds holds holds open",
-    (BOTH[1], 1.0, 4.0): "holds open fails holds fails",
+    (BOTH[1], 4.0, 2.0): "holds holds fails holds fails",
+    (BOTH[1], 1.0, 4.0): "holds fails fails holds fails",
 }
 _OVERALL = {BOTH[0]: "fails fails holds", BOTH[1]: "fails fails holds"}
 
 
 def cells(budget: Budget) -> list[Cell]:
-    """The grids of alpha and of rates, other slots at a few places, and one short stream each to measure density on."""
+    """The grids of alpha and of rates, other slots at the corners, and one short stream each to measure density on."""
     alphas, sizes, rates = COARSE if budget.slots < BUDGETS["full"].slots else (ALPHAS, SIZES, RATES)
     found = []
     for name in budget.scenarios:
@@ -60,7 +66,7 @@ def cells(budget: Budget) -> list[Cell]:
             found += cells_of(scenario, AGENTS, budget, part="grid", **at)
             still = loosened(name, **at, fixed=True)
             found += cells_of(still, (STATIC, OPTIMUM), _DENSITY, part="density", **at)
-        for alpha, size in ((1.0, 1.0), *CORNERS[name]):
+        for alpha, size in CORNERS[name]:
             for seconds in SECONDS:
                 scenario = loosened(name, alpha, size, slot_seconds=seconds)
                 found += cells_of(
@@ -112,7 +118,7 @@ def _claims(runs: Runs, name: str) -> list[Check]:
     ahead = {who: 100.0 * np.mean(wins, axis=0) for who, wins in _wins(runs, name).items()}
     losses = {size: _rounding_loss(runs, name, 4.0, size, 1.0) for size in _levels(runs, name, "budgets")}
     overall: list[tuple[str, str, Verdict]] = [
-        ("INFIDA is ahead of load-aware and static greedy in half of the cells", "paper", _half(ahead["paper's"])),
+        ("INFIDA is ahead of load-aware and static greedy in half of the cells", "paper", _half(ahead["the paper's"])),
         ("INFIDA is ahead of all rivals, tuned, in half of the cells", "expected", _half(ahead["all, tuned"])),
         ("rounding costs less of the state's gain, the looser the budgets (alpha 4)", "expected", falling(losses, "%")),
     ]
@@ -195,7 +201,7 @@ def _table(runs: Runs, name: str) -> str:
         lines.append(
             _row([*label, *_ntags(runs, name, at), *(f"{loss:.1f} %" for loss in losses), *_gaps(runs, name, at)])
         )
-    for alpha, size in ((1.0, 1.0), *CORNERS[name]):
+    for alpha, size in CORNERS[name]:
         for seconds in SECONDS:
             at = {"part": "slots", "alpha": alpha, "budgets": size, "slot_seconds": seconds}
             label = [f"{alpha:g}", f"{size:g}", "1", f"{seconds:g} s"]
@@ -245,7 +251,7 @@ def _wins(runs: Runs, name: str) -> dict[str, list[FloatArray]]:
     """By rivals: per cell (seeds,) whether INFIDA is ahead of all of them."""
     grid = _grid(runs, name)
     return {
-        "paper's": [_margins(runs, name, *at) > 0.0 for at in grid],
+        "the paper's": [_margins(runs, name, *at) > 0.0 for at in grid],
         "all, tuned": [_margins(runs, name, *at, every=True) > 0.0 for at in grid],
     }
 
@@ -276,10 +282,10 @@ def _rounding_loss(runs: Runs, name: str, alpha: float, size: float, rate: float
 
 
 def _density_loss(runs: Runs, name: str, alpha: float, size: float, rate: float) -> float:
-    """% of the optimum's gain that static greedy lacks, which fills by gain per MB; both know all; nothing moves."""
+    """% of the best known gain that static greedy lacks, which fills by gain per MB; all is known and nothing moves."""
     at = {"scenario": name, "part": "density", "alpha": alpha, "budgets": size, "rate": rate}
     greedy, best = (float(runs.values("gain", agent, **at).mean()) for agent in (STATIC, OPTIMUM))
-    return 100.0 * (1.0 - greedy / best)
+    return 100.0 * (1.0 - greedy / max(greedy, best))
 
 
 def _grid(runs: Runs, name: str) -> list[tuple[float, float, float]]:

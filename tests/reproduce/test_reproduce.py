@@ -115,6 +115,7 @@ SHORT = {
     "fig6": Budget(36, 2),
     "fig7": Budget(3, 1, ("topology-1-fixed",)),
     "sensitivity": Budget(3, 1, ("topology-2-sliding",)),
+    "phase": Budget(3, 1, ("topology-2-sliding",)),
 }
 
 
