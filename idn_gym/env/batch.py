@@ -15,10 +15,10 @@ from gymnasium.vector.utils import batch_space
 
 from idn_gym.common import parameters
 from idn_gym.env.arguments import Overrides
-from idn_gym.env.env import IDNEnv
+from idn_gym.env.env import IDNEnv, vector_space
 from idn_gym.env.outcome import Outcome, weighted, weights_of
 from idn_gym.env.repair import Granted
-from idn_gym.env.rewards import paid, reward_of
+from idn_gym.env.rewards import COMPONENTS, VECTOR, Vector, paid, reward_of
 from idn_gym.env.spec import in_json
 from idn_gym.env.variants import networks_of
 from idn_gym.errors import IdnError
@@ -98,6 +98,9 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
         self._allocate()
         weights = (weights_of(values) for values in (self.network.prices, self.network.timed))
         self._prices, self._timed = (None if each is None else self._numbers(each) for each in weights)
+        self._vector = Vector(self.network, self._numbers, self._host) if env.reward == VECTOR else None
+        if self._vector is not None:
+            self.reward_space = vector_space()  # of one environment, as MO-Gymnasium has it
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -121,7 +124,7 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
         live = ~begins
         if begins.any():
             self._begin(begins)
-        rewards = self._zeros(self.num_envs)
+        rewards = self._zeros(self.num_envs, *([len(COMPONENTS)] if self._vector is not None else []))
         values: Values = {}
         rows: Rows = EVERY if live.all() else np.flatnonzero(live)
         where = self._where(rows)
@@ -247,7 +250,13 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
             price=weighted(self._prices, granted.allocation),
             timed=weighted(self._timed, requests),
         )
-        return paid(self._reward, outcome, self._update_weight, self.network.price_weight), outcome
+        if self._vector is None:
+            return paid(self._reward, outcome, self._update_weight, self.network.price_weight), outcome
+        components = self._vector.of(outcome, requests, capacities, granted.allocation)
+        rewards = self._zeros(len(granted.allocation), len(components))
+        for i, component in enumerate(components):
+            rewards[:, i] = component
+        return rewards, outcome
 
     # What follows is done on arrays in one way, and on tensors in another.
 

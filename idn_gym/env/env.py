@@ -19,7 +19,7 @@ from idn_gym.env import arguments
 from idn_gym.env.arguments import Overrides
 from idn_gym.env.outcome import Information, Outcome, by_tier, unserved, weighted, weights_of
 from idn_gym.env.repair import Granted, grant
-from idn_gym.env.rewards import Reward, paid, reward_of
+from idn_gym.env.rewards import COMPONENTS, VECTOR, Reward, Vector, paid, reward_of
 from idn_gym.env.spec import in_json
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
@@ -71,11 +71,16 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
 
     ## Rewards
     The allocation gain of the slot in ms, summed over requests: what serving it cost less than from repositories
-    alone. `reward="gain_per_request"` divides by the requests of the slot (0 if there are none). A function makes of
-    the `Outcome` of B slots, whose fields are those of the information with a leading axis B, their rewards (B,):
+    alone. `reward="gain_per_request"` divides it, and what is taken off, by the requests of the slot. A function makes
+    of the `Outcome` of B slots, whose fields are those of the information with a leading axis B, their rewards (B,):
     ``reward=lambda outcome: outcome.gain - 5.0 * outcome.inaccuracy``. It works on arrays, of B = 1 in this class, and
     on tensors in vector environments with a device. Whatever the reward, it is less `update_weight` x MB newly loaded,
     and less the scenario's `price_weight` x price of what is placed in the slot.
+
+    `reward="vector"` gives (5,) instead, with a `reward_space`, as multi-objective learners take it (make it with
+    ``disable_env_checker=True``): latency (ms), inaccuracy (percentage points) and violation (ms) saved against
+    repositories, less MB loaded, less price, each per request. Times (1, accuracy_weight, 1, update_weight,
+    price_weight) they add up to `"gain_per_request"`.
 
     ## Starting State
     Nothing is placed; the stream starts at slot 0. `reset(seed=s)` gives the stream of `draw(network, slots, s)`.
@@ -105,7 +110,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
     | `scenario` | of the id | packaged name, id, path of a scenario file, its content as a `dict`, or a `Scenario` |
     | `overrides` | none | changes to the scenario: `{"workload.rate": 300}` or `["workload.rate=300"]` |
     | `horizon` | the scenario's | slots per episode |
-    | `reward` | `"gain"` | or `"gain_per_request"`, or a function of the outcome |
+    | `reward` | `"gain"` | or `"gain_per_request"`, `"vector"`, or a function of the outcome |
     | `update_weight` | 0 | reward lost per MB newly loaded, at most 1e9 |
     | `infeasible` | `"repair"` | or `"raise"` |
     | `trace` | none | path of a request file that replaces the workload; `horizon` is then its number of slots |
@@ -130,7 +135,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         *,
         overrides: Overrides | None = None,
         horizon: int | None = None,
-        reward: Literal["gain", "gain_per_request"] | Reward = "gain",
+        reward: Literal["gain", "gain_per_request", "vector"] | Reward = "gain",
         update_weight: float = 0.0,
         infeasible: Literal["repair", "raise"] = "repair",
         trace: str | os.PathLike[str] | None = None,
@@ -166,6 +171,9 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             }
         )
         self.action_space = spaces.MultiBinary(self.network.P)
+        self._vector = Vector(self.network) if reward == VECTOR else None
+        if self._vector is not None:
+            self.reward_space = vector_space()
         self._price_weight = self.network.price_weight
         self._prices, self._timed = weights_of(self.network.prices), weights_of(self.network.timed)
         self._slot = self.horizon
@@ -197,7 +205,7 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         observation = observe(self.network, np.zeros(self.network.R), self.network.capacities, self._allocation)
         return observation, unserved(self.network, 1).row(0)._asdict()
 
-    def step(self, action: IntArray) -> tuple[Observation, float, bool, bool, Information]:
+    def step(self, action: IntArray) -> tuple[Observation, Any, bool, bool, Information]:
         """Place what the action says, draw a slot and serve it; see the class."""
         if self._slot >= self.horizon:
             raise gymnasium.error.ResetNeeded(f"the episode of {self.horizon} slots is over; call reset")
@@ -218,7 +226,11 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         self._slot += 1
         shown = self._steady.copy() if self._steady is not None else None
         observation = observe(self.network, requests, capacities, self._allocation, shown)
-        reward = float(paid(self._reward, outcome, self.update_weight, self._price_weight))
+        reward: Any
+        if self._vector is None:
+            reward = float(paid(self._reward, outcome, self.update_weight, self._price_weight))
+        else:
+            reward = np.array(self._vector.of(outcome, requests, capacities, self._allocation))
         return observation, reward, False, self._slot >= self.horizon, outcome._asdict()
 
     @property
@@ -301,6 +313,11 @@ def observe(
         "allocation": allocation.astype(np.float32),
         "budgets": network.budgets.astype(np.float32),
     }
+
+
+def vector_space() -> spaces.Box:
+    """What vector rewards are in."""
+    return spaces.Box(-np.inf, np.inf, (len(COMPONENTS),), np.float64)
 
 
 def shown_capacities(capacities: FloatArray) -> FloatArray:

@@ -260,10 +260,10 @@ class TestInformationAndReward:
         assert truncated  # after the trace's three slots
 
     def test_per_request_and_priced_updates(self, trace: str) -> None:
-        for reward, gain in (("gain", 505.0), ("gain_per_request", 505.0 / 16.0)):
+        for reward, requests in (("gain", 1.0), ("gain_per_request", 16.0)):
             env, network = started(trace=trace, reward=reward, update_weight=0.5)
             held = allocation(network, HELD)
-            assert env.step(held)[1] == pytest.approx(gain - 0.5 * 9.0)
+            assert env.step(held)[1] == pytest.approx((505.0 - 0.5 * 9.0) / requests)
             # one model of 2 MB is given up, which is free, and one of 1 MB is loaded
             other = allocation(network, HELD | {"bs0": ["cars/small", "people/small"]})
             assert env.step(other)[1] == pytest.approx(-0.5 * 1.0)

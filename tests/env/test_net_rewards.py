@@ -68,7 +68,8 @@ def test_each_reward_is_less_the_price_of_the_slot(reward: Any) -> None:
         assert info["missed"] == pytest.approx(served.missed / now if now else 0.0)
         of = {"gain": info["gain"], "gain_per_request": info["gain"] / max(info["request_count"], 1.0)}
         worth = of[reward] if isinstance(reward, str) else 3.0 * info["cost"]
-        assert paid == pytest.approx(worth - 0.5 * info["model_update_mb"] - 2.0 * price)
+        each = max(info["request_count"], 1.0) if reward == "gain_per_request" else 1.0
+        assert paid == pytest.approx(worth - (0.5 * info["model_update_mb"] + 2.0 * price) / each)
 
 
 def test_late_requests_are_those_that_go_to_the_cloud() -> None:

@@ -99,6 +99,6 @@ def test_a_function_cannot_be_written(make_it: Any) -> None:
 
 def test_what_is_neither_is_named() -> None:
     with pytest.raises(
-        IdnError, match=r"^reward: 3; allowed: 'gain', 'gain_per_request', or a function of the outcome$"
+        IdnError, match=r"^reward: 3; allowed: 'gain', 'gain_per_request', 'vector', or a function of the outcome$"
     ):
         gym.make(TINY, reward=3)

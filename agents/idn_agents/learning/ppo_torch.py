@@ -27,6 +27,7 @@ from idn_agents.learning.threads import one_thread
 from idn_gym import batched, kernels
 from idn_gym.common import parameters
 from idn_gym.common.parameters import one_of, real, whole
+from idn_gym.env.rewards import gain_per_request
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario
@@ -190,7 +191,7 @@ class Trainer:
             device=str(self.device),
             scenario=scenario,
             horizon=self.options.slots,
-            reward="gain_per_request",
+            reward=gain_per_request,  # less update_weight x MB, not per request
             update_weight=self.options.update_weight,
             autoreset_mode="Disabled",
             variants=variants,

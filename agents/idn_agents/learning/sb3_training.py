@@ -30,6 +30,7 @@ from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.common.extras import missing
 from idn_gym.common.parameters import whole
+from idn_gym.env.rewards import gain_per_request
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.sb3 import SB3VecEnv
@@ -125,7 +126,7 @@ class SB3Trainer:
             num_envs=options.envs,
             scenario=scenario,
             horizon=options.slots,
-            reward="gain_per_request",
+            reward=gain_per_request,  # less update_weight x MB, not per request
             update_weight=options.update_weight,
             autoreset_mode="SameStep",
         )
