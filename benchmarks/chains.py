@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from idn_agents.infida.infida import Infida
-from idn_agents.optimum.search import Solution, solve
+from idn_agents.optimum.search import solve
+from idn_agents.optimum.solution import Solution
 from idn_agents.rounding.whole_routes import draw_routes
 from idn_agents.routes import fill_by_routes
 from scipy.optimize import Bounds, LinearConstraint, milp

@@ -40,7 +40,7 @@ def optimum(
     time_limit: Annotated[float | None, typer.Option(help="seconds; there is always an allocation")] = None,
     certificate: Annotated[Path | None, typer.Option(help="file to write that idn-gym verify checks")] = None,
     leaves: Annotated[
-        int | None, typer.Option(help="of the certificate's tree, at most; fewer by default on large networks")
+        int | None, typer.Option(help="of a tree of the certificate, at most; 1 by default on large networks")
     ] = None,
     overrides: Overrides = None,
     verbose: Verbose = False,

@@ -38,8 +38,11 @@ def read_allocation(network: Network, path: Path) -> FloatArray:
     return allocation
 
 
-def parse_allocation(network: Network, values: Any, source: str) -> FloatArray:
-    """`read_allocation` of values that have been read from `source`, whatever they make of the budgets."""
+def parse_allocation(network: Network, values: Any, source: str, highest: float = 1.0) -> FloatArray:
+    """`read_allocation` of values that have been read from `source`, whatever they make of the budgets.
+
+    Values of other things than fractions may go up to `highest`.
+    """
     if not isinstance(values, dict):
         raise IdnError(f"{source}: an allocation maps each node to its models, not {type(values).__name__}")
     nodes, models = network.node_number, network.model_number
@@ -51,8 +54,8 @@ def parse_allocation(network: Network, values: Any, source: str) -> FloatArray:
             if model not in models:
                 raise IdnError(f"{source}: {node}: unknown model {shown(model)}; {allowed(model, models)}")
             number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
-            if not (number and 0.0 <= fraction <= 1.0):
-                raise IdnError(f"{source}: {node}.{model}: {shown(fraction)}; must be a number in [0, 1]")
+            if not (number and 0.0 <= fraction <= highest):
+                raise IdnError(f"{source}: {node}.{model}: {shown(fraction)}; must be a number in [0, {highest:g}]")
             p = network.number(node, model)
             if p >= 0:
                 allocation[p] = fraction

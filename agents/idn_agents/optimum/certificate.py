@@ -5,6 +5,10 @@ to at least 1 per type make of several such functions one more, const + slope.y,
 allocations, an integral knapsack per node, bounds the gain whatever the points and weights are; the price of a
 placement is taken off its slope. Leaves of a tree that branches on placements have weights of their own: the largest of
 their bounds holds for all allocations.
+
+Types that share no placement meet in the nodes' budgets alone. So they may have trees of their own: where each part of
+the types pays a charge for what it places, its gain less the charges is bounded by its tree, and what all parts pay by
+a knapsack per node, whatever the charges are. Ten parts with two leaves each are worth one tree of 1,024.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from idn_gym.model import allocation as feasible
 from idn_gym.model import gain
 from idn_gym.model.network import Network
 from idn_gym.model.routed import RoutedService
-from idn_gym.typing import FloatArray, IntArray
+from idn_gym.typing import BoolArray, FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
 OPEN = -1  # neither placed nor left out
@@ -37,6 +41,7 @@ class Leaf:
     fixed: IntArray  # (P,) int8: 1 placed, 0 left out, OPEN
     cuts: IntArray  # (k,) of the certificate's points
     weights: FloatArray  # (k, R) >= 0; what a type's miss to 1 is put on what the type can save at all
+    types: BoolArray | None = None  # (R,) of the part that it bounds, with the other leaves of these types; None: all
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +49,8 @@ class Certificate:
     """What it takes to recompute a bound for a network and a trace."""
 
     points: FloatArray  # (n, P) allocations in [0, 1] at which the gain was cut
-    leaves: tuple[Leaf, ...]  # which together hold every allocation
+    leaves: tuple[Leaf, ...]  # those of a part together hold every allocation
+    charges: FloatArray | None = None  # (P,) ms >= 0 that a part pays for what it places; None: nothing
 
     def compact(self) -> Certificate:
         """Without rows of weights that are 0 throughout, and without points that then have none."""
@@ -54,7 +60,15 @@ class Certificate:
             leaves.append(replace(leaf, cuts=leaf.cuts[kept], weights=leaf.weights[kept]))
         used = np.unique(np.concatenate([leaf.cuts for leaf in leaves]))
         numbered = (replace(leaf, cuts=np.searchsorted(used, leaf.cuts)) for leaf in leaves)
-        return Certificate(self.points[used], tuple(numbered))
+        return Certificate(self.points[used], tuple(numbered), self.charges)
+
+    def parts(self, types: int) -> list[tuple[BoolArray, list[int]]]:
+        """Each part's types (R,) and the numbers of its leaves."""
+        found: dict[bytes, tuple[BoolArray, list[int]]] = {}
+        for n, leaf in enumerate(self.leaves):
+            mask = np.ones(types, dtype=np.bool_) if leaf.types is None else leaf.types
+            found.setdefault(mask.tobytes(), (mask, []))[1].append(n)
+        return list(found.values())
 
     @classmethod
     def of(cls, points: FloatArray, weights: FloatArray) -> Certificate:
@@ -72,7 +86,7 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     Raises
     ------
     IdnError
-        If an allocation may be in no leaf.
+        If an allocation may be in no leaf of a part, a type in no part, or a placement may serve types of two.
 
     Notes
     -----
@@ -82,8 +96,10 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     Accuracy and Stability of Numerical Algorithms, 2nd ed., lemmas 3.1 and 3.3). `operations` counts them generously.
     Where there are prices, a slope is rounded up and the price of the placement down before they are subtracted, which
     errs by u relative to the difference; what is above 0 and what is below are summed apart, and these sums rounded up
-    and down. Where there are classes, what a class finds of a capacity is a difference of sums: capacities are raised
-    by more than the sum's error, since no gain falls with a capacity.
+    and down. Charges are added to the prices first; that sum of two numbers, and the sum over parts, of which there are
+    no more than types, are counted by `operations` many times over. Where there are classes, what a class finds of a
+    capacity is a difference of sums: capacities are raised by more than the sum's error, since no gain falls with a
+    capacity.
     Costs of a chain are multiples of a power of two, at most 2^44 of it, so that distances, potentials and prices of
     its routing are exact: whatever rounding does to its flow, the prices prove what they say. A term's slope is then
     a product of three numbers and a sum over slots, as that of an option is.
@@ -93,22 +109,72 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
     weights need not sum to 1 exactly: its gain is not negative, so a sum above 1 is as good, and the weight on its
     ceiling is rounded up. Cut points need not be feasible: any will do.
     """
-    refuse_uncovered(np.array([leaf.fixed for leaf in certificate.leaves]).reshape(len(certificate.leaves), network.P))
+    parts = certificate.parts(network.R)
+    owned = _owned(network, parts)
+    for _, members in parts:
+        fixed = np.array([certificate.leaves[n].fixed for n in members])
+        refuse_uncovered(fixed.reshape(len(members), network.P))
     if not (trace.requests.any() and network.fits.any()):
         return 0.0
     widest = max(len(leaf.weights) for leaf in certificate.leaves)
     error = rounding(operations(network, trace, widest))
+    constants, slopes = _mixed(network, trace, certificate, parts, error)
+    nodes = knapsacks(network)
+    charges = np.zeros(network.P)
+    if certificate.charges is not None:
+        charges = np.maximum(np.nan_to_num(certificate.charges), 0.0)
+    costs = held_price(network, trace) + charges
+    if costs.any():
+        slopes = slopes * (1.0 + error) - costs * (1.0 - error)
+    open_ = np.full(network.P, OPEN, dtype=np.int8)
+    total = linear_maximum(nodes, 0.0, charges, open_)[0] * (1.0 + error)
+    for own, (_, members) in zip(owned, parts, strict=True):
+        known: dict[bytes, tuple[float, float]] = {}
+        bounds = []
+        for n in members:
+            values = np.where(own, slopes[n], 0.0)
+            won, lost = linear_maximum(nodes, constants[n], values, certificate.leaves[n].fixed, known)
+            bounds.append(won * (1.0 + error) - lost * (1.0 - error))
+        total += float(np.max(bounds))
+    return total + _UNDERFLOW
+
+
+def _owned(network: Network, parts: list[tuple[BoolArray, list[int]]]) -> list[BoolArray]:
+    """(P,) each part's placements, those that may serve its types; all placements where there is one part."""
+    bounded = np.zeros(network.R, dtype=np.bool_)
+    for types, _ in parts:
+        bounded |= types
+    if not (parts and bounded.all()):
+        service, entry = network.type_names[int(bounded.argmin())] if network.R else ("", "")
+        raise IdnError(f"leaves: none is about {service!r} from {entry!r}")
+    if len(parts) == 1:
+        return [np.ones(network.P, dtype=np.bool_)]
+    terms = network.service.terms
+    owned = [np.bincount(terms.placement, types[terms.type], minlength=network.P) > 0.0 for types, _ in parts]
+    shared = np.flatnonzero(np.sum(owned, axis=0) > 1)
+    if len(shared):
+        node, model = network.names(int(shared[0]))
+        raise IdnError(f"leaves: {model!r} at {node!r} may serve requests of two parts, which bounds neither")
+    return owned
+
+
+def _mixed(
+    network: Network, trace: Trace, certificate: Certificate, parts: list[tuple[BoolArray, list[int]]], error: float
+) -> tuple[list[float], FloatArray]:
+    """Of each of n leaves the constant, and the slopes (n, P), of the function that its weights mix, rounded up."""
     capacities = _moved(network, trace, 1.0 + error)
     terms, load = network.service.terms, kernels.loads(network, trace.requests)
     fits = network.fits.astype(np.float64)
     ceiling, _ = kernels.type_gains(network, trace.requests, capacities, fits, load)
-    weights = [np.clip(np.nan_to_num(leaf.weights), 0.0, 1.0) for leaf in certificate.leaves]
-    constants = [float(_rest(weight) @ ceiling) for weight in weights]
-    slopes = np.zeros((len(weights), network.P))
+    constants, slopes = [0.0] * len(certificate.leaves), np.zeros((len(certificate.leaves), network.P))
     users: list[list[tuple[int, FloatArray]]] = [[] for _ in certificate.points]
-    for n, (leaf, weight) in enumerate(zip(certificate.leaves, weights, strict=True)):
-        for cut, row in zip(leaf.cuts.tolist(), weight, strict=True):
-            users[cut].append((n, row))
+    for types, members in parts:
+        for n in members:
+            leaf = certificate.leaves[n]
+            weights = np.clip(np.nan_to_num(leaf.weights), 0.0, 1.0) * types
+            constants[n] = float(_rest(weights)[types] @ ceiling[types])
+            for cut, row in zip(leaf.cuts.tolist(), weights, strict=True):
+                users[cut].append((n, row))
     for point, using in zip(certificate.points, users, strict=True):
         if not using:
             continue
@@ -120,15 +186,7 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
                 summed[key] = terms.by_placement(row[terms.type] * slope), float(row @ constant)
             slopes[n] += summed[key][0]
             constants[n] += summed[key][1]
-    nodes = knapsacks(network)
-    if network.priced:
-        slopes = slopes * (1.0 + error) - held_price(network, trace) * (1.0 - error)
-    known: dict[bytes, tuple[float, float]] = {}
-    bounds = []
-    for leaf, at_zero, net in zip(certificate.leaves, constants, slopes, strict=True):
-        won, lost = linear_maximum(nodes, at_zero, net, leaf.fixed, known)
-        bounds.append(won * (1.0 + error) - lost * (1.0 - error))
-    return float(np.max(bounds)) + _UNDERFLOW
+    return constants, slopes
 
 
 def held_price(network: Network, trace: Trace) -> FloatArray:

@@ -33,10 +33,11 @@ from idn_gym.scenario.workloads import Replay
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import MOST_VALUES, Trace
 
-FORMAT: Literal["idn-gym/certificate-2"] = "idn-gym/certificate-2"
+FORMAT: Literal["idn-gym/certificate-3"] = "idn-gym/certificate-3"
 _MARGIN = 1e-11  # relative, of what is claimed to what was computed: sums may come out otherwise on other machines
 _DIGITS = 9  # of weights; what is lost goes to the type's ceiling
 _MAX_BYTES = 2**27
+_MOST_CHARGED = 1e30  # ms, for a placement
 MOST_SLOTS = 100_000  # of a stream that is drawn to verify: what no file bounds takes memory and time all the same
 _MOST_POINTS = 100_000
 _MOST_ROWS = 1_000_000  # of weights, over all leaves
@@ -56,6 +57,7 @@ class Weights(Section):
 class LeafSection(Section):
     """Allocations that have some models placed and others left out, and the weights that bound their gain."""
 
+    tasks: list[str] | None = None  # whose gain the leaf bounds, with the other leaves of these tasks; None: of all
     placed: dict[str, list[str]] = Field(default={})  # node -> models
     left_out: dict[str, list[str]] = Field(default={})
     weights: list[Weights]
@@ -64,7 +66,7 @@ class LeafSection(Section):
 class CertificateFile(Section):
     """The content of a certificate file: claims, the stream they are about, and what proves them."""
 
-    format: Literal["idn-gym/certificate-2"]
+    format: Literal["idn-gym/certificate-3", "idn-gym/certificate-2"]  # 2 had neither charges nor tasks of a leaf
     gain: _Gain  # ms over the stream: claimed of the allocation, at least
     net: float | None = None  # the same of its net gain, where anything has a price
     certified_bound: _Gain  # ms over the stream: claimed of every static allocation, at most; of the net gain, if any
@@ -74,6 +76,7 @@ class CertificateFile(Section):
     capacities: str | None = None
     allocation: dict[str, list[str]]  # node -> models
     points: list[dict[str, dict[str, _Fraction]]]  # node -> model -> fraction
+    charges: dict[str, dict[str, float]] = Field(default={})  # node -> model -> ms that tasks pay for what they place
     leaves: Annotated[list[LeafSection], Field(min_length=1)]
     scenario: dict[str, Any]  # as in a scenario file, resolved
 
@@ -143,6 +146,7 @@ def write_certificate(
         capacities=varying.name if varying else None,
         allocation=named(network, allocation),
         points=[named_values(network, point, sparse=True) for point in certificate.points],
+        charges={} if certificate.charges is None else named_values(network, certificate.charges, sparse=True),
         leaves=[_section(network, leaf) for leaf in certificate.leaves],
         scenario=spec.scenario.to_dict(),
     )
@@ -188,7 +192,8 @@ def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
     points = [parse_allocation(network, point, f"points.{n}") for n, point in enumerate(file.points)]
     types = network.type_index()
     leaves = tuple(_leaf(network, types, leaf, len(points), f"leaves.{n}") for n, leaf in enumerate(file.leaves))
-    certificate = Certificate(np.array(points).reshape(len(points), network.P), leaves)
+    charges = parse_allocation(network, file.charges, "charges", _MOST_CHARGED)
+    certificate = Certificate(np.array(points).reshape(len(points), network.P), leaves, charges)
     faults = []
     bound: float | None
     net: float | None = None
@@ -238,7 +243,11 @@ def _refuse_too_much(network: Network, file: CertificateFile) -> None:
 
 def _section(network: Network, leaf: Leaf) -> LeafSection:
     """A leaf as a file has it."""
+    of_part = None
+    if leaf.types is not None:
+        of_part = sorted({network.type_names[rho][0] for rho in np.flatnonzero(leaf.types)})
     return LeafSection(
+        tasks=of_part,
         placed=named(network, leaf.fixed == 1),
         left_out=named(network, leaf.fixed == 0),
         weights=[
@@ -259,7 +268,14 @@ def _leaf(network: Network, types: dict[tuple[str, str], int], section: LeafSect
         raise IdnError(f"{source}.weights: point {max(cuts)}; there are {points}, numbered from 0")
     rows = [_type_weights(types, each.types, f"{source}.weights.{n}.types") for n, each in enumerate(section.weights)]
     fixed = np.where(placed, 1, np.where(left_out, 0, OPEN)).astype(np.int8)
-    return Leaf(fixed, np.array(cuts, dtype=np.int64), np.array(rows).reshape(len(rows), network.R))
+    of_part = None
+    if section.tasks is not None:
+        known = {task for task, _ in types}
+        for task in section.tasks:
+            if task not in known:
+                raise IdnError(f"{source}.tasks: no request type for task {task!r}")
+        of_part = np.array([task in section.tasks for task, _ in types], dtype=np.bool_)
+    return Leaf(fixed, np.array(cuts, dtype=np.int64), np.array(rows).reshape(len(rows), network.R), of_part)
 
 
 def _by_task(network: Network, weights: FloatArray) -> dict[str, dict[str, float]]:

@@ -30,7 +30,7 @@ from idn_agents.optimum.knapsack import Knapsack, Separator, knapsacks
 from idn_gym.common.arrays import shaped
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK
-from idn_gym.typing import FloatArray, IntArray
+from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 SUMMING = 1e-11  # of what the types can save: above the rounding error of the sums here
 _OBJECTIVE = 1e4  # of everything the types can save: HiGHS compares objectives to 1e-6, so to 1e-10 of this
@@ -107,8 +107,9 @@ class Master:
     def separate(self, point: FloatArray) -> int:
         """Add inequalities of the nodes' hulls that an allocation (P,) violates; returns their number."""
         added = 0
+        whole = point == np.rint(point)
         for node in self._nodes:
-            if not node.binding:
+            if not node.binding or whole[node.placements].all():  # which fits, and violates none
                 continue
             if node.kind not in self._separators:
                 self._separators[node.kind] = Separator(node, self._highspy)
@@ -128,6 +129,35 @@ class Master:
         theta = np.ones(len(self._types))
         np.minimum.at(theta, types[types >= 0], slack[types >= 0])
         return theta
+
+    def part(self, types: BoolArray, placements: BoolArray) -> Master:
+        """The master of some types (R,) and the placements (P,) that may serve them, with the cuts found so far."""
+        ceiling = np.zeros(self._network.R)
+        ceiling[self._types] = self._ceiling
+        part = Master(self._network, self._columns.among(placements), ceiling * types, self._price)
+        matrix, upper, kinds, points = self._rows.stacked()
+        kept = types[self._types]
+        number = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[kinds]  # -1 of nodes and other types
+        rows = np.flatnonzero(number >= 0)
+        columns = np.flatnonzero(np.concatenate((placements[self._columns.first], kept)))
+        part._rows.append(matrix[rows][:, columns], upper[rows], number[rows], points[rows])
+        part._points = list(self._points)
+        return part
+
+    def reprice(self, price: FloatArray) -> None:
+        """Another price (P,) in ms that each placement takes off, for what is relaxed and certified from now on."""
+        self._price = shaped("price", price, (self._network.P,))
+        self._set_costs(self._relaxed)
+
+    def node_rows(self) -> tuple[Any, FloatArray, FloatArray]:
+        """Inequalities that hold what nodes can: matrix (n, C) times columns <= upper (n,), and their worth (n,) in ms.
+
+        The worth is the dual value in the last relaxed optimum, 0 of rows that are newer.
+        """
+        matrix, upper, types, _ = self._rows.stacked()
+        rows = np.flatnonzero(types < 0)
+        duals = np.append(self._duals, np.zeros(len(upper) - len(self._duals)))[rows] / self._scale
+        return matrix[rows][:, : len(self._columns.first)], upper[rows], duals
 
     def relax(self, deadline: float) -> FloatArray | None:
         """The maximum with y relaxed, (P,); None if time runs out."""
@@ -184,10 +214,14 @@ class Master:
         bound = self._maximum(proof.constant, proof.slope, fixed)
         return proof._replace(bound=bound, leaf=replace(proof.leaf, fixed=fixed))
 
+    @property
+    def points(self) -> FloatArray:
+        """(n, P) where was cut, in the order in which leaves number the cuts."""
+        return np.array(self._points).reshape(len(self._points), self._network.P)
+
     def certificate(self, proofs: Sequence[Proof]) -> Certificate:
         """Proofs of all leaves as a certificate, with the cut points that they use."""
-        points = np.array(self._points).reshape(len(self._points), self._network.P)
-        return Certificate(points, tuple(proof.leaf for proof in proofs)).compact()
+        return Certificate(self.points, tuple(proof.leaf for proof in proofs)).compact()
 
     def branch(
         self,
@@ -267,12 +301,14 @@ class Master:
     def _add_variables(self, model: Any, integral: bool = False) -> None:
         columns, types = len(self._columns.first), len(self._types)
         model.addVars(columns + types, np.zeros(columns + types), np.append(self._columns.counts, np.ones(types)))
-        index = np.arange(columns + types, dtype=np.int32)
-        costs = np.append(-self._price[self._columns.first], self._ceiling) * self._scale
-        model.changeColsCost(columns + types, index, costs)
+        self._set_costs(model)
         if integral:
             kinds = np.full(columns, self._highspy.HighsVarType.kInteger)
-            model.changeColsIntegrality(columns, index[:columns], kinds)
+            model.changeColsIntegrality(columns, np.arange(columns, dtype=np.int32), kinds)
+
+    def _set_costs(self, model: Any) -> None:
+        costs = np.append(-self._price[self._columns.first], self._ceiling) * self._scale
+        model.changeColsCost(len(costs), np.arange(len(costs), dtype=np.int32), costs)
 
     def _add_rows(self, model: Any, matrix: Any, upper: FloatArray) -> None:
         lower = np.full(len(upper), -self._highspy.kHighsInf)
@@ -290,7 +326,7 @@ class _Rows:
         self.width = width
         self._parts: list[tuple[Any, FloatArray, IntArray, IntArray]] = []
 
-    def append(self, matrix: Any, upper: FloatArray, types: IntArray, point: int) -> None:
+    def append(self, matrix: Any, upper: FloatArray, types: IntArray, point: int | IntArray) -> None:
         if len(upper):
             self._parts.append((matrix, upper, types, np.full(len(upper), point)))
 

@@ -1,9 +1,9 @@
 """The search for the best static allocation in hindsight, with a proven bound on how much better any other could be.
 
 Relax: cutting planes on the gains of the request types and on the hulls of the nodes' allocations, to the optimum of
-the relaxation. Round: dependent rounding of it, and local search. Branch: branch and bound over the cuts, cutting again
-where its solutions promise more than they gain, until the gap is closed. Certify: branch once more, for a proof that
-needs no solver.
+the relaxation. Round: dependent rounding of it, and local search. Part: a bound part by part, which needs no solver to
+be checked. Branch: branch and bound over the cuts, cutting again where its solutions promise more than they gain, until
+the gap is closed. Certify: branch once more, for the proof, where that may still help it.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from idn_agents.agent import refuse_other
 from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, certified_bound, held_price, relative_gap
-from idn_agents.optimum.certificate_tree import CertificateTree
 from idn_agents.optimum.columns import Columns
 from idn_agents.optimum.cutting_planes import SUMMING, Master, Proof
 from idn_agents.optimum.highs import import_highspy
 from idn_agents.optimum.local_search import TraceSearch
+from idn_agents.optimum.parts import CertificateTree, Parts
 from idn_agents.optimum.route_search import RouteSearch
+from idn_agents.optimum.solution import Solution
 from idn_gym import kernels
 from idn_gym.common.parameters import real, whole
 from idn_gym.kernels.compiled import clock
@@ -35,8 +34,9 @@ from idn_gym.workload.trace import Trace
 ROUNDING = 1e-9  # relative: gains and bounds this close are the same number, to the solver at least
 _CONTRADICTION = 1e-6  # relative; a bound that much below a gain proves nothing but an error of the solver
 LONGEST_S = 1e9  # of a search: 31 years
-LEAVES = 32  # of a certificate's tree, by default
-_LARGE = 5000  # placements; on larger networks that few leaves prove hardly more than one, which is then the default
+LEAVES = 32  # of a tree, by default
+_LARGE = 5000  # placements; on larger networks that few leaves take long for what they prove: 1 is the default
+_PACE = 8  # leaves, after which a tree that would not reach at its pace what parts prove is given up
 _ROUNDS = 50  # of the relaxation, at most
 _TRIALS = 8  # roundings of the relaxed optimum, each with a local search
 _STALE_TRIALS = 3  # after so many without a better one there are no more
@@ -50,33 +50,6 @@ def log_step(gain: float, bound: float, phase: str) -> None:
     """A `Progress` that logs each step as a line."""
     left = relative_gap(gain, bound)
     _log.info("%s: gap %.3f%%, gain %.6g ms, bound %.6g ms", phase, 100.0 * left, gain, bound)
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """A feasible allocation, and what is proven about all others: of the net gain, where there are prices."""
-
-    gain: float  # ms over the trace, of the allocation
-    net: float | None  # ms, its gain less the price of what it holds; None where nothing has a price
-    bound: float  # ms, no feasible allocation gains more: from the certificate, or from branch and bound
-    certified_bound: float  # ms, from the certificate alone
-    fractional_gain: float  # ms, of the best fractional allocation found: placements in [0, 1], within the budgets
-    fractional_bound: float  # ms, no fractional allocation gains more, by the solver's word
-    gap: float  # (bound - gain) / bound, 0 if the bound is 0
-    status: str  # optimal (within the gap asked for), feasible, time limit, or interrupted (whatever the gap)
-    seconds: float
-    allocation: IntArray  # (P,) int8
-    certificate: Certificate  # what recomputes certified_bound
-
-    @property
-    def reached(self) -> float:
-        """Ms that the bounds are about: the net gain, where there are prices."""
-        return self.gain if self.net is None else self.net
-
-    def info(self) -> dict[str, Any]:
-        """All but the allocation and the certificate, as JSON values; `net` where there are prices."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("allocation", "certificate")}
-        return {name: value for name, value in kept.items() if value is not None}
 
 
 def solve(
@@ -95,7 +68,7 @@ def solve(
     gap : relative gap between gain and bound to stop at.
     time_limit : seconds to stop after; however few, there is an allocation.
     progress : told gain and bound in ms, and the phase; the gain never falls, the bound never rises.
-    leaves : of the certificate's tree, at most; by default 32, on networks of over 5,000 placements 1: no branching.
+    leaves : of a tree of the certificate, at most; by default 32, on networks of over 5,000 placements 1: no branching.
 
     Returns
     -------
@@ -157,7 +130,8 @@ class _Search:
         self._gain = 0.0  # net of the price, as all gains and bounds here
         self._bound = self._certified_bound = float(self._ceiling.sum()) * (1.0 + SUMMING)
         self._fractional = (0.0, self._bound)  # gain and bound
-        self._proofs: list[Proof] = []
+        self._root: Proof | None = None
+        self._certificate = Certificate.of(np.zeros((0, network.P)), np.zeros((0, network.R)))
 
     @property
     def gap(self) -> float:
@@ -173,8 +147,8 @@ class _Search:
         """Search until the gap is closed or nothing moves any more; a `TimeoutError` when time is up."""
         if self._bound == 0.0:
             return
-        columns = Columns.of(self._network, self._trace)
-        self._master = Master(self._network, columns, self._ceiling, self._price)
+        self._columns = Columns.of(self._network, self._trace)
+        self._master = Master(self._network, self._columns, self._ceiling, self._price)
         least = ROUNDING * self._bound
         self._search: TraceSearch | RouteSearch
         if self._network.service.submodular:
@@ -185,16 +159,16 @@ class _Search:
         relaxed = self._relax()
         if not self.closed:
             self._round(relaxed)
+        if self._root is not None and self._leaves > 1 and not self._proves_enough(self._certified_bound):
+            self._part()
         if not self.closed:
             self._branch()
-        if self._proofs and not self._proves_enough(self._certified_bound):
-            self._tighten()
+        if self._root is not None and not self._proves_enough(self._certified_bound):
+            self._tighten(self._root)
 
     def solution(self, status: str) -> Solution:
         """What has been found so far, its certificate recomputed by the path that `verify` takes."""
-        none = Certificate.of(np.zeros((0, self._network.P)), np.zeros((0, self._network.R)))
-        certificate = self._master.certificate(self._proofs) if self._proofs else none
-        certified = certified_bound(self._network, self._trace, certificate)
+        certified = certified_bound(self._network, self._trace, self._certificate)
         self._lower(certified)
         self._report()
         seconds = clock() - self._begun
@@ -202,7 +176,7 @@ class _Search:
         net = self._gain if self._network.priced else None
         gain = self._served(self._allocation) if self._network.priced else self._gain
         proven = (self._bound, certified, max(fractional, self._gain), fractional_bound, self.gap)
-        return Solution(gain, net, *proven, status, seconds, self._allocation, certificate)
+        return Solution(gain, net, *proven, status, seconds, self._allocation, self._certificate)
 
     def _relax(self) -> FloatArray:
         """Cut at relaxed optima until the master is about right there; returns the last one (P,).
@@ -259,6 +233,20 @@ class _Search:
                 return
             self._refuse_late()
 
+    def _part(self) -> None:
+        """Bound the gain part by part."""
+        self._phase = "parts"
+        arrays = self._ceiling, self._price
+        parts = Parts(self._network, self._trace, self._columns, self._master, *arrays, self._leaves, self._deadline)
+        if len(parts) < 2:
+            return
+        for bound, certificate in parts.descend(self._allocation, self._gain):
+            if bound < self._certified_bound:
+                self._take(bound, certificate)
+            self._report()
+            if self._proves_enough(self._certified_bound):
+                break
+
     def _branch(self) -> None:
         """Branch and bound, cutting at its solutions, until they gain what the master promises."""
         self._phase = "branch"
@@ -283,15 +271,19 @@ class _Search:
             if cuts == 0 and before == (self._gain, self._bound):
                 return
 
-    def _tighten(self) -> None:
+    def _tighten(self, root: Proof) -> None:
         """Branch for the certificate, which is behind branch and bound."""
         self._phase = "certify"
-        accuracy = max(0.1 * self._gap, 1e-6)
-        tree = CertificateTree(
-            self._master, self._cuts, self._consider_packed, self._proves_enough, accuracy, self._deadline
-        )
-        for proofs in tree.grow(self._proofs[0], self._leaves):
-            self._take(proofs)
+        how = self._consider_packed, self._proves_enough, max(0.1 * self._gap, 1e-6), self._deadline
+        tree = CertificateTree(self._master, self._cuts, *how)
+        for proofs in tree.grow(root, self._leaves):
+            bound = max(proof.bound for proof in proofs)
+            if len(proofs) == 1:
+                first = bound
+            if bound < self._certified_bound:
+                self._take(bound, self._master.certificate(proofs))
+            elif len(proofs) == _PACE and first - bound < (bound - self._certified_bound) * _PACE / self._leaves:
+                return
             behind = 1.0 - self._gain / self._certified_bound
             self._phase = f"certify, {len(proofs)} leaves, certified gap {behind:.3%}"
             self._report()
@@ -323,12 +315,13 @@ class _Search:
     def _certify(self) -> None:
         proof = self._master.certify(np.full(self._network.P, OPEN, dtype=np.int8))
         if proof.bound < self._certified_bound:
-            self._take([proof])
+            self._root = proof
+            self._take(proof.bound, self._master.certificate([proof]))
 
-    def _take(self, proofs: list[Proof]) -> None:
-        self._proofs = proofs
-        self._certified_bound = max(proof.bound for proof in proofs)
-        self._lower(self._certified_bound)
+    def _take(self, bound: float, certificate: Certificate) -> None:
+        """Take a certificate that proves less than the one before."""
+        self._certified_bound, self._certificate = bound, certificate
+        self._lower(bound)
 
     def _proves_enough(self, bound: float) -> bool:
         return bound * (1.0 - self._gap) <= self._gain * (1.0 + ROUNDING)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from idn_agents.optimum.certificate import Certificate, certified_bound
 from idn_agents.optimum.optimum import Optimum
-from idn_agents.optimum.search import Solution, solve
+from idn_agents.optimum.search import solve
+from idn_agents.optimum.solution import Solution
 from instances import random_network
 from scipy.optimize import Bounds, LinearConstraint, milp
 

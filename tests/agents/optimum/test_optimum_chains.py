@@ -14,7 +14,8 @@ from chain_instances import best_placement, chain_scenario
 from idn_agents.optimum.certificate import Certificate, certified_bound, certified_net
 from idn_agents.optimum.certificate_file import read_certificate, verify, write_certificate
 from idn_agents.optimum.route_search import RouteSearch
-from idn_agents.optimum.search import Solution, solve
+from idn_agents.optimum.search import solve
+from idn_agents.optimum.solution import Solution
 
 from idn_gym import kernels
 from idn_gym.experiment.spec import AgentSpec, RunSpec

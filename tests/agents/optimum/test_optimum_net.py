@@ -16,7 +16,8 @@ from idn_agents.optimum.certificate_file import read_certificate, verify, write_
 from idn_agents.optimum.dynamic_optimum import DynamicOptimum
 from idn_agents.optimum.local_search import TraceSearch
 from idn_agents.optimum.saa import estimate
-from idn_agents.optimum.search import Solution, solve
+from idn_agents.optimum.search import solve
+from idn_agents.optimum.solution import Solution
 from instances import random_network
 
 from idn_gym import kernels
