@@ -19,6 +19,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,9 @@ def add(here: dict[str, dict[str, Any]], specs: list[AgentSpec], run: RunSpec, t
                 here[str(spec)]["certified_bound"] = result.info["certified_bound"]
             print(f"{run.scenario.name} {run.seed} {spec}: {result.summary.ntag:.3f}", file=sys.stderr, flush=True)
     bound = min((row["certified_bound"] for row in here.values() if "certified_bound" in row), default=None)
+    for setting in tuned(run.scenario.name, TUNED).values():
+        if ":" in setting:  # else it is the defaults
+            here[str(AgentSpec.parse(setting))]["tuned"] = True
     for row in here.values():
         row |= {"of_bound": row["gain"] / bound} if bound else {}
 
@@ -206,10 +210,13 @@ def evaluate(folder: Path, before: dict[str, Any]) -> dict[str, Any]:
     return stamped({"steps": STEPS, "rows": rows, "curves": curves})
 
 
-def with_rivals(document: dict[str, Any]) -> dict[str, Any]:
-    """Stored results with the rows of `rivals` that they lack."""
+def with_rivals(document: dict[str, Any], scenarios: Sequence[str]) -> dict[str, Any]:
+    """Stored results with the rows of `rivals` that they lack on some scenarios."""
     rows = []
-    for scenario in (*TRAINED_ON, *ZERO_SHOT):
+    for scenario in dict.fromkeys(row["scenario"] for row in document["rows"]):
+        if scenario not in scenarios:
+            rows += [row for row in document["rows"] if row["scenario"] == scenario]
+            continue
         for seed, run in streams(scenario):
             of = [row for row in document["rows"] if (row["scenario"], row["stream"]) == (scenario, run.seed)]
             here = {row["agent"]: row for row in of}
@@ -233,7 +240,7 @@ def table(document: dict[str, Any], scenario: str) -> str:
         "|---|---|---|---|---|",
     ]
     agents = list(dict.fromkeys(row["agent"] for row in rows))
-    settings = tuned(scenario, TUNED).values()
+    settings = {row["agent"] for row in rows if row.get("tuned")}
 
     def column(agent: str, value: Any, digits: int, unit: str = "") -> str:
         values = [value(row) for row in rows if row["agent"] == agent and value(row) is not None]
@@ -247,7 +254,7 @@ def table(document: dict[str, Any], scenario: str) -> str:
 
     for agent in sorted(agents, key=lambda a: -np.mean([row["ntag"] for row in rows if row["agent"] == a])):
         cells = [
-            f"`{agent.partition(':')[0]}`" + ", tuned" * (":" in agent and agent in settings),
+            f"`{agent.partition(':')[0]}`" + ", tuned" * (agent in settings),
             column(agent, ntag, 2),
             column(agent, lambda row: 100.0 * row["of_bound"] if "of_bound" in row else None, 1, " %"),
             column(agent, lambda row: row["model_update_mb"] / 1000.0, 2),
@@ -309,6 +316,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/learners"))
     parser.add_argument("--output", type=Path)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--scenarios", nargs="+", default=(*TRAINED_ON, *ZERO_SHOT), help="of rivals")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.what == "train":
@@ -317,7 +325,7 @@ def main() -> None:
     if options.what in ("rivals", "show"):
         document = json.loads(options.results.read_text())
         if options.what == "rivals":
-            document = with_rivals(document)
+            document = with_rivals(document, options.scenarios)
             options.results.write_text(json.dumps(document, indent=1) + "\n")
     else:
         known = options.output is not None and options.output.exists()
