@@ -1,4 +1,4 @@
-"""The agents side by side on one stream per seed: the tables of results in the README.
+"""The agents side by side on one stream per seed: the tables of docs/agents.md.
 
     python benchmarks/agents.py [--scenarios NAME ...] [--seeds 5] [--slots 600] [--output FILE.json]
 

@@ -41,15 +41,11 @@ def test_ten_lines_of_python(tmp_path: Path) -> None:
 def test_own_network_requests_and_agent_as_typed(tmp_path: Path) -> None:
     """From top to bottom in an empty folder: a block that begins with the name of a file is that file."""
     follow(own(), tmp_path)
-    for folder, agents in {
-        "mine": {"Always", "infida", "optimum"},
-        "metro": {"Always", "last-batch-greedy", "optimum"},
-    }.items():
-        runs = tmp_path / "runs" / folder
-        done = [json.loads(path.read_text()) for path in runs.glob("*/result.json")]
-        assert {result["agent"].rpartition(":")[2] for result in done} == agents
-        pictures = {"ntag.png", "latency-inaccuracy.png", "allocation.png", "regret.png"}
-        assert {path.name for path in runs.glob("*.png")} == pictures
+    runs = tmp_path / "runs" / "mine"
+    done = [json.loads(path.read_text()) for path in runs.glob("*/result.json")]
+    assert {result["agent"].rpartition(":")[2] for result in done} == {"Always", "infida", "optimum"}
+    pictures = {"ntag.png", "latency-inaccuracy.png", "allocation.png", "regret.png"}
+    assert {path.name for path in runs.glob("*.png")} == pictures
     seeds = tmp_path / "runs" / "seeds"
     assert {path.name for path in seeds.glob("seed-*")} == {f"seed-{seed}" for seed in range(5)}
     assert {path.name for path in seeds.glob("*.png")} == {"ntag.png", "latency-inaccuracy.png"}
@@ -57,7 +53,8 @@ def test_own_network_requests_and_agent_as_typed(tmp_path: Path) -> None:
 
 def test_own_network_from_a_graph_file(tmp_path: Path) -> None:
     """What the comment beside the graph offers instead of it."""
-    [program] = [(kind, file, text) for kind, file, text in own() if file == "metro.py"]
+    page = (ROOT / "docs" / "how-to" / "own-files.md").read_text()
+    [program] = [(kind, file, text) for kind, file, text in BLOCK.findall(page) if file == "metro.py"]
     drawn, _, read = re.search(r"^graph = (.*?)  # (or) (.*)$", program[2], flags=re.MULTILINE).groups()
     networkx.write_graphml(networkx.path_graph(["core", "street", "square"]), tmp_path / "metro.graphml")
     text = program[2].replace(drawn, read).replace("import networkx as nx", "import idn_gym.topology")
@@ -96,11 +93,21 @@ def follow(typed: list[tuple[str, str, str]], folder: Path) -> None:
 
 
 def test_table_of_environments_is_what_list_says() -> None:
+    page = (ROOT / "docs" / "scenarios.md").read_text()
     done = subprocess.run([SCRIPTS / "idn-gym", "list", "--json"], capture_output=True, text=True, check=True)
     for row in json.loads(done.stdout)["scenarios"]:
         sizes = [f"{row[axis]:,}" for axis in "VMPRK"]
         line = f"| `{row['id']}` | `{row['name']}` | {' | '.join(sizes)} | {row['horizon']} |"
-        assert line in README, f"missing or out of date: {line}"
+        assert line in page, f"missing or out of date: {line}"
+
+
+def test_the_reproduction_is_as_it_is() -> None:
+    [counts] = re.findall(r"^Of [\d,]+ claims .*\.$", (ROOT / "docs" / "reproduction.md").read_text(), re.MULTILINE)
+    assert counts.rstrip(".") in README
+
+
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 def test_nothing_is_left_to_fill_in() -> None:
