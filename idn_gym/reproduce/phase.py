@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,7 +101,10 @@ def tuned(runs: Runs, rival: str, **labels: Any) -> FloatArray:
 
 def claims(runs: Runs) -> list[Check]:
     """Who is ahead at the corners, as packaged, and in how many cells; and what it is that loosening changes."""
-    return [check for name in runs.levels("scenario") for check in _claims(runs, name)]
+    found = [check for name in runs.levels("scenario") for check in _claims(runs, name)]
+    if runs.slots < BUDGETS["full"].slots:  # static greedy has less to miss, and INFIDA has not learnt enough
+        found = [replace(check, documented=Outcome.OPEN) for check in found]
+    return found
 
 
 def _claims(runs: Runs, name: str) -> list[Check]:
