@@ -1,12 +1,14 @@
 """INFIDA with coordinated rounding against its rivals: the tables and the picture of docs/coordinated.md.
 
     python benchmarks/coordinated.py [--seeds 5] [--slots 600] [--jobs 2] [--output benchmarks/results/coordinated.json]
-    python benchmarks/coordinated.py --tables benchmarks/results/coordinated.json [--picture docs/coordinated.png]
+    python benchmarks/coordinated.py --tables benchmarks/results/coordinated.json [--picture FILE.png]
 
-The first command computes everything, in five parts (`--parts` for some of them): `rivals`, one stream per seed for all
-agents, the greedies with the parameters that did best on seed 0; `rates`, learning rates of the state; `variants`,
-what each parameter of coordination changes; `adversaries`, regret over horizons; `speed`. The second prints the
-tables of a stored result. Intervals: 95%, Student's t over seeds; differences are paired.
+The first command computes everything, part by part (`--parts` for some of them): `causal`, the causal agents on sliding
+and bursty streams with the CPU time of each; `grid`, fixed popularity at several alpha and budgets against the bounds;
+`rivals`, one stream per seed for all agents, the greedies with the parameters that did best on seed 0; `rates`,
+learning rates of the state; `variants`, what each parameter of coordination changes; `adversaries`, regret over
+horizons; `speed`. The second prints the tables of a stored result. Intervals: 95%, Student's t over seeds; differences
+are paired.
 """
 
 from __future__ import annotations
@@ -91,6 +93,8 @@ VARIANTS = (
     "residual=reserve",
 )
 HORIZONS = (256, 1024, 4096)
+ALPHAS, BUDGETS = (1, 2, 4), (0.5, 1, 2, 4)
+CAUSAL = ("infida-coordinated", "rolling-local-search", "last-batch-greedy:keep=0.5,average=0.9", "infida")
 
 
 def scenario_of(case: tuple[str, list[str]], more: Iterable[str] = ()) -> Network:
@@ -126,6 +130,36 @@ def rivals(slots: int, seeds: int, run: Callable[..., Iterable[Any]]) -> list[di
         best[case] = [max(agents, key=ntag.__getitem__) for agents in GREEDIES.values()]
     jobs = [(case, slots, seed, best[case]) for case in CASES for seed in range(1, seeds)]
     return rows + [row for part in run(rivals_of, *zip(*jobs, strict=True)) for row in part]
+
+
+def causal_of(case: str, slots: int, seed: int) -> list[dict[str, Any]]:
+    """What the causal agents earn on one stream, and the CPU seconds of each whole run."""
+    network = scenario_of(CASES[case])
+    trace = draw(network, slots, seed)
+    rows = []
+    for agent in CAUSAL:
+        play(network, trace.head(4), AgentSpec.parse(agent), seed)
+        began = time.process_time()
+        result = play(network, trace, AgentSpec.parse(agent), seed)
+        seconds = time.process_time() - began
+        rows.append(
+            {"case": case, "seed": seed, **result.row(), "agent": agent, "slots": slots, "cpu_seconds": seconds}
+        )
+    print(f"{case}, seed {seed}: done", file=sys.stderr, flush=True)
+    return rows
+
+
+def grid_of(scenario: str, alpha: int, factor: float, slots: int, seed: int) -> dict[str, Any]:
+    """Share of the bounds on fixed popularity, at an alpha and a factor on all budgets."""
+    nodes = [(node.name, factor * node.budget) for node in load_scenario(scenario).nodes if node.budget > 0.0]
+    more = [f"accuracy_weight={alpha}", *(f"nodes.{name}.budget={mb}" for name, mb in nodes)]
+    network = scenario_of((scenario, more))
+    trace = draw(network, slots, seed)
+    gain = play(network, trace, AgentSpec.parse("infida-coordinated"), seed).summary.gain
+    info = play(network, trace, AgentSpec.parse(OPTIMUM), seed).info
+    case = f"{scenario}, alpha {alpha}, {factor:g} x the budgets"
+    print(f"{case}, seed {seed}: {gain / info['bound']:.4f}", file=sys.stderr, flush=True)
+    return {"case": case, "seed": seed, "certified": gain / info["certified_bound"], "solver": gain / info["bound"]}
 
 
 def rates_of(condition: str, slots: int, seed: int) -> dict[str, Any]:
@@ -221,12 +255,14 @@ def speed(slots: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Compute and store, or print what is stored."""
-    parts = ("rivals", "rates", "variants", "adversaries", "speed")
+    parts = ("causal", "grid", "rivals", "rates", "variants", "adversaries", "speed")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--slots", type=int, default=600)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    networks = ("topology-1-fixed", "topology-2-fixed")
+    parser.add_argument("--networks", nargs="+", choices=networks, default=networks, help="of the grid")
     parser.add_argument("--output", type=Path, help="added to what is there, part by part")
     parser.add_argument("--tables", type=Path)
     parser.add_argument("--picture", type=Path)
@@ -245,7 +281,15 @@ def main() -> None:
         for part in options.parts:
             began = time.perf_counter()
             rows: list[Any] = []
-            if part == "rivals":
+            if part == "causal":
+                cases = [case for case in BOUNDED if not case.endswith("fixed")]
+                jobs = [(case, options.slots, seed) for case in cases for seed in seeds]
+                rows = [row for found in pool.map(causal_of, *zip(*jobs, strict=True)) for row in found]
+            elif part == "grid":
+                cells = [(s, a, b) for s in options.networks for a in ALPHAS for b in BUDGETS]
+                grid = [(*cell, options.slots // 2, seed) for cell in cells for seed in seeds]
+                rows = list(pool.map(grid_of, *zip(*grid, strict=True)))
+            elif part == "rivals":
                 rows = rivals(options.slots, options.seeds, pool.map)
             elif part == "rates":
                 jobs = [(condition, options.slots // 2, seed) for condition in CONDITIONS for seed in seeds]

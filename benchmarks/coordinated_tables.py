@@ -102,6 +102,35 @@ def _rivals(rows: Rows) -> None:
             print(f"- {case}: {', '.join(f'`{agent}`' for agent in sorted(several))}")
 
 
+def _causal(rows: Rows) -> None:
+    agents = list(dict.fromkeys(row["agent"] for row in rows))
+    for title, key, digits, scale in (
+        ("NTAG, ms", "ntag", 2, 1.0),
+        ("GB loaded per slot", "model_update_mb", 2, 1e-3),
+        ("slots per CPU second, serving included", "slots_per_second", 0, 1.0),
+    ):
+        lines = []
+        for case in cases_of(rows):
+            cells = []
+            for agent in agents:
+                of = [row for row in rows if (row["case"], row["agent"]) == (case, agent)]
+                values = [row["slots"] / row["cpu_seconds"] if key == "slots_per_second" else row[key] for row in of]
+                if key == "slots_per_second":
+                    cells.append(f"{statistics.median(values):.0f}")
+                else:
+                    cells.append(cell([scale * value for value in values], digits))
+            lines.append([case, *cells])
+        print(f"**{title}**\n\n{table(['', *(f'`{agent}`' for agent in agents)], lines)}\n")
+
+
+def _grid(rows: Rows) -> None:
+    lines = []
+    for case in cases_of(rows):
+        of = [row for row in rows if row["case"] == case]
+        lines.append([case, *(cell([100.0 * row[bound] for row in of]) for bound in ("certified", "solver"))])
+    print(table(["total gain, % of", "the certified bound", "the solver's"], lines))
+
+
 def _rates(rows: Rows) -> None:
     names = list(rows[0]["ntag"])
     lines = []
@@ -156,6 +185,8 @@ def _speed(rows: Rows) -> None:
 
 
 SHOWN = {
+    "grid": _grid,
+    "causal": _causal,
     "rivals": _rivals,
     "rates": _rates,
     "variants": _variants,
