@@ -5,6 +5,7 @@ The cases themselves are `idn_gym.library.cases`; docs/suite.md.
 
 AGENTS = (
     "infida-coordinated",
+    "rolling-local-search",
     "infida",
     "last-batch-greedy",
     "last-batch-greedy:keep=0.5,average=0.9",
