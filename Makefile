@@ -4,13 +4,14 @@
 # make lower-bounds, make newest-versions   a smoke test with the oldest versions that pyproject.toml allows, with the newest there are
 # make benchmarks-against REV=COMMIT   this checkout's speed beside another commit's, on this machine
 # make release-check   build, install on every Python at hand, run the README: could this commit be released?
+# make docs   build the site into site/, strictly: no broken link
 # make clients   install and run the programs of docs/how-to/trainers.md, each in an environment of its own
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: install demo test pages lower-bounds newest-versions release-check clients lint scenarios benchmarks benchmarks-against clean
+.PHONY: install demo test pages lower-bounds newest-versions release-check clients docs lint scenarios benchmarks benchmarks-against clean
 
 install: $(VENV)/.installed
 
@@ -43,6 +44,10 @@ release-check:
 clients:
 	$(PYTHON) clients/run.py
 
+docs: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,4 +63,4 @@ benchmarks-against: install
 	$(BIN)/python benchmarks/against.py $(REV)
 
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-newest .venv-clients runs
+	rm -rf site $(VENV) .venv-lowest .venv-newest .venv-clients runs

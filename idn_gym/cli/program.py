@@ -87,7 +87,7 @@ def main() -> None:
     with terminal.printable_streams():
         try:
             with terminal.interruptible():
-                _add_commands()
+                add_commands()
                 try:
                     app()
                 finally:
@@ -116,7 +116,7 @@ def _end(error: BaseException) -> NoReturn:
     raise error
 
 
-def _add_commands() -> None:
+def add_commands() -> None:
     """Add the commands of other packages; one that is at fault is named, and takes nothing along."""
     with stdout.only_documents():  # what a package prints when it is imported goes elsewhere
         plugins.commands(_COMMANDS, _add, terminal.complain)

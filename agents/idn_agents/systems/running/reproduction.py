@@ -28,7 +28,7 @@ TITLE = "Nine systems of the field and their baselines, each on one stream: clai
 ABOUT = (
     "Sources are tagged: [S] an abstract or the authors' pages, [V] their code or data, [C] computed, [D] derived, [L] "
     "this library's own, and no paper's. Streams are the synthetic ones; what comes of the real ones, and why, is on "
-    "[the page of the systems](../docs/systems.md): there the geometric mean is closer than HEET. Golden numbers are "
+    "[the page of the systems](systems.md): there the geometric mean is closer than HEET. Golden numbers are "
     "those of `idn-gym system check all`."
 )
 BUDGETS = {"smoke": Budget(0, 0), "full": Budget(0, 0)}
