@@ -33,7 +33,7 @@ QUOTED_PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)}|idn_agents)/[\w./-]*[\w/])`
 QUOTED_FILE = re.compile(r"`(\w+\.py)`")
 QUOTED_TEST = re.compile(r"`(test_\w+)`")
 ELSEWHERE = re.compile(
-    r"\b(?:paper|design|(?<!docs/)systems|conventions|style)\.md\b"
+    r"\b(?:paper|design|(?<!docs/)(?<!\]\()systems|conventions|style)\.md\b"
     r"|\bthe design\b|\bdesign, (?:section|semantics|scenario|command)\b"
 )
 
