@@ -101,7 +101,7 @@ class Features:
         requests, capacities = observation["requests"].float(), observation["capacities"].float()
         held = observation["allocation"].float()
         staleness = self._remember(requests)
-        forecast, surge = self._forecast()
+        forecast, surge = self.forecast()
         forecast = forecast * surge[:, None]
         self._climb(forecast, capacities)
         state = torch.exp(self._log_state) * self._fits
@@ -124,7 +124,7 @@ class Features:
         columns += [(1.0 / surge)[:, None].expand_as(held), staleness[:, None].expand_as(held)]
         return torch.stack(columns, dim=2)
 
-    def _forecast(self) -> tuple[Tensor, Tensor]:
+    def forecast(self) -> tuple[Tensor, Tensor]:
         """Requests (B, R) expected in the coming slot, 0 before any were seen; E[r^2] / E[r]^2 over all types (B,)."""
         best = self._errors.argmin(0)
         every = torch.arange(len(best), device=self.device)
