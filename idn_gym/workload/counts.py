@@ -1,26 +1,22 @@
 """Poisson counts as NumPy's generators draw them, to the bit, in compiled code that knows which rates come again.
 
 NumPy's method for rates of 10 and more is PTRS (Hormann, The transformed rejection method for generating Poisson random
-variables, Insurance: Mathematics and Economics 12, 1993), of lower ones multiplication (Knuth); its generator is PCG64
-(O'Neill, 2014). Constants of a rate are worked out anew only where it is another than that of the slot before.
+variables, Insurance: Mathematics and Economics 12, 1993), of lower ones multiplication (Knuth). Constants of
+a rate are worked out anew only where it is another than that of the slot before.
 """
 
 from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from idn_gym.kernels.compiled import compiled
 from idn_gym.typing import FloatArray
+from idn_gym.workload.pcg64 import moved, number_of, state_of, uniform
 
 _jit = compiled(error_model="numpy")
-_MULTIPLIER = np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649FCCF645)  # of PCG64, high and low word
 _FACTORIALS = (
     8.333333333333333e-02, -2.777777777777778e-03, 7.936507936507937e-04, -5.952380952380952e-04,
     8.417508417508418e-04, -1.917526917526918e-03, 6.410256410256410e-03, -2.955065359477124e-02,
@@ -28,7 +24,6 @@ _FACTORIALS = (
 )  # fmt: skip
 _HALF_LOG_2PI = 0.5 * 1.8378770664093453e00
 _MOST = 1e15  # higher rates, and what is no rate, are NumPy's business
-_WORD = 2**64 - 1
 
 
 def poisson(generator: np.random.Generator, mean: FloatArray, out: FloatArray | None = None) -> FloatArray:
@@ -49,20 +44,12 @@ def _drawn(generator: np.random.Generator, mean: FloatArray, counts: FloatArray)
     """Fill in the counts, unless a rate is none, or too high."""
     bits = generator.bit_generator
     with bits.lock:
-        state = bits.state
-        words = _words(state["state"])
+        words, state = state_of(generator), bits.state
         if not _fill(words, mean, counts):
             return False
-        high, low = words[:2].tolist()
-        state["state"]["state"] = high << 64 | low
+        state["state"]["state"] = number_of(words[:2])
         bits.state = state
     return True
-
-
-def _words(state: Any) -> np.ndarray:
-    """State and increment of a PCG64, each as its high and low word."""
-    parts = [state["state"] >> 64, state["state"] & _WORD, state["inc"] >> 64, state["inc"] & _WORD]
-    return np.array(parts, dtype=np.uint64)
 
 
 @cache
@@ -78,43 +65,10 @@ def _numpys_way() -> bool:
     _drawn(ours, rates, counts)
     alike = np.array_equal(counts, theirs.poisson(rates)) and ours.bit_generator.state == theirs.bit_generator.state
     for seed in range(64):
-        bits = np.random.PCG64(seed)
-        state = bits.state
-        rate = 10.0 ** (1 + seed / 8)
-        for near in _edge(_words(state["state"]), rate, 2.0 * rate):
-            bits.state = state
-            alike &= np.random.Generator(bits).poisson(near) == _first(_words(state["state"]), near)
+        words, rate = state_of(np.random.default_rng(seed)), 10.0 ** (1 + seed / 8)
+        for near in _edge(words, rate, 2.0 * rate):
+            alike &= np.random.default_rng(seed).poisson(near) == _first(words, near)
     return bool(alike)
-
-
-@intrinsic
-def _high_product(typing_context, first, second):
-    """The high word of the product of two uint64."""
-
-    def generate(context, builder, signature, arguments):
-        wide = [builder.zext(argument, ir.IntType(128)) for argument in arguments]
-        high = builder.lshr(builder.mul(*wide), ir.Constant(ir.IntType(128), 64))
-        return builder.trunc(high, ir.IntType(64))
-
-    return types.uint64(types.uint64, types.uint64), generate
-
-
-@_jit
-def _moved(high, low, step_high, step_low):
-    """The next state of a PCG64, as its high and low word."""
-    times_high, times_low = _MULTIPLIER
-    moved = low * times_low + step_low
-    carry = np.uint64(moved < step_low)
-    high = high * times_low + low * times_high + _high_product(low, times_low) + step_high + carry
-    return high, moved
-
-
-@_jit
-def _uniform(high, low):
-    """The number in [0, 1) that a state stands for."""
-    mixed, turn = high ^ low, high >> np.uint64(58)
-    mixed = (mixed >> turn) | (mixed << ((np.uint64(64) - turn) & np.uint64(63)))
-    return (mixed >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @_jit
@@ -156,8 +110,8 @@ def _multiplied(state, at_least):
     high, low, step_high, step_low = state
     count, product = -1.0, 1.0
     while count < 0.0 or product > at_least:
-        high, low = _moved(high, low, step_high, step_low)
-        product *= _uniform(high, low)
+        high, low = moved(high, low, step_high, step_low)
+        product *= uniform(high, low)
         count += 1.0
     return count, high, low
 
@@ -190,10 +144,10 @@ def _fill(words, mean, counts):
                     of_rate[rho, i] = value
             b, a, enough = of_rate[rho, 0], of_rate[rho, 1], of_rate[rho, 2]
             while True:
-                high, low = _moved(high, low, step_high, step_low)
-                u = _uniform(high, low) - 0.5
-                high, low = _moved(high, low, step_high, step_low)
-                v = _uniform(high, low)
+                high, low = moved(high, low, step_high, step_low)
+                u = uniform(high, low) - 0.5
+                high, low = moved(high, low, step_high, step_low)
+                v = uniform(high, low)
                 us = 0.5 - abs(u)
                 count = np.floor((2.0 * a / us + b) * u + rate + 0.43)
                 if us >= 0.07 and v <= enough:

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from idn_agents.infida import fused_kernel
-from idn_agents.infida.draws import state_of, strides
 from idn_gym import kernels
 from idn_gym.kernels.states import LEAST
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import TOLERANCE
 from idn_gym.typing import BoolArray, FloatArray, IntArray
+from idn_gym.workload.pcg64 import state_of, strides
 
 
 class Rates(Protocol):

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from idn_agents.infida.draws import fill_uniforms, skip
 from idn_gym.kernels.allocation import list_support, round_node, rounding_scratch
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.gain import slot_gain
 from idn_gym.kernels.shared import largest, room_of, row_of
 from idn_gym.kernels.states import step_node
+from idn_gym.workload.pcg64 import fill_uniforms, skip
 
 _jit = compiled(error_model="numpy")
 # sums and maxima in any order, so that they become vector instructions; nothing here is NaN

@@ -37,6 +37,12 @@ def state_of(generator: np.random.Generator) -> IntArray:
     return np.concatenate([_words(state["state"][name]) for name in ("state", "inc")])
 
 
+def number_of(words: IntArray) -> int:
+    """What two words, the higher one first, stand for."""
+    high, low = words.tolist()
+    return int(high << 64 | low)
+
+
 def strides(steps: IntArray) -> IntArray:
     """(n, 4) uint64: what takes a generator so many numbers on (n,).
 
@@ -78,6 +84,20 @@ def _multiply_add(typing_context, a_high, a_low, b_high, b_low, c_high, c_low):
 
 
 @_jit
+def moved(high, low, step_high, step_low):
+    """The next state of a generator, as its words, from those of the state and of the increment."""
+    return _multiply_add(_HIGH, _LOW, high, low, step_high, step_low)
+
+
+@_jit
+def uniform(high, low):
+    """The number in [0, 1) that a state stands for."""
+    mixed, turn = high ^ low, high >> np.uint64(58)
+    mixed = (mixed >> turn) | (mixed << ((np.uint64(64) - turn) & np.uint64(63)))
+    return np.float64(mixed >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@_jit
 def _skipped(state, stride):
     high, low = _multiply_add(stride[2], stride[3], state[2], state[3], np.uint64(0), np.uint64(0))
     return _multiply_add(stride[0], stride[1], state[0], state[1], high, low)
@@ -94,8 +114,5 @@ def fill_uniforms(state, stride, uniforms):
     """Fill with what `numpy.random.Generator.random` draws once a stride is skipped; the generator stays."""
     high, low = _skipped(state, stride)
     for i in range(len(uniforms)):
-        high, low = _multiply_add(_HIGH, _LOW, high, low, state[2], state[3])
-        turn = high >> np.uint64(58)
-        mixed = high ^ low
-        bits = (mixed >> turn) | (mixed << ((np.uint64(64) - turn) & np.uint64(63)))
-        uniforms[i] = np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+        high, low = moved(high, low, state[2], state[3])
+        uniforms[i] = uniform(high, low)
