@@ -35,6 +35,7 @@ from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.search import reference
 from idn_agents.search.forecast import Forecast
 from idn_agents.search.local_search import LocalSearch
+from idn_agents.systems import network as systems
 from test_house import PROJECT, modules
 
 from idn_gym import Network, draw, kernels, load_scenario, plugins
@@ -396,7 +397,9 @@ def test_agents_on_another_network(tiny: Network, other: Network, name: str) -> 
         if name in agents:
             pytest.importorskip(package)
     agent: Any = plugins.make_agent(name, {})
-    right, wrong = draw(tiny, 4, 0), draw(other, 4, 0)
+    forms = {system: scenario for scenario, system in systems.AGENTS.items()}  # what agents of systems accept
+    own = Network.compile(load_scenario(forms[name])) if name in forms else tiny
+    right, wrong = draw(own, 4, 0), draw(other, 4, 0)
     if isinstance(agent, HindsightAgent) and getattr(agent, "hindsight", False):
         strange = np.full_like(right.requests, np.nan)
         for trace, said in (
@@ -411,13 +414,14 @@ def test_agents_on_another_network(tiny: Network, other: Network, name: str) -> 
                 agent.fit(trace)
             assert "\n" not in str(caught.value)
         return
-    held = np.zeros(tiny.P, dtype=np.int8)
-    good = observe(tiny, right.requests[0], tiny.capacities, held)
-    for key in ("requests", "capacities"):
-        agent.reset(tiny, 0)
+    held = np.zeros(own.P, dtype=np.int8)
+    good = observe(own, right.requests[0], own.capacities, held)
+    of_other = observe(other, wrong.requests[0], other.capacities, np.zeros(other.P, dtype=np.int8))
+    for key in ("requests", "allocation" if name in forms else "capacities"):  # of what it looks at
+        agent.reset(own, 0)
         agent.act(good)
         with pytest.raises(IdnError, match=rf"^{key}: shape .*; must be"):
-            agent.act(good | {key: observe(other, wrong.requests[0], other.capacities, held)[key]})
+            agent.act(good | {key: of_other[key]})
 
 
 def test_parts_of_agents_on_another_network(tiny: Network, other: Network) -> None:
