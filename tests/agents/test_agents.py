@@ -18,7 +18,7 @@ from idn_agents.load_aware import LoadAwareGreedy
 from idn_agents.systems import network as systems
 from instances import with_services
 
-from idn_gym import plugins
+from idn_gym import kernels, plugins
 from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
 from idn_gym.experiment.play import play
@@ -104,12 +104,12 @@ def test_update_is_the_step_of_the_paper_for_every_row_of_a_batch(tiny: Network)
     log_state = np.concatenate([start(tiny, tiny.spendable), np.log(rng.uniform(0.01, 0.9, (2, tiny.P)))])
     gradient = rng.uniform(0.0, 300.0, (3, tiny.P))
     eta = 0.01
-    got = update(log_state, gradient, StepSizes(tiny, eta, 0.0, tiny.spendable))
+    got = update(kernels.states_of(log_state), gradient, StepSizes(tiny, eta, 0.0, tiny.spendable))
     for b in range(3):
         h = np.exp(log_state[b]) * np.exp(eta * gradient[b] / tiny.sizes)
         with np.errstate(divide="ignore"):  # what does not fit is 0
             expected = allocation.project(tiny, np.log(h), tiny.spendable)
-        np.testing.assert_allclose(np.exp(got[b]), np.exp(expected), rtol=1e-12)
+        np.testing.assert_allclose(kernels.fractions_of(got[b]), np.exp(expected), rtol=1e-12)
 
 
 def test_scale_free_rate_does_not_see_the_unit_of_the_request_rate() -> None:

@@ -326,15 +326,16 @@ def test_delay_is_mirror_descent_along_the_subgradient_of_earlier_slots(delay: i
     network = Network.compile(load_scenario("topology-2-bursty"))
     requests = draw(network, 12, 2).requests
     agent = made(network, delay=delay)
-    log_state = start(network, network.spendable)
+    states = kernels.states_of(start(network, network.spendable))
     steps = StepSizes(network, "scale-free", 1.0, network.spendable)
     gradients = []
     for t, batch in enumerate(requests):
-        gradients.append(kernels.gain_and_subgradient(network, batch, network.capacities, np.exp(log_state))[1])
+        y = kernels.fractions_of(states)
+        gradients.append(kernels.gain_and_subgradient(network, batch, network.capacities, y)[1])
         agent.act(seen(network, batch))
         if t >= delay:
-            log_state = update(log_state, gradients[t - delay], steps)
-        assert agent.fractional.tobytes() == np.exp(log_state)[0].tobytes()
+            states = update(states, gradients[t - delay], steps)
+        assert agent.fractional.tobytes() == kernels.fractions_of(states)[0].tobytes()
 
 
 def test_prices_are_sent_late(tiny: Network) -> None:

@@ -160,7 +160,8 @@ def test_the_step_is_that_of_the_paper_with_a_slack_of_no_gain(seed: int) -> Non
     log_state = start(steps.space.placements, mass)
     before = np.exp(log_state)
     gradient = rng.uniform(0.0, 300.0, (1, network.P))
-    after = steps.space.held(np.exp(update(log_state, gradient, steps)))[0]
+    stepped = update(kernels.states_of(log_state), gradient, steps)
+    after = steps.space.held(kernels.fractions_of(stepped))[0]
     may = network.fits & (charges(network) < np.inf)
     for v in np.flatnonzero(mass > 0.0) if network.priced else []:
         here = np.flatnonzero((network.placement_node == v) & may)
