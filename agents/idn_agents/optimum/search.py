@@ -36,6 +36,7 @@ _CONTRADICTION = 1e-6  # relative; a bound that much below a gain proves nothing
 LONGEST_S = 1e9  # of a search: 31 years
 LEAVES = 32  # of a tree, by default
 _LARGE = 5000  # placements; on larger networks that few leaves take long for what they prove: 1 is the default
+_LOOSE = 0.004  # of the bound: the certified gap up to which one tree has to do, unless leaves are asked for
 _PACE = 8  # leaves, after which a tree that would not reach at its pace what parts prove is given up
 _ROUNDS = 50  # of the relaxation, at most
 _TRIALS = 8  # roundings of the relaxed optimum, each with a local search
@@ -68,7 +69,8 @@ def solve(
     gap : relative gap between gain and bound to stop at.
     time_limit : seconds to stop after; however few, there is an allocation.
     progress : told gain and bound in ms, and the phase; the gain never falls, the bound never rises.
-    leaves : of a tree of the certificate, at most; by default 32, on networks of over 5,000 placements 1: no branching.
+    leaves : of a tree of the certificate, at most; by default 32, on networks of over 5,000 placements 1: no branching,
+        and a tree per part of the types only where one leaf leaves over 0.4 % open.
 
     Returns
     -------
@@ -81,10 +83,11 @@ def solve(
     """
     refuse_options(gap, time_limit, leaves)
     limit = np.inf if time_limit is None else time_limit
-    leaves = LEAVES if leaves is None and network.P <= _LARGE else 1 if leaves is None else leaves
+    default = LEAVES if network.P <= _LARGE else 1
     import_highspy()
     refuse_other(network, trace)
-    search = _Search(network, trace, gap, time.monotonic() + limit, progress, leaves)
+    trees = (default, max(gap, _LOOSE)) if leaves is None else (leaves, gap)
+    search = _Search(network, trace, gap, time.monotonic() + limit, progress, *trees)
     status = "feasible"
     try:
         search.run()
@@ -115,11 +118,11 @@ class _Search:
         deadline: float,
         progress: Progress | None,
         leaves: int,
+        loose: float,
     ) -> None:
-        self._leaves = leaves
+        self._leaves, self._loose = leaves, loose
         self._network, self._trace, self._gap, self._deadline = network, trace, gap, deadline
-        self._progress = progress
-        self._begun = clock()
+        self._progress, self._begun = progress, clock()
         self._reported = (-1.0, np.inf, "")
         self._phase = "relax"
         self._load = kernels.loads(network, trace.requests)
@@ -159,7 +162,8 @@ class _Search:
         relaxed = self._relax()
         if not self.closed:
             self._round(relaxed)
-        if self._root is not None and self._leaves > 1 and not self._proves_enough(self._certified_bound):
+        behind = relative_gap(self._gain, self._certified_bound)
+        if self._root is not None and self._leaves > 1 and behind > self._loose + ROUNDING:
             self._part()
         if not self.closed:
             self._branch()
@@ -236,11 +240,9 @@ class _Search:
     def _part(self) -> None:
         """Bound the gain part by part."""
         self._phase = "parts"
-        arrays = self._ceiling, self._price
-        parts = Parts(self._network, self._trace, self._columns, self._master, *arrays, self._leaves, self._deadline)
-        if len(parts) < 2:
-            return
-        for bound, certificate in parts.descend(self._allocation, self._gain):
+        of = self._columns, self._master, self._ceiling, self._price
+        parts = Parts(self._network, self._trace, *of, self._leaves, self._deadline)
+        for bound, certificate in parts.descend(self._allocation, self._gain) if len(parts) > 1 else ():
             if bound < self._certified_bound:
                 self._take(bound, certificate)
             self._report()

@@ -113,6 +113,19 @@ def test_parts_close_what_one_tree_leaves_open(tmp_path: Path) -> None:
     assert "leaves.0.tasks: no request type for task 'flying'" in _said(network, trace, file)
 
 
+def test_one_tree_has_to_do_where_little_is_left_unless_leaves_are_asked_for() -> None:
+    """At twice the budgets one leaf leaves 0.1 to 0.4 % at alpha 1, and more at alpha 4."""
+    ample = [f"nodes.{node.name}.budget={2 * node.budget}" for node in load_scenario("topology-2-fixed").nodes]
+    accurate = [*ample, "accuracy_weight=4"]
+    for overrides, leaves, expected in ((ample, None, False), (ample, 32, True), (accurate, None, True)):
+        network = Network.compile(load_scenario("topology-2-fixed", overrides))
+        trace = draw(network, 6, 0)
+        left = solve(network, trace, leaves=1)
+        assert (left.certified_bound > 1.004 * left.gain) == (overrides is not ample)
+        assert left.certified_bound > 1.001 * left.gain
+        assert (solve(network, trace, leaves=leaves).certificate.charges is not None) == expected
+
+
 def test_files_of_the_format_before_are_read(tmp_path: Path) -> None:
     scenario = load_scenario("tiny")
     network = Network.compile(scenario)
