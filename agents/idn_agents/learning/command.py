@@ -66,7 +66,7 @@ def train(
     if callbacks.of_sb3:
         trainer.callbacks = callbacks.of_sb3
     with locked(output):
-        rows = _run(trainer, about, output, resume, tensorboard, callbacks)
+        rows = run_training(trainer, about, output, resume, tensorboard, callbacks)
     if as_json:
         print_json({"output": str(output), "algo": algo, "steps": rows[-1]["steps"], "curve": rows})
         return
@@ -116,7 +116,7 @@ def _trainer(
     return trainer, about | {"scenarios": [loaded.to_dict() for loaded in scenarios]}
 
 
-def _run(
+def run_training(
     trainer: Any, about: dict[str, Any], output: Path, resume: bool, tensorboard: bool, callbacks: Callbacks
 ) -> list[dict[str, float]]:
     """Train to the end, and leave the folder complete; the curve."""

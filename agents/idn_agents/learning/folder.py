@@ -90,7 +90,8 @@ class TrainingFolder:
 
     def finish(self, policy: Policy) -> None:
         """Write the checkpoint."""
-        figures = {key: self.rows[-1][key] for key in ("steps", "gain_per_request") if self.rows}
+        last = self.rows[-1] if self.rows else {}
+        figures = {key: last[key] for key in ("steps", "gain_per_request") if key in last}
         brief = {key: value for key, value in self.about.items() if key != "scenarios"}
         names = [scenario["name"] for scenario in self.about["scenarios"]]
         save_policy(self.path, policy, {"scenarios": names, **brief, **figures})

@@ -47,7 +47,10 @@ class Orders:
         """Draw a filling of each environment for scores (B, P)."""
         uniform = torch.rand(scores.shape, generator=generator, device=scores.device)
         priority = (scores - uniform.clamp_(1e-20, 1.0 - 1e-7).log_().neg_().log_()).contiguous()
-        allocation = batched.pack(self.network, priority, check=False)
+        return self.filling(priority, batched.pack(self.network, priority, check=False))
+
+    def filling(self, priority: Tensor, allocation: Tensor) -> Filling:
+        """Nodes filled with allocations (B, P), in descending order of the priority (B, P) of what is placed."""
         if self._portable:
             return Filling(allocation, self._portable.turns(priority, allocation))
         return Filling(allocation, torch.from_numpy(turns(self.network, priority.numpy(), allocation.numpy())))

@@ -1,0 +1,1 @@
+"""Policies learnt from episodes that others played."""

@@ -1,0 +1,124 @@
+"""Policies learnt from datasets alone: how much of the teacher's gain they recover on streams that no data has.
+
+    python benchmarks/offline.py run --output benchmarks/results/offline.json     # some CPU minutes
+    python benchmarks/offline.py show benchmarks/results/offline.json
+
+Datasets: 8 episodes of 100 slots of `infida-coordinated`, streams of seeds 0 to 7; the same with as many of `random`.
+Evaluation: streams of seeds 2000 to 2004, 150 slots. Recovered: the gain per request above that of `random`, of the
+teacher's above it. "sees held": what a node holds is not hidden from the learner.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from idn_agents.learning.checkpoint import save_policy
+from idn_agents.learning.offline.learners import Offline, OfflineTrainer
+from idn_agents.learning.ppo_torch import make_policy
+
+from idn_gym import datasets
+from idn_gym.experiment.folders import versions
+from idn_gym.experiment.play import play
+from idn_gym.experiment.spec import AgentSpec, RunSpec
+from idn_gym.library.load import load_scenario
+from idn_gym.scenario import Scenario
+
+SCENARIOS = ("tiny", "topology-2-sliding")
+TEACHER, NOISE = "infida-coordinated", "random"
+MIXTURES = {"teacher": [TEACHER], "mixture": [TEACHER, NOISE]}
+LEARNERS: dict[str, dict[str, Any]] = {
+    "bc": {"algo": "bc"},
+    "awr": {"algo": "awr"},
+    "bc, sees held": {"algo": "bc", "held": True},
+    "awr, sees held": {"algo": "awr", "held": True},
+}
+EPISODES, TRAINED_SLOTS, EPOCHS = 8, 100, 10
+STREAMS, SLOTS = range(2000, 2005), 150  # no choice was made on these
+SEEDS = range(3)
+
+
+def gains(scenario: Scenario, agent: str) -> list[float]:
+    """NTAG of an agent on each stream."""
+    found = []
+    for seed in STREAMS:
+        network, trace = RunSpec(scenario, AgentSpec("none"), seed=seed, slots=SLOTS).stream()
+        found.append(float(play(network, trace, agent, seed).summary.ntag or 0.0))
+    return found
+
+
+def study(scenario: Scenario, folder: Path) -> list[dict[str, Any]]:
+    """One row per agent, dataset, learner and training seed."""
+    rows: list[dict[str, Any]] = []
+
+    def add(**row: Any) -> None:
+        rows.append({"scenario": scenario.name, **row})
+        print({key: value for key, value in rows[-1].items() if key != "ntag"}, file=sys.stderr, flush=True)
+
+    for agent in (TEACHER, NOISE):
+        add(learner=agent, ntag=gains(scenario, agent))
+    for seed in SEEDS:
+        save_policy(folder, make_policy("placement", [scenario], None, seed), {})
+        add(learner="untrained", seed=seed, ntag=gains(scenario, f"ppo:path={folder}"))
+    for mixture, agents in MIXTURES.items():
+        name = f"idn/{scenario.name}-{mixture}-v0"
+        datasets.write(scenario, agents, folder, name, episodes=EPISODES, slots=TRAINED_SLOTS)
+        episodes = datasets.read(folder, name)
+        for learner, how in LEARNERS.items():
+            for seed in SEEDS:
+                policy = make_policy("placement", [scenario], None, seed)
+                curve = list(OfflineTrainer(episodes, policy, Offline(epochs=EPOCHS, **how), seed).chapters())
+                save_policy(folder, policy, {})
+                found = gains(scenario, f"ppo:path={folder}")
+                add(dataset=mixture, learner=learner, seed=seed, ntag=found, **curve[-1])
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: mean over training seeds and streams, lowest to highest over training seeds."""
+    teacher, noise = (np.mean(next(row["ntag"] for row in rows if row["learner"] == name)) for name in (TEACHER, NOISE))
+    lines = [
+        "| learner | dataset | gain per request (ms) | recovered | over training seeds | agreement |",
+        "|---|---|---|---|---|---|",
+    ]
+    for learner, dataset in dict.fromkeys((row["learner"], row.get("dataset", "")) for row in rows):
+        here = [row for row in rows if (row["learner"], row.get("dataset", "")) == (learner, dataset)]
+        each = np.array([np.mean(row["ntag"]) for row in here])
+        part = 100.0 * (each - noise) / (teacher - noise)
+        span = f"{part.min():.0f} to {part.max():.0f} %" if len(here) > 1 else ""
+        agreed = f"{100.0 * np.mean([row['agreement'] for row in here]):.0f} %" if dataset else ""
+        lines.append(f"| `{learner}` | {dataset} | {each.mean():.2f} | {part.mean():.0f} % | {span} | {agreed} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run, or show."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("run", "show"))
+    parser.add_argument("results", nargs="?", type=Path)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.what == "run":
+        rows = []
+        with TemporaryDirectory() as folder:
+            for name in SCENARIOS:
+                rows += study(load_scenario(name), Path(folder))
+        command = " ".join(["python", *sys.argv])
+        document = {"command": command, "versions": {**versions(), "torch": torch.__version__}, "rows": rows}
+        if options.output:
+            options.output.write_text(json.dumps(document, indent=1) + "\n")
+    else:
+        document = json.loads(options.results.read_text())
+    for name in SCENARIOS:
+        print(f"\n**{name}**\n\n{table([row for row in document['rows'] if row['scenario'] == name])}")
+
+
+if __name__ == "__main__":
+    main()
