@@ -1,7 +1,8 @@
 """Policies learnt from datasets alone: how much of the teacher's gain they recover on streams that no data has.
 
-    python benchmarks/offline.py run --output benchmarks/results/offline.json     # some CPU minutes
-    python benchmarks/offline.py show benchmarks/results/offline.json
+    python benchmarks/offline.py run --output runs/offline.json     # some CPU minutes
+    python benchmarks/offline.py run --scenario tiny --seeds 1 --output runs/offline.json
+    python benchmarks/offline.py show runs/offline.json
 
 Datasets: 8 episodes of 100 slots of `infida-coordinated`, streams of seeds 0 to 7; the same with as many of `random`.
 Evaluation: streams of seeds 2000 to 2004, 150 slots. Recovered: the gain per request above that of `random`, of the
@@ -41,7 +42,6 @@ LEARNERS: dict[str, dict[str, Any]] = {
 }
 EPISODES, TRAINED_SLOTS, EPOCHS = 8, 100, 10
 STREAMS, SLOTS = range(2000, 2005), 150  # no choice was made on these
-SEEDS = range(3)
 
 
 def gains(scenario: Scenario, agent: str) -> list[float]:
@@ -53,7 +53,7 @@ def gains(scenario: Scenario, agent: str) -> list[float]:
     return found
 
 
-def study(scenario: Scenario, folder: Path) -> list[dict[str, Any]]:
+def study(scenario: Scenario, folder: Path, seeds: range) -> list[dict[str, Any]]:
     """One row per agent, dataset, learner and training seed."""
     rows: list[dict[str, Any]] = []
 
@@ -63,7 +63,7 @@ def study(scenario: Scenario, folder: Path) -> list[dict[str, Any]]:
 
     for agent in (TEACHER, NOISE):
         add(learner=agent, ntag=gains(scenario, agent))
-    for seed in SEEDS:
+    for seed in seeds:
         save_policy(folder, make_policy("placement", [scenario], None, seed), {})
         add(learner="untrained", seed=seed, ntag=gains(scenario, f"ppo:path={folder}"))
     for mixture, agents in MIXTURES.items():
@@ -71,7 +71,7 @@ def study(scenario: Scenario, folder: Path) -> list[dict[str, Any]]:
         datasets.write(scenario, agents, folder, name, episodes=EPISODES, slots=TRAINED_SLOTS)
         episodes = datasets.read(folder, name)
         for learner, how in LEARNERS.items():
-            for seed in SEEDS:
+            for seed in seeds:
                 policy = make_policy("placement", [scenario], None, seed)
                 curve = list(OfflineTrainer(episodes, policy, Offline(epochs=EPOCHS, **how), seed).chapters())
                 save_policy(folder, policy, {})
@@ -103,20 +103,22 @@ def main() -> None:
     parser.add_argument("what", choices=("run", "show"))
     parser.add_argument("results", nargs="?", type=Path)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--scenario", choices=SCENARIOS, action="append")
+    parser.add_argument("--seeds", type=int, default=3, help="of training")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.what == "run":
         rows = []
         with TemporaryDirectory() as folder:
-            for name in SCENARIOS:
-                rows += study(load_scenario(name), Path(folder))
+            for name in options.scenario or SCENARIOS:
+                rows += study(load_scenario(name), Path(folder), range(options.seeds))
         command = " ".join(["python", *sys.argv])
         document = {"command": command, "versions": {**versions(), "torch": torch.__version__}, "rows": rows}
         if options.output:
             options.output.write_text(json.dumps(document, indent=1) + "\n")
     else:
         document = json.loads(options.results.read_text())
-    for name in SCENARIOS:
+    for name in dict.fromkeys(row["scenario"] for row in document["rows"]):
         print(f"\n**{name}**\n\n{table([row for row in document['rows'] if row['scenario'] == name])}")
 
 
