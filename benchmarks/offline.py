@@ -1,8 +1,8 @@
 """Policies learnt from datasets alone: how much of the teacher's gain they recover on streams that no data has.
 
-    python benchmarks/offline.py run --output runs/offline.json     # some CPU minutes
-    python benchmarks/offline.py run --scenario tiny --seeds 1 --output runs/offline.json
-    python benchmarks/offline.py show runs/offline.json
+    python benchmarks/offline.py run --output benchmarks/results/offline.json     # some CPU minutes
+    python benchmarks/offline.py run --scenario tiny --seeds 1 --output benchmarks/results/offline.json
+    python benchmarks/offline.py show benchmarks/results/offline.json
 
 Datasets: 8 episodes of 100 slots of `infida-coordinated`, streams of seeds 0 to 7; the same with as many of `random`.
 Evaluation: streams of seeds 2000 to 2004, 150 slots. Recovered: the gain per request above that of `random`, of the
