@@ -49,12 +49,13 @@ AGENTS = [
     "ppo",
     "random:refresh=2",
     "repository-only",
+    "rolling-local-search",
 ]
 SMALLER = {  # what the searches of rounding=coordinated take seconds for, with fewer replicas: others are as they are
     "pipeline-cores": ["replicas=2"],
     "partition-priority": ["replicas=1"],
 }
-SINGLE_STAGE = ("infida-distributed", "load-aware-greedy", "central-stations", "ppo")
+SINGLE_STAGE = ("infida-distributed", "load-aware-greedy", "central-stations", "ppo", "rolling-local-search")
 
 
 @pytest.fixture(scope="module")
