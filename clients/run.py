@@ -2,7 +2,7 @@
 
 Each section of the page has a ``pip install`` line and a program. The line is run in an environment of its own, with
 this checkout for idn-gym, and then the program, as it stands on the page and with `TINY` for the id it has. Prints
-a table of what was tried, and with ``--write`` puts it into the page. Exit status 1 if anything failed.
+a table of what was tried, and with ``--write`` puts its rows into the page. Exit status 1 if anything failed.
 """
 
 import argparse
@@ -72,6 +72,7 @@ def tried(python: Path, program: str) -> str:
         script = Path(folder) / "program.py"  # a file: some clients start processes that import it
         script.write_text(program)
         environment = {**os.environ, "MINARI_DATASETS_PATH": f"{folder}/minari"}
+        environment["PATH"] = f"{python.parent}{os.pathsep}{os.environ['PATH']}"  # some programs run idn-gym
         environment.pop("PYTHONPATH", None)
         began = time.monotonic()
         try:
@@ -85,6 +86,11 @@ def tried(python: Path, program: str) -> str:
             return f"failed: exit status {done.returncode}"
         print(*done.stdout.splitlines()[-5:], f"ok in {time.monotonic() - began:.0f} s", sep="\n", file=sys.stderr)
         return "ok"
+
+
+def line(cells: list[str]) -> str:
+    """A row of the table."""
+    return f"| {' | '.join(cells)} |\n"
 
 
 def main() -> int:
@@ -112,11 +118,15 @@ def main() -> int:
         )
         rows.append([title, clients, versions(python, list(WITH)), *outcomes])
     head = ["client", "versions", "with", f"`{ID}`", f"`{TINY}`"]
-    lines = [head, ["---"] * len(head), *rows]
-    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    print(table)
+    top = [line(head), line(["---"] * len(head))]
+    told = {row[0]: line(row) for row in rows}
+    print(*top, *told.values(), sep="", end="")
     if options.write:
-        PAGE.write_text(TABLE.sub(lambda _: table, PAGE.read_text()))
+        page = PAGE.read_text()
+        before = {old.split(" | ")[0].strip("| "): old for old in TABLE.findall(page)[0].splitlines(keepends=True)}
+        told = before | told
+        table = "".join([*top, *(told[title] for title in sections() if title in told)])
+        PAGE.write_text(TABLE.sub(lambda _: table, page))
     return int(any("failed" in cell for row in rows for cell in row) or not rows)
 
 

@@ -286,7 +286,7 @@ def _refuse_no_name(name: str) -> None:
 def _store_beside(folder: Path) -> Iterator[Path]:
     """A store of its own for Minari meanwhile, on the file system of the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    store = Path(mkdtemp(prefix=".part-", dir=folder))
+    store = Path(mkdtemp(prefix=".part-", dir=folder)).absolute()  # it joins what is relative twice
     try:
         with _store(store):
             yield store

@@ -87,6 +87,13 @@ def test_the_command(store: Path) -> None:
     assert (again.status, "is there already" in again.stderr) == (2, True)
 
 
+def test_a_store_may_be_a_relative_path(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(store.parent)
+    datasets.write(load_scenario("tiny"), ["random"], Path(store.name), "idn/here-v0", episodes=1, slots=2)
+    assert minari.load_dataset("idn/here-v0").total_episodes == 1
+    assert [path.name for path in store.glob(".part-*")] == []
+
+
 def test_in_hindsight_an_agent_has_seen_its_episodes_stream(store: Path) -> None:
     """The static optimum of each episode's own stream is above what it is on another's."""
     datasets.write(load_scenario("topology-2-bursty"), ["static-greedy"], store, "idn/g-v0", episodes=2, slots=4)
