@@ -50,7 +50,6 @@ CASES, OPTIONS = 48, PPO(steps=98_304, envs=16, slots=64)  # each case twice
 NETWORKS = ("topology-1-sliding", "topology-2-sliding", "abilene-sliding", "geant-sliding")
 SLOTS, CASE_SLOTS = 300, 240
 CHOSEN_ON, CHOICE_SLOTS, MOST_INPUTS = 12, 48, 4
-FIRST_WORK = 100_000  # options looked at
 LEADER, GREEDY = "infida-coordinated", "last-batch-greedy"
 
 Inputs = list[tuple[int, float]]  # feature and sign
@@ -98,7 +97,6 @@ class Searched:
         load = kernels.loads(self._network, forecast)
         self._search.look_at(forecast, observation["capacities"][None], load, self._network.holding)
         self._search.start(begin)
-        self._search.improve(FIRST_WORK)  # what is small beside the gain so far is rounding: of no gain all would count
         self._search.improve()
         return self._search.allocation
 

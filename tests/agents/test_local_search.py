@@ -14,6 +14,7 @@ from instances import random_network, with_services
 from idn_gym import kernels
 from idn_gym.env.env import observe
 from idn_gym.errors import IdnError
+from idn_gym.library import cases
 from idn_gym.library.load import load_scenario
 from idn_gym.model import allocation
 from idn_gym.model.gain import allocation_gain
@@ -180,3 +181,16 @@ def test_rolling_local_search_refuses_chains() -> None:
     network = Network.compile(load_scenario("pipeline-video"))
     with pytest.raises(IdnError, match="chains"):
         RollingLocalSearch().accepts(network)
+
+
+def test_it_settles_on_counts_that_are_no_whole_numbers() -> None:
+    """From nothing placed, where sums that all but cancel are no gain: it used to go in circles."""
+    network = Network.compile(cases.Case("held-out", 22).scenario)
+    stream = draw(network, 24, seed=0).requests
+    search = LocalSearch(network)
+    for slots in range(2, 24):
+        rows = np.average(stream[:slots], axis=0, weights=0.9 ** np.arange(slots))[None]
+        search.look_at(rows, network.capacities[None], kernels.loads(network, rows), np.zeros(network.P))
+        search.start(np.zeros(network.P, dtype=np.int8))
+        search.improve(3_000_000)
+        assert search.settled, slots

@@ -17,7 +17,7 @@ from idn_gym.model.network import Network
 from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray, IntArray
 
-LEAST = 1e-9  # of the gain: what a move gains less is taken for rounding
+LEAST = 1e-9  # of what repositories alone would cost: what a move gains less is taken for rounding
 NO_LIMIT = 2**62  # of work
 
 
@@ -43,6 +43,7 @@ class LocalSearch:
             )
             for _ in range(2)
         )
+        self._repository_cost = service.repository_cost
         self._rows: Rows | None = None
         self._model = network.model_base[network.placement_model]
         self._failed = 0
@@ -143,7 +144,8 @@ class LocalSearch:
         return self._rows
 
     def _least(self) -> float:
-        return LEAST * max(abs(self.net_gain), 1e-300)
+        """Ms below which a gain is rounding; not of the gain so far, which is 0 where nothing is placed."""
+        return LEAST * float(self._given().requests.sum(axis=1) @ self._repository_cost)
 
     def _everything_is_stale(self) -> None:
         ground, desk = self._ground, self._desk
