@@ -91,7 +91,7 @@ class TrainingFolder:
     def finish(self, policy: Policy) -> None:
         """Write the checkpoint."""
         last = self.rows[-1] if self.rows else {}
-        figures = {key: last[key] for key in ("steps", "gain_per_request") if key in last}
+        figures: dict[str, Any] = {key: last[key] for key in ("steps", "gain_per_request") if key in last}
         brief = {key: value for key, value in self.about.items() if key != "scenarios"}
         names = [scenario["name"] for scenario in self.about["scenarios"]]
         save_policy(self.path, policy, {"scenarios": names, **brief, **figures})
