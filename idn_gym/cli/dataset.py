@@ -24,7 +24,7 @@ def dataset(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write episodes of agents as a Minari dataset, for offline learning."""
+    """Write episodes of agents as a Minari dataset."""
     from idn_gym import datasets
     from idn_gym.experiment.spec import AgentSpec
     from idn_gym.library.load import load_scenario

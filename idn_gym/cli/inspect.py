@@ -70,7 +70,7 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sizes, nodes, models, request types; where figures come from."""
+    """Sizes, nodes, models, types; where figures come from."""
     from idn_gym.library.load import load_scenario
     from idn_gym.model.heterogeneity import heterogeneity
     from idn_gym.model.network import Network

@@ -54,7 +54,7 @@ def run(
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let agents face one and the same request stream, and compare. With --seeds, one for each of several seeds."""
+    """Let agents face one request stream, and compare. With --seeds, one for each of several seeds."""
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
 
@@ -171,7 +171,7 @@ def sweep(
     max_runs: Annotated[int | None, typer.Option(min=1, help="refuse a file of more runs; default: 10000")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run every combination of a sweep file: records and one table. On several processes, or a Ray cluster."""
+    """Run every combination of a sweep file. On several processes, or a Ray cluster."""
     from idn_gym.experiment import sweep as sweeps
     from idn_gym.experiment.sweep_file import MOST_RUNS, read_sweep
     from idn_gym.report import tables

@@ -20,7 +20,7 @@ def trace(
     output: Annotated[Path | None, typer.Option(help="request file to write; default: stdout")] = None,
     capacities: Annotated[Path | None, typer.Option(help="capacity file to write as well")] = None,
 ) -> None:
-    """Write the request stream that a seed gives, as a trace file."""
+    """Write the request stream of a seed as a trace file."""
     from idn_gym.common.files import write_text
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario

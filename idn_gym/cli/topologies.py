@@ -41,7 +41,7 @@ def topologies(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Networks that a scenario's `topology` can name: those inside, and the graph files of a folder."""
+    """Networks for a scenario's `topology`. Those inside, and the graph files of a folder."""
     from rich.progress import track
 
     from idn_gym.report.console import console

@@ -38,7 +38,7 @@ def reproduce(
     address: Address = None,
     as_json: AsJson = False,
 ) -> None:
-    """Reproduce the paper's figures, and decide its claims on them."""
+    """Reproduce the paper's figures, and decide its claims."""
     from idn_gym.report import tables
     from idn_gym.report.console import console
     from idn_gym.report.progress import SweepProgress

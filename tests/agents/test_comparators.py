@@ -22,7 +22,7 @@ from idn_gym.experiment.bounds import SHARES, best_static, bound_shares, dynamic
 from idn_gym.experiment.metrics import regret
 from idn_gym.experiment.play import play
 from idn_gym.experiment.result import Result
-from idn_gym.experiment.spec import AgentSpec
+from idn_gym.experiment.spec import AgentSpec, refuse_network
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.workload.stream import draw
@@ -43,15 +43,15 @@ def sliding() -> tuple[Network, Trace]:
 @pytest.fixture(scope="module")
 def results(sliding: tuple[Network, Trace]) -> list[Result]:
     """Every registered agent on that stream."""
-    return [play(*sliding, AgentSpec(name), 1) for name in ready_agents()]
+    return [play(*sliding, AgentSpec(name), 1) for name in ready_agents(sliding[0])]
 
 
-def ready_agents() -> list[str]:
-    """Registered agents that play as they are; one that is trained first has nothing to play yet."""
+def ready_agents(network: Network) -> list[str]:
+    """Registered agents that take the network as they are; one that is trained first has nothing to play yet."""
     found = []
     for name in plugins.names(plugins.AGENTS):
         with contextlib.suppress(IdnError):
-            plugins.make_agent(name, {})
+            refuse_network(AgentSpec(name), plugins.make_agent(name, {}), network)
             found.append(name)
     assert {"infida", "static-greedy", "load-aware-greedy", "optimum", "dynamic-optimum"} <= set(found)
     return found
@@ -196,7 +196,7 @@ def test_no_allocation_of_any_agent_exceeds_the_bounds(seed: int) -> None:
     assert [gain for gain, _ in told] == sorted(gain for gain, _ in told)
     assert [bound for _, bound in told] == sorted((bound for _, bound in told), reverse=True)
     rough = solve(network, trace, gap=0.5)
-    for name in set(ready_agents()) - {"law-aware"}:  # these networks have no workload
+    for name in set(ready_agents(network)) - {"law-aware"}:  # these networks have no workload
         for _, held in play(network, trace, AgentSpec(name), seed).changes:
             gain = float(kernels.gain(network, trace.requests, trace.capacities, held).sum())
             for bound in (solution.bound, solution.certified_bound, rough.bound, solution.fractional_bound):

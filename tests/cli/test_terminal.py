@@ -163,6 +163,7 @@ class TestText:
             "title": ":smile:",
             "runs": 1,
             "slots": 1,
+            "streams": 1,
             "checks": [{"claim": "[b]", "outcome": "\x1b", "evidence": "[/b]"}],
         }
         console().print(tables.checks(document))
