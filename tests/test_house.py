@@ -29,7 +29,7 @@ EXTRAS = ("torch", "matplotlib", "stable_baselines3", "sb3_contrib", "highspy", 
 # modules about an extra may import it at once
 DOORS = (
     r"idn_gym\.batched(\..*)?|idn_gym\.sb3|idn_gym\.multi_agent|idn_agents\.infida\.batch"
-    r"|idn_agents\.learning\.(features|orders|portable_orders|policy|ppo_torch|checkpoint|folder|sb3_training|threads|offline\.learners|multi_agent\.learner)"
+    r"|idn_agents\.learning\.(features|orders|portable_orders|policy|ppo_torch|checkpoint|folder|sb3_training|threads|offline\.learners|multi_agent\.(learner|nodes))"
 )
 
 # Data flows one way (docs/house.md): a room knows nothing of those above it, directly or through others.

@@ -1,0 +1,1 @@
+"""Policies that every node learns for itself, or all nodes together."""
