@@ -112,6 +112,7 @@ class Placements(Compiled):
         """(V,) MB: the smallest placement at each node; inf where there is none."""
         smallest = np.full(self.V, np.inf)
         np.minimum.at(smallest, self.placement_node, self.sizes)
+        smallest.setflags(write=False)
         return smallest
 
     @cached_property

@@ -36,8 +36,8 @@ def test_components_add_up_to_gain_per_request(name: str) -> None:
         assert vector.reward_space.contains(components)
         size = info["cost"] / info["request_count"]  # what the sum of large numbers is exact to
         assert components @ weights(vector) == pytest.approx(reward, rel=1e-9, abs=1e-9 * size)
-        assert components[3] == -info["model_update_mb"] / info["request_count"]
-        assert components[4] == -info["price_per_slot"] / info["request_count"]
+        assert components[3] == pytest.approx(-info["model_update_mb"] / info["request_count"], rel=1e-12)
+        assert components[4] == pytest.approx(-info["price_per_slot"] / info["request_count"], rel=1e-12)
         if not vector.network.scenario.violation_ms:
             assert components[2] == 0.0
 

@@ -14,7 +14,12 @@ from idn_gym.common.figures import MUTED, PALETTE
 from idn_gym.report.look import DASHED, look, looks
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-REGISTERED = list(PROJECT["entry-points"]["idn_gym.agents"])
+# agents of systems and of one workload meet few others: a picture of theirs has looks to spare
+REGISTERED = [
+    name
+    for name, where in PROJECT["entry-points"]["idn_gym.agents"].items()
+    if ".systems." not in where and name not in ("central-stations", "law-aware", "rolling-local-search")
+]
 
 # What is seen of linear RGB without one kind of cones: G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, "A
 # Physiologically-based Model for Simulation of Color Vision Deficiency", IEEE TVCG 15(6), 2009, severity 1.
