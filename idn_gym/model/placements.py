@@ -122,7 +122,9 @@ class Placements(Compiled):
         Source: docs/model.md#dependent-rounding.
         """
         total = np.bincount(self.placement_node, self.sizes, minlength=self.V)
-        return np.minimum(_TAIL, 0.5 * self.smallest / np.where(total > 0.0, total, 1.0))
+        tail: FloatArray = np.minimum(_TAIL, 0.5 * self.smallest / np.where(total > 0.0, total, 1.0))
+        tail.setflags(write=False)
+        return tail
 
     @cached_property
     def tables(self) -> PlacementTables:
