@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -29,14 +28,19 @@ class Steps:
 
     def __init__(self, chains: Chains) -> None:
         self._chains = chains
-        self.of = cache(self._of)
+        self._found: dict[tuple[int, int], tuple[Step, ...]] = {}
 
     def end(self, c: int) -> int:
         """The state of a request of chain c that has been served."""
         return int(self._chains.state_start[c + 1] - self._chains.state_start[c]) - 1
 
-    def _of(self, c: int, state: int) -> tuple[Step, ...]:
-        """All ways to have the next stage served from a state of chain c."""
+    def of(self, c: int, state: int) -> tuple[Step, ...]:
+        """All ways to have the next stage served from a state of chain c; worked out once."""
+        if (c, state) not in self._found:
+            self._found[c, state] = self._worked_out(c, state)
+        return self._found[c, state]
+
+    def _worked_out(self, c: int, state: int) -> tuple[Step, ...]:
         chains, found = self._chains, list[Step]()
         for e in range(int(chains.edge_start[c]), int(chains.edge_start[c + 1])):
             if chains.edge_tail[e] != state:
