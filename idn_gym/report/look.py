@@ -67,6 +67,15 @@ _KNOWN = {
     "random": Look(GREY, "x"),
     "repository-only": Look(MOSS, "+"),
     "ppo": Look(NAVY, "p"),
+    "rolling-local-search": Look(NAVY, ">", DOTTED),
+    "central-stations": Look(ORANGE, "h", DOTTED),
+    # of systems, which never meet each other: each takes networks of its own shape
+    "infadapter": Look(PLUM, "8", _DASH_DOTS),
+    "ipa": Look(MOSS, "8", _DASH_DOTS),
+    "sponge": Look(RED, "8", _DASH_DOTS),
+    "pa-mdi": Look(SKY, "8", _DASH_DOTS),
+    "sled": Look(GREEN, "8", _DASH_DOTS),
+    "qpart": Look(GREY, "8", _DASH_DOTS),
 }
 _MARKERS = (">", "d", "X", "h", "s", "^", "v", "P", "*", "p", "D", "o", "<")
 _LINES = (SOLID, _DASH_DOT, DOTTED, _DASH_DOTS)
