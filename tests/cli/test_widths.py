@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -138,8 +139,11 @@ class TestTerminal:
         assert "relax: gap" not in outcome.stdout.rpartition("\x1b[2K")[2]  # and leaves nothing of the log
 
     def test_its_width(self) -> None:
-        lines = in_terminal(80, "list").stdout.replace("\r", "").splitlines()
-        assert any("IDN/TopologyII-Sliding-v0" in line for line in lines)
+        """A row is one line where there is room for it, and two where there is not, with all its columns."""
+        wide, narrow = (in_terminal(width, "list").stdout.replace("\r", "") for width in (100, 80))
+        sizes = r"topology-2-sliding +5 +200 +800 +20 +39 +600"
+        assert re.search(rf"^IDN/TopologyII-Sliding-v0 +{sizes}$", wide, re.MULTILINE)
+        assert re.search(rf"^IDN/TopologyII-Sliding-v0\n  {sizes}$", narrow, re.MULTILINE)
 
 
 def in_terminal(width: int, *words: object) -> Outcome:
