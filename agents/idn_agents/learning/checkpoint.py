@@ -12,7 +12,10 @@ import io
 import json
 import pickle
 import pickletools
+import time
 import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +113,56 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, state: Any) -> None:
         for parameter, value in zip(parameters, before, strict=True):
             parameter.copy_(value)
     optimiser.load_state_dict(state)
+
+
+class Course(ABC):
+    """A training chapter by chapter, ``for row in course.chapters(): ...``, that goes on from any of them.
+
+    Parameters
+    ----------
+    policy : improved in place.
+    learning_rate : of Adam.
+    last : chapters in all.
+    slots : that a chapter goes through.
+    """
+
+    def __init__(self, policy: Policy, learning_rate: float, last: int, slots: int) -> None:
+        self.policy = policy
+        self.optimiser = torch.optim.Adam(policy.parameters(), lr=learning_rate, eps=1e-5)
+        self.chapter = 0  # the next one
+        self._last, self._of_chapter = last, slots
+
+    @property
+    def steps(self) -> int:
+        """Slots that training goes through, in whole chapters."""
+        return self._last * self._of_chapter
+
+    def state(self) -> dict[str, Any]:
+        """All that the chapters to come depend on, as tensors and numbers."""
+        return {
+            "policy": self.policy.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "chapter": self.chapter,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        chapter = whole("chapter", state["chapter"], 0, self._last)
+        self.policy.load_state_dict(state["policy"])
+        restore_optimiser(self.optimiser, state["optimiser"])
+        self.chapter = chapter
+
+    def chapters(self) -> Iterator[dict[str, float]]:
+        """Train to the end; after each chapter its row of the learning curve."""
+        while self.chapter < self._last:
+            began = time.process_time()
+            row = self.play()
+            self.chapter += 1
+            yield {"steps": float(self.chapter * self._of_chapter), **row, "cpu_seconds": time.process_time() - began}
+
+    @abstractmethod
+    def play(self) -> dict[str, float]:
+        """One chapter: its figures in the curve."""
 
 
 def not_finite(weights: dict[str, torch.Tensor]) -> str | None:

@@ -10,8 +10,7 @@ Source: Schulman et al., Proximal Policy Optimization Algorithms, 2017; advantag
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from idn_agents.learning.checkpoint import WIDEST, refuse_large, restore_optimiser
+from idn_agents.learning.checkpoint import WIDEST, Course, refuse_large
 from idn_agents.learning.limits import MOST_UPDATE_WEIGHT, refuse_options, refuse_untrainable
 from idn_agents.learning.orders import Filling, Orders
 from idn_agents.learning.policy import FlatPolicy, FlatView, PlacementPolicy
@@ -98,7 +97,7 @@ class Rollout:
     target: Tensor  # (T * B, 2) of the critic
 
 
-class Trainer:
+class Trainer(Course):
     """Trains a policy, chapter by chapter: ``for row in Trainer(...).chapters(): ...``.
 
     From the advantage of a draw is taken what the same scores would have gained in the slot without noise, on the same
@@ -127,42 +126,11 @@ class Trainer:
     ) -> None:
         self.scenarios, self.options, self.seed = scenarios, options, parameters.seed(seed)
         self.device = torch.device(device)
-        self.policy = policy.to(self.device)
+        super().__init__(policy.to(self.device), options.learning_rate, options.chapters, options.envs * options.slots)
         self._refuse_what_cannot_be_played()
-        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=options.learning_rate, eps=1e-5)
-        self.chapter = 0  # the next one
-
-    @property
-    def steps(self) -> int:
-        """Slots that training plays: those asked for, rounded up to whole chapters."""
-        return self.options.chapters * self.options.envs * self.options.slots
-
-    def state(self) -> dict[str, Any]:
-        """All that the chapters to come depend on, as tensors and numbers."""
-        return {
-            "policy": self.policy.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "chapter": self.chapter,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        chapter = whole("chapter", state["chapter"], 0, self.options.chapters)
-        self.policy.load_state_dict(state["policy"])
-        restore_optimiser(self.optimiser, state["optimiser"])
-        self.chapter = chapter
-
-    def chapters(self) -> Iterator[dict[str, float]]:
-        """Train to the end; after each chapter its row of the learning curve."""
-        while self.chapter < self.options.chapters:
-            began = time.process_time()
-            row = self._play_chapter()
-            self.chapter += 1
-            steps = self.chapter * self.options.envs * self.options.slots
-            yield {"steps": float(steps), **row, "cpu_seconds": time.process_time() - began}
 
     @one_thread()
-    def _play_chapter(self) -> dict[str, float]:
+    def play(self) -> dict[str, float]:
         options = self.options
         scenario, variants = self._scenario(), self._variants()
         seeds = np.random.SeedSequence([self.seed, self.chapter])

@@ -367,7 +367,7 @@ def test_a_state_of_sb3_of_other_shapes_is_refused(algo: str, tmp_path: Path) ->
 def test_training_that_diverges_keeps_nothing_that_no_agent_could_play(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play = Trainer._play_chapter
+    play = Trainer.play
 
     def diverging(self: Trainer) -> dict[str, float]:
         row = play(self)
@@ -375,7 +375,7 @@ def test_training_that_diverges_keeps_nothing_that_no_agent_could_play(
             next(iter(self.policy.parameters())).data.fill_(torch.inf)
         return row | ({"entropy": math.nan} if self.chapter == 1 and what == "row" else {})
 
-    monkeypatch.setattr(Trainer, "_play_chapter", diverging)
+    monkeypatch.setattr(Trainer, "play", diverging)
     folder = tmp_path / "diverged"
     done = in_process("train", "tiny", *SHORT, "--hidden", 4, "--output", folder)
     refused(done, "diverged by step 160", "entropy" if what == "row" else "embed.weight")

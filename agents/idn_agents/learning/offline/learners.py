@@ -13,8 +13,6 @@ Imitation Learning, 2019.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -22,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from idn_agents.learning.checkpoint import restore_optimiser
+from idn_agents.learning.checkpoint import Course
 from idn_agents.learning.features import NAMES
 from idn_agents.learning.limits import refuse_priced
 from idn_agents.learning.orders import Orders
@@ -63,7 +61,7 @@ class Offline:
             raise IdnError(f"temperature: {self.temperature:g}; must be 0.001 to 1000000")
 
 
-class OfflineTrainer:
+class OfflineTrainer(Course):
     """Trains a policy on episodes, pass by pass: ``for row in OfflineTrainer(...).chapters(): ...``.
 
     Nodes count as filled in the order of the policy's own scores, whatever order the teacher had: with Plackett and
@@ -88,7 +86,7 @@ class OfflineTrainer:
         device: torch.device | str = "cpu",
     ) -> None:
         self.options, self.seed, self.device = options, parameters.seed(seed), torch.device(device)
-        self.policy = policy.to(self.device)
+        super().__init__(policy.to(self.device), options.learning_rate, options.epochs, episodes.slots)
         self.network = Network.compile(episodes.scenario)
         refuse_priced(self.network, "training")
         self._slots = episodes.slots
@@ -103,39 +101,9 @@ class OfflineTrainer:
         else:
             weights = np.ones(self._slots)
         self._weights = torch.as_tensor(weights, dtype=torch.float32, device=self.device)
-        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=options.learning_rate, eps=1e-5)
-        self.chapter = 0  # the next pass
-
-    @property
-    def steps(self) -> int:
-        """Slots that training goes through."""
-        return self.options.epochs * self._slots
-
-    def state(self) -> dict[str, Any]:
-        """All that the passes to come depend on, as tensors and numbers."""
-        return {
-            "policy": self.policy.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "chapter": self.chapter,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        chapter = whole("chapter", state["chapter"], 0, self.options.epochs)
-        self.policy.load_state_dict(state["policy"])
-        restore_optimiser(self.optimiser, state["optimiser"])
-        self.chapter = chapter
-
-    def chapters(self) -> Iterator[dict[str, float]]:
-        """Train to the end; after each pass its row of the curve: the loss, and the share of placements agreed on."""
-        while self.chapter < self.options.epochs:
-            began = time.process_time()
-            row = self._pass()
-            self.chapter += 1
-            yield {"steps": float(self.chapter * self._slots), **row, "cpu_seconds": time.process_time() - began}
 
     @one_thread()
-    def _pass(self) -> dict[str, float]:
+    def play(self) -> dict[str, float]:
         """Once through all slots, in an order of its own."""
         (word,) = np.random.SeedSequence([self.seed, self.chapter]).generate_state(1)
         order = torch.from_numpy(np.random.default_rng(word).permutation(self._slots)).to(self.device)
