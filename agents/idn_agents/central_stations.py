@@ -54,6 +54,7 @@ class CentralStations:
         RankedService.of(network.service, "central-stations")
 
     def reset(self, network: Network, seed: int) -> None:
+        """Begin on a network, with no requests seen; nothing is drawn."""
         self._network = network
         self._order = np.argsort(network.tiers, kind="stable")
         self._graph = np.zeros((network.V, network.V))

@@ -43,11 +43,13 @@ class SystemAgent(ABC, Generic[FormT]):
         self.form(network)
 
     def reset(self, network: Network, seed: int) -> None:
+        """Begin on a network, with no batch seen; nothing is drawn."""
         self._network, self._form = network, self.form(network)
         self._seen: deque[FloatArray] = deque(maxlen=self._window)
         self._decisions = self._short = 0
 
     def act(self, observation: dict[str, FloatArray]) -> IntArray:
+        """What the system decides for the forecast; nothing while that is of no requests."""
         requests, held = observed(self._network, observation, "requests", "allocation")
         self._seen.append(requests)
         forecast = self._margin * max(self._seen, key=lambda batch: float(batch.sum()))

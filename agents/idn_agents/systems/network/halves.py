@@ -54,6 +54,7 @@ class HalvesAgent(SystemAgent[Form]):
         return Form(chains.types, weights[chains.types], tuple(routes))
 
     def decide(self, requests: FloatArray, held: FloatArray) -> IntArray:
+        """Type by type, most weighted requests first: of the routes that the system would go, the first that fits."""
         form, shelf = self._form, Shelf(self._network)
         asked = form.weight * requests[form.chains]
         for c in np.argsort(-asked, kind="stable").tolist():

@@ -80,6 +80,7 @@ class InfAdapterAgent(SystemAgent[Form]):
         return Form(profile, placement, scale, self.core_cost(network, ranked, cores))
 
     def decide(self, requests: FloatArray, held: FloatArray) -> IntArray:
+        """The variants and cores of InfAdapter at the rate of the forecast."""
         form, rate = self._form, float(requests.sum())
         cores = form.placement.shape[1] - 1
         alpha = form.core_cost * cores / (form.scale * rate) if self._alpha is None else self._alpha

@@ -85,6 +85,7 @@ class IpaAgent(SystemAgent[Form]):
         return Form(tuple(stages), sla, float(room(network.budgets[node])), point, cost)
 
     def decide(self, requests: FloatArray, held: FloatArray) -> IntArray:
+        """Variant, batch and replicas of each stage, as IPA has them at the rate of the forecast."""
         form, count = self._form, float(requests.sum())
         alpha = form.point * count if self._alpha is None else self._alpha
         beta = form.core_cost if self._beta is None else self._beta

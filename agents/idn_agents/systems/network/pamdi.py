@@ -55,6 +55,7 @@ class PaMdiAgent(SystemAgent[Form]):
         return Form(service.chains.types, priority[service.chains.types], Steps(service.chains))
 
     def decide(self, requests: FloatArray, held: FloatArray) -> IntArray:
+        """Chain by chain, highest priority first: partitions where they are done soonest, as far as they fit."""
         form, shelf, load = self._form, Shelf(self._network), np.zeros(self._network.P)
         order = np.argsort(-form.priority * (self._order == "priority"), kind="stable")
         chains = [c for c in order.tolist() if requests[form.chains[c]] > 0.0]

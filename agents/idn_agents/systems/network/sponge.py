@@ -72,6 +72,7 @@ class SpongeAgent(SystemAgent[Form]):
         return Form(placement, of_batch, self._left * limits - ways[there])
 
     def decide(self, requests: FloatArray, held: FloatArray) -> IntArray:
+        """Cores and batch, as Sponge has them for what the network leaves of the deadlines."""
         form, slot_seconds = self._form, self._network.scenario.slot_seconds
         count = math.ceil(float(requests.sum()) / slot_seconds - 1e-9)
         options = list(form.placement)
