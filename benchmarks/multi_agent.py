@@ -9,22 +9,17 @@ without noise; no choice was made on them (the number of slots was, on streams o
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from by_scenario import main
 from idn_agents.learning.multi_agent.learner import evaluate, train
 
-from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
-from idn_gym.scenario import Scenario
 
 SCENARIOS = {"tiny": range(3), "topology-2-sliding": range(2)}  # seeds of training
 RIVALS = ("infida-coordinated", "infida-distributed", "random")
@@ -32,8 +27,9 @@ STEPS = 5_000
 STREAMS, SLOTS = range(2000, 2005), 150
 
 
-def study(scenario: Scenario) -> list[dict[str, Any]]:
+def study(name: str) -> list[dict[str, Any]]:
     """One row per agent, or per kind of learner and training seed: its gain per request (ms) on each stream."""
+    scenario = load_scenario(name)
     rows: list[dict[str, Any]] = []
 
     def add(**row: Any) -> None:
@@ -74,26 +70,5 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Run, or show."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("run", "show"))
-    parser.add_argument("results", nargs="?", type=Path)
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--scenario", choices=SCENARIOS, action="append")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    if options.what == "run":
-        rows = [row for name in options.scenario or SCENARIOS for row in study(load_scenario(name))]
-        command = " ".join(["python", *sys.argv])
-        document = {"command": command, "versions": {**versions(), "torch": torch.__version__}, "rows": rows}
-        if options.output:
-            options.output.write_text(json.dumps(document, indent=1) + "\n")
-    else:
-        document = json.loads(options.results.read_text())
-    for name in dict.fromkeys(row["scenario"] for row in document["rows"]):
-        print(f"\n**{name}**\n\n{table([row for row in document['rows'] if row['scenario'] == name])}")
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, SCENARIOS, study, table)

@@ -12,27 +12,25 @@ decided on those of 2000 to 2004. Recovered: the gain per request above that of 
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
+from by_scenario import main
 from idn_agents.learning.checkpoint import save_policy
 from idn_agents.learning.offline.learners import Offline, OfflineTrainer
 from idn_agents.learning.ppo_torch import make_policy
 
 from idn_gym import datasets
-from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.scenario import Scenario
 
 SCENARIOS = ("tiny", "topology-2-sliding")
+SEEDS = range(3)  # of training
 TEACHER, NOISE = "infida-coordinated", "random"
 MIXTURES = {"teacher": [TEACHER], "mixture": [TEACHER, NOISE]}
 LEARNERS: dict[str, dict[str, Any]] = {
@@ -54,8 +52,13 @@ def gains(scenario: Scenario, agent: str) -> list[float]:
     return found
 
 
-def study(scenario: Scenario, folder: Path, seeds: range) -> list[dict[str, Any]]:
+def study(name: str) -> list[dict[str, Any]]:
     """One row per agent, dataset, learner and training seed."""
+    with TemporaryDirectory() as folder:
+        return _study(load_scenario(name), Path(folder))
+
+
+def _study(scenario: Scenario, folder: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
 
     def add(**row: Any) -> None:
@@ -64,7 +67,7 @@ def study(scenario: Scenario, folder: Path, seeds: range) -> list[dict[str, Any]
 
     for agent in (TEACHER, NOISE):
         add(learner=agent, ntag=gains(scenario, agent))
-    for seed in seeds:
+    for seed in SEEDS:
         save_policy(folder, make_policy("placement", [scenario], None, seed), {})
         add(learner="untrained", seed=seed, ntag=gains(scenario, f"ppo:path={folder}"))
     for mixture, agents in MIXTURES.items():
@@ -72,7 +75,7 @@ def study(scenario: Scenario, folder: Path, seeds: range) -> list[dict[str, Any]
         datasets.write(scenario, agents, folder, name, episodes=EPISODES, slots=TRAINED_SLOTS)
         episodes = datasets.read(folder, name)
         for learner, how in LEARNERS.items():
-            for seed in seeds:
+            for seed in SEEDS:
                 policy = make_policy("placement", [scenario], None, seed)
                 curve = list(OfflineTrainer(episodes, policy, Offline(epochs=EPOCHS, **how), seed).chapters())
                 save_policy(folder, policy, {})
@@ -98,30 +101,5 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Run, or show."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("run", "show"))
-    parser.add_argument("results", nargs="?", type=Path)
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--scenario", choices=SCENARIOS, action="append")
-    parser.add_argument("--seeds", type=int, default=3, help="of training")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    if options.what == "run":
-        rows = []
-        with TemporaryDirectory() as folder:
-            for name in options.scenario or SCENARIOS:
-                rows += study(load_scenario(name), Path(folder), range(options.seeds))
-        command = " ".join(["python", *sys.argv])
-        document = {"command": command, "versions": {**versions(), "torch": torch.__version__}, "rows": rows}
-        if options.output:
-            options.output.write_text(json.dumps(document, indent=1) + "\n")
-    else:
-        document = json.loads(options.results.read_text())
-    for name in dict.fromkeys(row["scenario"] for row in document["rows"]):
-        print(f"\n**{name}**\n\n{table([row for row in document['rows'] if row['scenario'] == name])}")
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, SCENARIOS, study, table)
