@@ -1,7 +1,7 @@
 """Coordinated search where requests need several models: nodes are emptied in turn and all is filled by whole routes.
 
-What `coordination` is for types that rank their options; a lone stage of a chain gains nothing, so a node that looks at
-its own placements alone would never begin. Source: docs/chains.md#whole-routes.
+What `idn_agents.search.local_search` is for types that rank their options; a lone stage of a chain gains nothing, so a
+node that looks at its own placements alone would never begin. Source: docs/chains.md#whole-routes.
 """
 
 from __future__ import annotations
