@@ -101,6 +101,10 @@ class Forecast:
     of counts explains the difference. Where counts scatter widely, as many rows as `_ROWS` carry the quantiles of
     count over mean, each type in an order of its own.
 
+    Source: shrinkage by what scatter explains, Efron and Morris, Stein's estimation rule and its competitors, JASA
+    68(341), 1973; variances from successive differences, which a slow drift leaves alone, von Neumann, Kent, Bellinson
+    and Hart, The mean square successive difference, Annals of Mathematical Statistics 12(2), 1941.
+
     Parameters
     ----------
     length : slots to look at, if it is not to be chosen.
@@ -152,7 +156,7 @@ class Forecast:
         used = fitted > 0.0
         apart = float(((plain - fitted)[used] ** 2 / fitted[used]).sum())
         entries, services = len(np.unique(network.type_entry)), len(np.unique(network.type_service))
-        free = (entries - 1) * (services - 1) / (entries * services)
+        free = (entries - 1) * (services - 1) / (entries * services)  # of scatter, the part that the fit leaves
         scatter = free * float((self._variances[used] / fitted[used]).sum()) / max(1, self.length)
         share = min(1.0, scatter / apart) if apart > 0.0 else 0.0
         return plain + share * (fitted - plain)
@@ -187,7 +191,10 @@ class Forecast:
 
 
 def _product(values: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
-    """Values (n,) of a table by what its rows and its columns explain: the product with the same sums."""
+    """Values (n,) of a table by what its rows and its columns explain: the product with the same sums.
+
+    Source: iterative proportional fitting, Deming and Stephan, Annals of Mathematical Statistics 11(4), 1940.
+    """
     fitted = np.ones(len(values))
     for _ in range(4):  # one is enough where every row meets every column
         for index in (rows, columns):

@@ -3,6 +3,8 @@
 Types of different tasks meet only in the budgets. So with the other nodes fixed, the gain of what a node holds is a sum
 over tasks, and a knapsack over the tasks' moves finds their best combination. What is known of moves is kept until
 something on a common path changes. `idn_agents.search.reference` is the plain form of it.
+
+Source: iterated local search, Lourenço, Martin and Stützle, in Handbook of Metaheuristics, 2003.
 """
 
 from __future__ import annotations
