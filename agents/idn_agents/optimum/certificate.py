@@ -149,13 +149,18 @@ def _owned(network: Network, parts: list[tuple[BoolArray, list[int]]]) -> list[B
         raise IdnError(f"leaves: none is about {service!r} from {entry!r}")
     if len(parts) == 1:
         return [np.ones(network.P, dtype=np.bool_)]
-    terms = network.service.terms
-    owned = [np.bincount(terms.placement, types[terms.type], minlength=network.P) > 0.0 for types, _ in parts]
+    owned = [serving(network, types) for types, _ in parts]
     shared = np.flatnonzero(np.sum(owned, axis=0) > 1)
     if len(shared):
         node, model = network.names(int(shared[0]))
         raise IdnError(f"leaves: {model!r} at {node!r} may serve requests of two parts, which bounds neither")
     return owned
+
+
+def serving(network: Network, types: BoolArray) -> BoolArray:
+    """(P,) the placements that may serve any of some types (R,)."""
+    terms = network.service.terms
+    return np.bincount(terms.placement, types[terms.type], minlength=network.P) > 0.0
 
 
 def _mixed(

@@ -28,7 +28,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 from scipy.sparse.csgraph import connected_components
 
-from idn_agents.optimum.certificate import OPEN, Certificate, Leaf, linear_maximum
+from idn_agents.optimum.certificate import OPEN, Certificate, Leaf, linear_maximum, serving
 from idn_agents.optimum.columns import Columns
 from idn_agents.optimum.cutting_planes import Master, Proof
 from idn_agents.optimum.knapsack import knapsacks
@@ -154,9 +154,7 @@ class _Part:
     """The types of a part: their master, and the integral allocations met so far with what they gain."""
 
     def __init__(self, network: Network, trace: Trace, master: Master, types: BoolArray) -> None:
-        terms = network.service.terms
-        self.types = types
-        self.placements = np.bincount(terms.placement, types[terms.type], minlength=network.P) > 0.0
+        self.types, self.placements = types, serving(network, types)
         self._network, self._capacities = network, trace.capacities
         self._requests = np.where(types, trace.requests, 0.0)
         self._load = kernels.loads(network, self._requests)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from idn_agents.optimum.certificate import relative_gap
 from idn_agents.optimum.search import log_step, refuse_options, solve
 from idn_gym import kernels
 from idn_gym.common import parameters
@@ -123,7 +124,7 @@ def estimate(
         gained = kernels.serve(network, trace.requests, trace.capacities, candidate).gain
         gained -= network.holding @ candidate  # in every slot
         gains.append(gained.reshape(streams, slots).sum(axis=1))
-        progress(number, replications, 1.0 - gains[-1].mean() / bounds[-1] if bounds[-1] > 0.0 else 0.0)
+        progress(number, replications, relative_gap(gains[-1].mean(), bounds[-1]))
     ahead = student_interval(np.array(bounds) - np.mean(gains, axis=1), 2.0 * confidence - 1.0)
     return Estimate(
         allocation=candidate,

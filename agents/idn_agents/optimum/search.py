@@ -286,7 +286,7 @@ class _Search:
                 self._take(bound, self._master.certificate(proofs))
             elif len(proofs) == _PACE and first - bound < (bound - self._certified_bound) * _PACE / self._leaves:
                 return
-            behind = 1.0 - self._gain / self._certified_bound
+            behind = relative_gap(self._gain, self._certified_bound)
             self._phase = f"certify, {len(proofs)} leaves, certified gap {behind:.3%}"
             self._report()
 
