@@ -4,6 +4,7 @@
 # make lower-bounds, make newest-versions   a smoke test with the oldest versions that pyproject.toml allows, with the newest there are
 # make benchmarks-against REV=COMMIT   this checkout's speed beside another commit's, on this machine
 # make release-check   build, install on every Python at hand, run the README: could this commit be released?
+# make tables   include the tables of pages from stored results
 # make docs   build the site into site/, strictly: no broken link
 # make clients   install and run the programs of docs/how-to/trainers.md, each in an environment of its own
 PYTHON ?= python3
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: install demo test pages lower-bounds newest-versions release-check clients docs lint scenarios benchmarks benchmarks-against clean
+.PHONY: install demo test pages lower-bounds newest-versions release-check clients docs tables lint scenarios benchmarks benchmarks-against clean
 
 install: $(VENV)/.installed
 
@@ -47,6 +48,9 @@ clients:
 docs: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+tables: install
+	$(BIN)/python docs/tables.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -10,17 +10,15 @@ agents and slots, are not run again, and others in it are kept: after an interru
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+from stored import of, read, stamp, values, write
 from tuning import GRIDS, SCENARIOS, tuned
 
 from idn_gym.experiment.bounds import bound_shares, telling
-from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
@@ -71,18 +69,25 @@ def measured(scenario: str, slots: int, seed: int) -> list[Row]:
     return rows
 
 
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown by scenario."""
+    return {name: table(of(document["rows"], scenario=name)) for name in values(document["rows"], "scenario")}
+
+
 def table(rows: list[Row]) -> str:
     """Markdown: one line per agent, with its share of what is told of this stream's yardsticks."""
     told = telling(rows)
     head = ["agent", "NTAG (ms)", *(f"total gain, of {COLUMNS[key]}" for key in told)]
     head += ["fractional NTAG", "latency (ms)", "inaccuracy (pp)", "GB loaded per slot"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for name in dict.fromkeys(row["name"] for row in rows):
-        of_agent = [row for row in rows if row["name"] == name]
+    seeds = values(rows, "seed")
+    about = f"**{rows[0]['scenario']}**, {rows[0]['slots']} slots, seeds {seeds[0]} to {seeds[-1]}"
+    lines = [about, "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name in values(rows, "name"):
+        of_agent = of(rows, name=name)
 
         def cell(key: str, digits: int, scale: float = 1.0, of_agent: list[Row] = of_agent, unit: str = "") -> str:
-            values = [row[key] * scale for row in of_agent if row.get(key) is not None]
-            return f"{spread(values, digits)}{unit}" if values else ""
+            found = [row[key] * scale for row in of_agent if row.get(key) is not None]
+            return f"{spread(found, digits)}{unit}" if found else ""
 
         plain, comma, word = name.partition(",")
         cells = [
@@ -116,7 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     kept: list[Row] = []
     if options.output and options.output.exists():
-        kept = [row for row in json.loads(options.output.read_text())["rows"] if "name" in row]
+        kept = [row for row in read(options.output)["rows"] if "name" in row]
     for scenario in options.scenarios:
         agents = {name: str(AgentSpec.parse(agent)) for name, agent in contenders(scenario).items()}
         rows: list[Row] = []
@@ -128,9 +133,8 @@ def main() -> None:
             rows += found
             kept = [row for row in kept if (row["scenario"], row["seed"]) != key] + found
             if options.output and not same:
-                about = {"command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d")}
-                options.output.write_text(json.dumps({**about, "versions": versions(), "rows": kept}, indent=1) + "\n")
-        print(f"\n**{scenario}**, {options.slots} slots, seeds 0 to {options.seeds - 1}\n\n{table(rows)}", flush=True)
+                write(options.output, {**stamp(), "rows": kept})
+        print(f"\n{tables({'rows': rows})[scenario]}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -283,16 +282,63 @@ def main() -> None:
             rows.append(row)
             print(_line(row, rows), flush=True)
     if options.output:
-        from idn_gym.experiment.folders import versions
+        from stored import stamp, write
 
-        about = {
-            "command": " ".join(["python", *sys.argv]),
-            "date": time.strftime("%Y-%m-%d"),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {options.threads} threads",
-            "versions": versions(),
-            "rows": rows,
-        }
-        options.output.write_text(json.dumps(about, indent=1) + "\n")
+        write(options.output, {**stamp(), "threads": options.threads, "rows": rows})
+
+
+SHOWN = {
+    "`idn_gym.batched`, values unchecked": ("gain", ("idn_gym",)),
+    "the same, values checked": ("gain", ("idn_gym checked",)),
+    "`idn_gym.batched.gain` alone": ("gain only", ("idn_gym",)),
+    "NumPy, verbatim": ("gain", ("numpy verbatim",)),
+    "PyTorch eager, verbatim": ("gain", ("torch verbatim",)),
+    "PyTorch eager, factored": ("gain", ("torch factored",)),
+    "`torch.compile`, factored": ("gain", ("torch compiled",)),
+    "JAX jit, best of four forms": ("gain", tuple(form for form in FORMS if form.startswith("jax"))),
+}
+STEPS = {
+    "environment step, NumPy in and out": ("steps", "idn_gym"),
+    "the same with CPU tensors": ("steps", "idn_gym tensors"),
+    "Gymnasium's `SyncVectorEnv` over the scalar environment": ("steps", "SyncVectorEnv"),
+    "a slot of batched INFIDA, float32: gain and subgradient, step and projection, rounding": ("infida", "float32"),
+    "the same in float64, equal to the scalar agent's": ("infida", "float64"),
+}
+
+
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown: forms of the gain beside each other, how its cost grows with B, and whole slots."""
+    from stored import markdown, of
+
+    plain = [row for row in document["rows"] if not {"options", "nodes"} & set(row)]
+    columns = [{"rows": rows, "regime": regime} for rows in SIZES for regime in REGIMES]
+    lines = []
+    for about, (what, names) in SHOWN.items():
+        each = [[row for name in names for row in of(plain, what=what, name=name, **column)] for column in columns]
+        grown = [
+            row["grown_bytes"] / row["must_move"]
+            for rows, column in zip(each, columns, strict=True)
+            if column["rows"] == SIZES[0]
+            for row in rows
+        ]
+        low, high = f"{min(grown):.1f}", f"{max(grown):.1f}"
+        medians = [f"{min(row['median_us'] for row in rows):.3g}" for rows in each]
+        lines.append([about, *medians, low if low == high else f"{low} to {high}"])
+    header = ["form", *(f"B = {column['rows']}, {column['regime']}" for column in columns)]
+    header.append(f"memory it grows by (B = {SIZES[0]}), of what it must read and write")
+    tight = sorted(of(plain, what="gain", name="idn_gym", regime="tight"), key=lambda row: row["rows"])
+    slots = []
+    for about, (what, name) in STEPS.items():
+        for row in of(plain, what=what, name=name):
+            slots.append([about, str(row["rows"]), f"{row['median_us']:.3g}", f"{1e6 / row['median_us']:,.0f}"])
+    return {
+        "gain": markdown(header, lines),
+        "growth": markdown(
+            ["B, tight", *(str(row["rows"]) for row in tight)],
+            [["microseconds per environment-slot", *(f"{row['median_us']:.3g}" for row in tight)]],
+        ),
+        "slots": markdown(("what", "B", "microseconds per environment-slot", "per second"), slots),
+    }
 
 
 def _line(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import torch
-from learners import stamped
+from stored import of, read, stamp, values, write
 
 Rows = list[dict[str, Any]]
 
@@ -24,10 +23,15 @@ def main(about: str, scenarios: Collection[str], study: Callable[[str], Rows], t
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.what == "run":
-        document = stamped({"rows": [row for name in options.scenario or scenarios for row in study(name)]})
+        document = {**stamp(), "rows": [row for name in options.scenario or scenarios for row in study(name)]}
         if options.output:
-            options.output.write_text(json.dumps(document, indent=1) + "\n")
+            write(options.output, document)
     else:
-        document = json.loads(options.results.read_text())
-    for name in dict.fromkeys(row["scenario"] for row in document["rows"]):
-        print(f"\n**{name}**\n\n{table([row for row in document['rows'] if row['scenario'] == name])}")
+        document = read(options.results)
+    print(*tables(document, table).values(), sep="\n\n")
+
+
+def tables(document: dict[str, Any], table: Callable[[Rows], str]) -> dict[str, str]:
+    """Markdown by scenario, under its name."""
+    rows = document["rows"]
+    return {name: f"**{name}**\n\n{table(of(rows, scenario=name))}" for name in values(rows, "scenario")}

@@ -12,16 +12,14 @@ the sum of both columns is the whole gap. Seconds are CPU time of the process; t
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from idn_agents.optimum.search import solve
 from idn_agents.optimum.solution import Solution
+from stored import stamp, write
 
-from idn_gym.experiment.folders import versions
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.workload.stream import draw
@@ -91,6 +89,14 @@ def line(row: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+HEADER = f"| {' | '.join(COLUMNS)} |\n" + "|---" * len(COLUMNS) + "|"
+
+
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """The one table of what is stored."""
+    return {"certified": "\n".join([HEADER, *map(line, document["rows"])])}
+
+
 def main() -> None:
     """Print the table, and write JSON if asked, row by row."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -107,21 +113,19 @@ def main() -> None:
     compiling = compiled(CELLS[0])
     solve(compiling, draw(compiling, 1, 0), gap=0.0)
     about = {
-        "command": " ".join(["python", *sys.argv]),
-        "date": time.strftime("%Y-%m-%d"),
-        "versions": versions(),
+        **stamp(),
         "slots": options.slots,
         "seed": options.seed,
         "gap": GAP,
         "time_limit": options.time_limit,
     }
-    print(f"| {' | '.join(COLUMNS)} |\n" + "|---" * len(COLUMNS) + "|")
+    print(HEADER)
     rows = []
     for cell in cells:
         rows.append(measured(cell, options.slots, options.seed, options.time_limit, options.leaves))
         print(line(rows[-1]), flush=True)
         if options.output:
-            options.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+            write(options.output, {**about, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Chains: what ways to place them reach of a proven bound, and the gap of the optimum beside a monolithic program's.
 
-    python benchmarks/chains.py [--scenario NAME ...] [--slots 60] [--limit 120] [--output FILE.md]
+    python benchmarks/chains.py [--scenario NAME ...] [--slots 60] [--limit 120] [--output FILE.json]
 
 The tables of docs/chains.md. Scenarios: the packaged chains, and `large`, Topology I with its 20 tasks in ten chains of
 two stages, each of ten variants: 36 nodes, 240 request types. Shares are of the certified bound on the net gain of all
@@ -23,6 +23,7 @@ from idn_agents.rounding.whole_routes import draw_routes
 from idn_agents.routes import fill_by_routes
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
+from stored import RESULTS, markdown, stamp, write
 
 from idn_gym import kernels
 from idn_gym.env.env import observe
@@ -228,10 +229,10 @@ def row_of(name: str, slots: int, limit: float) -> tuple[dict[str, str], dict[st
     return shares, gaps
 
 
-def table(rows: list[dict[str, str]]) -> str:
-    """Rows as Markdown."""
-    lines = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0]), *(" | ".join(row.values()) for row in rows)]
-    return "\n".join(f"| {line} |" for line in lines) + "\n"
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown: what each way of placing loses, and what the optimum takes."""
+    parts = {part: document[part] for part in ("shares", "gaps")}
+    return {part: markdown(list(rows[0]), [list(row.values()) for row in rows]) for part, rows in parts.items()}
 
 
 def main() -> None:
@@ -239,15 +240,14 @@ def main() -> None:
     parser.add_argument("--scenario", nargs="+", choices=[*PACKAGED, LARGE], default=[*PACKAGED, LARGE])
     parser.add_argument("--slots", type=int, default=60)
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for each way to the optimum")
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/chains.md"))
+    parser.add_argument("--output", type=Path, default=RESULTS / "chains.json")
     options = parser.parse_args()
-    shares, gaps = [], []
+    document: dict[str, Any] = {**stamp(), "shares": [], "gaps": []}
     for name in options.scenario:
-        for rows, row in zip((shares, gaps), row_of(name, options.slots, options.limit), strict=True):
-            rows.append(row)
-        text = table(shares) + "\n" + table(gaps)
-        print(text, flush=True)
-        options.output.write_text(text, encoding="utf-8")
+        for part, row in zip(("shares", "gaps"), row_of(name, options.slots, options.limit), strict=True):
+            document[part].append(row)
+        print(*tables(document).values(), sep="\n\n", flush=True)
+        write(options.output, document)
 
 
 if __name__ == "__main__":

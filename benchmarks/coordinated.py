@@ -14,7 +14,6 @@ are paired.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -24,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from coordinated_tables import draw_picture, print_tables
+from coordinated_tables import draw_picture, tables
 from idn_agents.infida.bounds import regret_bound
 from regret import best_fixed_gain
+from stored import read, stamp, write
 
 from idn_gym.env.env import observe
-from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
@@ -268,14 +267,14 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     if options.tables:
-        stored = json.loads(options.tables.read_text())
-        print_tables(stored)
+        stored = read(options.tables)
+        print(*tables(stored).values(), sep="\n\n")
         if options.picture:
             draw_picture(stored, options.picture)
         return
     document: dict[str, Any] = {}
     if options.output and options.output.exists():
-        document = json.loads(options.output.read_text())
+        document = read(options.output)
     seeds = range(options.seeds)
     with ProcessPoolExecutor(options.jobs) as pool:
         for part in options.parts:
@@ -304,16 +303,14 @@ def main() -> None:
             else:
                 rows = speed(options.slots)
             document[part] = {
-                "command": " ".join(["python", *sys.argv]),
-                "date": time.strftime("%Y-%m-%d"),
-                "versions": versions(),
+                **stamp(),
                 "seconds": time.perf_counter() - began,
                 "rows": rows,
             }
             print(f"{part}: {document[part]['seconds']:.0f} s", file=sys.stderr, flush=True)
             if options.output:
-                options.output.write_text(json.dumps(document, indent=1) + "\n")
-    print_tables(document)
+                write(options.output, document)
+    print(*tables(document).values(), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
+from stored import markdown, of, values
 
 Rows = list[dict[str, Any]]
 OURS, WITHOUT = "infida-coordinated", "rolling-local-search"
@@ -17,17 +18,17 @@ ALONE = "infida-coordinated:rounding=coordinated"
 COLUMNS = (OURS, WITHOUT, "last-batch-greedy", "load-aware-greedy", "infida", "static-greedy")
 
 
-def mean_of(values: Sequence[float]) -> tuple[float, float]:
+def mean_of(figures: Sequence[float]) -> tuple[float, float]:
     """Mean and half the width of its 95% interval; nan for the latter of one value."""
-    n = len(values)
+    n = len(figures)
     if n < 2:
-        return statistics.mean(values), math.nan
-    return statistics.mean(values), float(student.ppf(0.975, n - 1)) * statistics.stdev(values) / math.sqrt(n)
+        return statistics.mean(figures), math.nan
+    return statistics.mean(figures), float(student.ppf(0.975, n - 1)) * statistics.stdev(figures) / math.sqrt(n)
 
 
-def cell(values: Sequence[float], digits: int = 2, signed: bool = False) -> str:
+def cell(figures: Sequence[float], digits: int = 2, signed: bool = False) -> str:
     """Mean ± half width."""
-    middle, half = mean_of(values)
+    middle, half = mean_of(figures)
     if math.isnan(half):
         return f"{middle:{'+' if signed else ''}.{digits}f}"
     return f"{middle:{'+' if signed else ''}.{digits}f} ± {half:.{digits}f}"
@@ -42,146 +43,124 @@ def by_seed(rows: Rows, case: str, agent: str, key: str = "ntag") -> dict[int, f
             found.setdefault(row["agent"], {})[row["seed"]] = row[key]
     if not found:
         return {}
-    most = max(len(values) for values in found.values())  # the best one alone was played on every seed
-    complete = {name: values for name, values in found.items() if len(values) == most}
-    return max(complete.values(), key=lambda values: values[0])
+    most = max(map(len, found.values()))  # the best one alone was played on every seed
+    complete = [each for each in found.values() if len(each) == most]
+    return max(complete, key=lambda each: each[0])
 
 
-def cases_of(rows: Rows) -> list[str]:
-    """In the order stored."""
-    return list(dict.fromkeys(row["case"] for row in rows))
-
-
-def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Markdown."""
-    return "\n".join(f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *lines))
-
-
-def print_tables(document: dict[str, Any]) -> None:
-    """All parts that are there."""
-    for part, show in SHOWN.items():
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown of all parts that are there, under `part`, or `part: measure` where a part has several."""
+    found = {}
+    for part, shown in SHOWN.items():
         if part in document:
-            stored = document[part]
-            took = f", {stored['seconds']:.0f} s" if "seconds" in stored else ""
-            print(f"\n## {part}\n\n`{stored['command']}`, {stored['date']}{took}\n")
-            show(stored["rows"])
+            for title, text in shown(document[part]["rows"]).items():
+                found[f"{part}: {title}" if title else part] = f"**{title}**\n\n{text}" if title else text
+    return found
 
 
-def _rivals(rows: Rows) -> None:
-    names = {agent: f"`{agent}`" for agent in COLUMNS} | {WITHOUT: f"`{WITHOUT}`"}
-
-    def figures(title: str, key: str, scale: float, digits: int, agents: Sequence[str]) -> None:
-        lines = []
-        for case in cases_of(rows):
-            cells = [list(by_seed(rows, case, agent, key).values()) for agent in agents]
-            if any(cells):
-                lines.append([case, *(cell([scale * v for v in values], digits) if values else "" for values in cells)])
-        print(f"**{title}**\n\n{table(['', *(names[agent] for agent in agents)], lines)}\n")
-
-    figures("NTAG, ms", "ntag", 1.0, 2, COLUMNS)
-    print("**NTAG, difference of `infida-coordinated` to each, ms, paired**\n")
-    lines = []
-    for case in cases_of(rows):
-        ours = by_seed(rows, case, OURS)
-        cells = []
-        for agent in COLUMNS[1:]:
-            theirs = by_seed(rows, case, agent)
-            cells.append(cell([ours[seed] - theirs[seed] for seed in ours], 2, signed=True))
-        lines.append([case, *cells])
-    print(table(["", *(names[agent] for agent in COLUMNS[1:])], lines))
-    print()
-    figures("Total gain, % of the certified static bound", "share_of_bound", 100.0, 2, COLUMNS)
-    figures("GB loaded per slot", "model_update_mb", 1e-3, 2, COLUMNS)
-    figures("NTAG of the state, ms", "fractional_ntag", 1.0, 2, (OURS, "infida"))
-    print("**Parameters of the greedies that did best on seed 0**\n")
-    for case in cases_of(rows):
-        several = {
-            row["agent"] for row in rows if row["case"] == case and row["seed"] == 1 and "greedy:" in row["agent"]
-        }
-        if several:
-            print(f"- {case}: {', '.join(f'`{agent}`' for agent in sorted(several))}")
-
-
-def _causal(rows: Rows) -> None:
-    agents = list(dict.fromkeys(row["agent"] for row in rows))
-    for title, key, digits, scale in (
-        ("NTAG, ms", "ntag", 2, 1.0),
-        ("GB loaded per slot", "model_update_mb", 2, 1e-3),
-        ("slots per CPU second, serving included", "slots_per_second", 0, 1.0),
+def _rivals(rows: Rows) -> dict[str, str]:
+    header = ["", *(f"`{agent}`" for agent in COLUMNS)]
+    found = {}
+    for title, key, scale in (
+        ("NTAG, ms", "ntag", 1.0),
+        ("Total gain, % of the certified static bound", "share_of_bound", 100.0),
+        ("GB loaded per slot", "model_update_mb", 1e-3),
+        ("NTAG of the state, ms", "fractional_ntag", 1.0),
     ):
         lines = []
-        for case in cases_of(rows):
-            cells = []
-            for agent in agents:
-                of = [row for row in rows if (row["case"], row["agent"]) == (case, agent)]
-                values = [row["slots"] / row["cpu_seconds"] if key == "slots_per_second" else row[key] for row in of]
-                if key == "slots_per_second":
-                    cells.append(f"{statistics.median(values):.0f}")
-                else:
-                    cells.append(cell([scale * value for value in values], digits))
-            lines.append([case, *cells])
-        print(f"**{title}**\n\n{table(['', *(f'`{agent}`' for agent in agents)], lines)}\n")
-
-
-def _grid(rows: Rows) -> None:
+        for case in values(rows, "case"):
+            cells = [[scale * value for value in by_seed(rows, case, agent, key).values()] for agent in COLUMNS]
+            lines.append([case, *(cell(each) if each else "" for each in cells)])
+        found[title] = markdown(header, lines)
     lines = []
-    for case in cases_of(rows):
-        of = [row for row in rows if row["case"] == case]
-        lines.append([case, *(cell([100.0 * row[bound] for row in of]) for bound in ("certified", "solver"))])
-    print(table(["total gain, % of", "the certified bound", "the solver's"], lines))
+    for case in values(rows, "case"):
+        ours = by_seed(rows, case, OURS)
+        others = [by_seed(rows, case, agent) for agent in COLUMNS[1:]]
+        lines.append([case, *(cell([ours[seed] - theirs[seed] for seed in ours], 2, signed=True) for theirs in others)])
+    found[f"NTAG of `{OURS}` less that of others, ms, paired"] = markdown(["", *header[2:]], lines)
+    lines = []
+    for case in values(rows, "case"):
+        best = [name for name in values(of(rows, case=case, seed=1), "agent") if "greedy:" in name]
+        lines.append([case, ", ".join(f"`{name}`" for name in sorted(best))])
+    found["Parameters of the greedies that did best on seed 0"] = markdown(["", "parameters"], lines)
+    return found
 
 
-def _rates(rows: Rows) -> None:
+def _causal(rows: Rows) -> dict[str, str]:
+    agents = values(rows, "agent")
+    found = {}
+    for title, figure in (
+        ("NTAG, ms", lambda each: cell([row["ntag"] for row in each])),
+        ("GB loaded per slot", lambda each: cell([1e-3 * row["model_update_mb"] for row in each])),
+        (
+            "slots per CPU second, serving included",
+            lambda each: f"{statistics.median(row['slots'] / row['cpu_seconds'] for row in each):.0f}",
+        ),
+    ):
+        lines = [
+            [case, *(figure(of(rows, case=case, agent=agent)) for agent in agents)] for case in values(rows, "case")
+        ]
+        found[title] = markdown(["", *(f"`{agent}`" for agent in agents)], lines)
+    return found
+
+
+def _grid(rows: Rows) -> dict[str, str]:
+    lines = []
+    for case in values(rows, "case"):
+        each = of(rows, case=case)
+        lines.append([case, *(cell([100.0 * row[bound] for row in each]) for bound in ("certified", "solver"))])
+    return {"": markdown(["total gain, % of", "the certified bound", "the solver's"], lines)}
+
+
+def _rates(rows: Rows) -> dict[str, str]:
     names = list(rows[0]["ntag"])
     lines = []
-    for condition in dict.fromkeys(row["condition"] for row in rows):
-        ntag = {name: [row["ntag"][name] for row in rows if row["condition"] == condition] for name in names}
+    for condition in values(rows, "condition"):
+        each = of(rows, condition=condition)
+        ntag = {name: [row["ntag"][name] for row in each] for name in names}
         best = max((name for name in names if name != "adaptive"), key=lambda name: statistics.mean(ntag[name]))
         difference = [a - b for a, b in zip(ntag["adaptive"], ntag[best], strict=True)]
         cells = [f"{statistics.mean(ntag[name]):.2f}" for name in names]
         lines.append([condition, *cells, f"{best}: {cell(difference, 2, signed=True)}"])
-    print(table(["", *names, "adaptive less the best of the others"], lines))
+    return {"": markdown(["", *names, "adaptive less the best of the others"], lines)}
 
 
-def _variants(rows: Rows) -> None:
-    cases = cases_of(rows)
+def _variants(rows: Rows) -> dict[str, str]:
+    cases = values(rows, "case")
     lines = []
-    for variant in dict.fromkeys(row["variant"] for row in rows):
+    for variant in values(rows, "variant"):
         cells = []
         for case in cases:
-            of = [row for row in rows if row["case"] == case and row["variant"] == variant]
-            gigabytes = statistics.mean(row["model_update_mb"] for row in of) / 1e3
-            cells.append(f"{cell([row['ntag'] for row in of])} ({gigabytes:.2f})")
+            each = of(rows, case=case, variant=variant)
+            gigabytes = statistics.mean(row["model_update_mb"] for row in each) / 1e3
+            cells.append(f"{cell([row['ntag'] for row in each])} ({gigabytes:.2f})")
         lines.append([f"`{variant}`" if variant != "defaults" else variant, *cells])
-    print("NTAG, ms, and GB loaded per slot\n")
-    print(table(["", *cases], lines))
+    return {"NTAG, ms, and GB loaded per slot": markdown(["", *cases], lines)}
 
 
-def _adversaries(rows: Rows) -> None:
+def _adversaries(rows: Rows) -> dict[str, str]:
     horizons = sorted({row["slots"] for row in rows})
-    for stream in dict.fromkeys(row["stream"] for row in rows):
+    found = {}
+    for stream in values(rows, "stream"):
         lines = []
-        own = [row for row in rows if row["stream"] == stream]
-        for agent in dict.fromkeys(row["agent"] for row in own):
-            cells = []
-            for slots in horizons:
-                values = [row["regret"] for row in own if row["agent"] == agent and row["slots"] == slots]
-                cells.append(cell(values, 1))
-            lines.append([agent, *cells])
-        bounds = [next(row["bound"] for row in own if row["slots"] == slots) for slots in horizons]
+        own = of(rows, stream=stream)
+        for agent in values(own, "agent"):
+            each = [[row["regret"] for row in of(own, agent=agent, slots=slots)] for slots in horizons]
+            lines.append([agent, *(cell(regret, 1) for regret in each)])
+        bounds = [of(own, slots=slots)[0]["bound"] for slots in horizons]
         lines.append(["bound on state regret", *(f"{bound:.1f}" for bound in bounds)])
-        print(f"**Stream made for {stream}**; regret in slots' worth\n")
-        print(table(["", *(f"T = {slots}" for slots in horizons)], lines))
-        print()
+        title = f"Stream made for {stream}; regret in slots' worth"
+        found[title] = markdown(["", *(f"T = {slots}" for slots in horizons)], lines)
+    return found
 
 
-def _speed(rows: Rows) -> None:
-    agents = list(dict.fromkeys(row["agent"] for row in rows))
+def _speed(rows: Rows) -> dict[str, str]:
+    agents = values(rows, "agent")
     lines = []
-    for case in cases_of(rows):
-        found = {row["agent"]: row["slots_per_second"] for row in rows if row["case"] == case}
-        lines.append([case, *(f"{found[agent]:.0f}" for agent in agents)])
-    print(table(["slots/s", *(f"`{agent}`" for agent in agents)], lines))
+    for case in values(rows, "case"):
+        each = [of(rows, case=case, agent=agent)[0]["slots_per_second"] for agent in agents]
+        lines.append([case, *(f"{rate:.0f}" for rate in each)])
+    return {"": markdown(["slots/s", *(f"`{agent}`" for agent in agents)], lines)}
 
 
 SHOWN = {
@@ -240,12 +219,20 @@ def draw_picture(document: dict[str, Any], path: Path) -> None:
         "guarded": ("coordinated, guarded", look[OURS]),
         "infida": ("INFIDA", look["infida"]),
     }
-    for agent, (label, of) in lines.items():
+    for agent, (label, own_look) in lines.items():
         regret = [
             statistics.mean(row["regret"] for row in own if row["agent"] == agent and row["slots"] == slots)
             for slots in horizons
         ]
-        right.plot(horizons, regret, color=of.colour, marker=of.marker, linestyle=of.line, markersize=5, label=label)
+        right.plot(
+            horizons,
+            regret,
+            color=own_look.colour,
+            marker=own_look.marker,
+            linestyle=own_look.line,
+            markersize=5,
+            label=label,
+        )
     bounds = [next(row["bound"] for row in own if row["slots"] == slots) for slots in horizons]
     right.plot(horizons, bounds, ":", color=INK, label="bound on state regret")
     right.set_xscale("log", base=2)

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,10 +30,10 @@ from idn_agents.learning.features import NAMES, Features
 from idn_agents.learning.folder import TrainingFolder, read_curve
 from idn_agents.learning.ppo_torch import FIRST_SEED, PPO, Trainer, make_policy
 from idn_agents.learning.sb3_training import SB3, SB3Trainer
+from stored import of, stamp, values, write
 from tuning import tuned
 
 from idn_gym import batched
-from idn_gym.experiment.folders import versions
 from idn_gym.experiment.intervals import bootstrap_interval
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec, RunSpec
@@ -207,7 +205,7 @@ def evaluate(folder: Path, before: dict[str, Any]) -> dict[str, Any]:
             add(here, [*contenders(folder, seed, feature, scenario in TRAINED_ON), *rivals(scenario)], run, seed)
             here["best single feature"]["feature"] = ("-" if feature[1] < 0 else "") + NAMES[feature[0]]
             rows += here.values()
-    return stamped({"steps": STEPS, "rows": rows, "curves": curves})
+    return {"steps": STEPS, "rows": rows, "curves": curves, **stamp()}
 
 
 def with_rivals(document: dict[str, Any], scenarios: Sequence[str]) -> dict[str, Any]:
@@ -222,31 +220,34 @@ def with_rivals(document: dict[str, Any], scenarios: Sequence[str]) -> dict[str,
             here = {row["agent"]: row for row in of}
             add(here, rivals(scenario), run, seed)
             rows += here.values()
-    return stamped({**document, "rows": rows})
+    return {**document, "rows": rows, **stamp()}
 
 
-def stamped(document: dict[str, Any]) -> dict[str, Any]:
-    """A document with the command, commit, date and versions that made it."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    about = {"command": " ".join(["python", *sys.argv]), "commit": commit.strip(), "date": time.strftime("%Y-%m-%d")}
-    return {**document, **about, "versions": {**versions(), "torch": torch.__version__}}
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown by scenario."""
+    return {name: table(of(document["rows"], scenario=name)) for name in values(document["rows"], "scenario")}
 
 
-def table(document: dict[str, Any], scenario: str) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: mean and 95 % bootstrap interval over streams."""
-    rows = [row for row in document["rows"] if row["scenario"] == scenario]
+    scenario, streams = rows[0]["scenario"], values(rows, "stream")
+    near = scenario in TRAINED_ON
+    about = "trained on" if near else f"never trained on: {len(streams)} policies"
+    slots = f"{SLOTS} slots" if near else f"{FAR_SLOTS} slots, no bound computed"
     lines = [
+        f"**{scenario}**, {about}, streams {streams[0]} to {streams[-1]}, {slots}",
+        "",
         "| agent | NTAG (ms) | total gain, of static bound | GB loaded per slot | NTAG less 1 ms per GB |",
         "|---|---|---|---|---|",
     ]
-    agents = list(dict.fromkeys(row["agent"] for row in rows))
+    agents = values(rows, "agent")
     settings = {row["agent"] for row in rows if row.get("tuned")}
 
     def column(agent: str, value: Any, digits: int, unit: str = "") -> str:
-        values = [value(row) for row in rows if row["agent"] == agent and value(row) is not None]
-        if not values:
+        each = [value(row) for row in of(rows, agent=agent) if value(row) is not None]
+        if not each:
             return ""
-        found = bootstrap_interval(values)
+        found = bootstrap_interval(each)
         return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]{unit}"
 
     def ntag(row: dict[str, Any]) -> float:
@@ -326,14 +327,13 @@ def main() -> None:
         document = json.loads(options.results.read_text())
         if options.what == "rivals":
             document = with_rivals(document, options.scenarios)
-            options.results.write_text(json.dumps(document, indent=1) + "\n")
+            write(options.results, document)
     else:
         known = options.output is not None and options.output.exists()
         document = evaluate(options.folder, json.loads(options.output.read_text()) if known else {})
     if options.output:
-        options.output.write_text(json.dumps(document, indent=1) + "\n")
-    for scenario in dict.fromkeys(row["scenario"] for row in document["rows"]):
-        print(f"\n**{scenario}**\n\n{table(document, scenario)}")
+        write(options.output, document)
+    print("\n\n".join(tables(document).values()))
     if options.plot:
         plot(document, options.plot)
 

@@ -13,8 +13,8 @@ import sys
 import time
 from typing import Any
 
+import by_scenario
 import numpy as np
-from by_scenario import main
 from idn_agents.learning.multi_agent.learner import evaluate, train
 
 from idn_gym.experiment.play import play
@@ -70,5 +70,10 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown by scenario."""
+    return by_scenario.tables(document, table)
+
+
 if __name__ == "__main__":
-    main(__doc__, SCENARIOS, study, table)
+    by_scenario.main(__doc__, SCENARIOS, study, table)

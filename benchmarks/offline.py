@@ -17,8 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import by_scenario
 import numpy as np
-from by_scenario import main
 from idn_agents.learning.checkpoint import save_policy
 from idn_agents.learning.offline.learners import Offline, OfflineTrainer
 from idn_agents.learning.ppo_torch import make_policy
@@ -101,5 +101,10 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown by scenario."""
+    return by_scenario.tables(document, table)
+
+
 if __name__ == "__main__":
-    main(__doc__, SCENARIOS, study, table)
+    by_scenario.main(__doc__, SCENARIOS, study, table)

@@ -11,12 +11,9 @@ few, with the same HiGHS and relative gap and three times the time. `--factor` s
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
-import platform
 import resource
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -29,10 +26,10 @@ import numpy as np
 from idn_agents.optimum.certificate_file import read_certificate, verify, write_certificate
 from idn_agents.optimum.search import solve
 from scipy import sparse
+from stored import stamp, write
 
 from idn_gym.common.figures import PALETTE, new_axes, new_figure, save
 from idn_gym.common.labels import Name, label_ends
-from idn_gym.experiment.folders import versions
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
@@ -171,6 +168,18 @@ def gap_at(series: Series, seconds: float) -> float:
     return min(gaps, default=1.0)
 
 
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """The one table of what is stored."""
+    return {"gaps": "\n".join([header(), *map(line, document["rows"])])}
+
+
+def header() -> str:
+    """The first two rows of the table."""
+    marks = [f"gap at {mark} s" for mark in MARKS]
+    columns = ["case", "asked", *marks, "plain LP", "certified", "CPU s", "peak MB", "certificate, verify", "status"]
+    return f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|"
+
+
 def line(row: dict[str, Any]) -> str:
     """A row of the table."""
     gaps = [f"{gap_at(row['series'], mark):.2%}" for mark in MARKS]
@@ -218,19 +227,9 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     os.environ["NUMBA_NUM_THREADS"] = "1"
-    about = {
-        "command": " ".join(["python", *sys.argv]),
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": versions(),
-        "scenario": SCENARIO,
-        "seed": SEED,
-    }
+    about = {**stamp(), "scenario": SCENARIO, "seed": SEED}
     print(", ".join(f"{key}: {value}" for key, value in about.items()) + "\n")
-    marks = [f"gap at {mark} s" for mark in MARKS]
-    columns = ["case", "asked", *marks, "plain LP", "certified", "CPU s", "peak MB", "certificate, verify", "status"]
-    print(f"| {' | '.join(columns)} |")
-    print("|---" * len(columns) + "|")
+    print(header())
     rows = []
     for case in CASES:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
@@ -238,7 +237,7 @@ def main() -> None:
         rows.append(row)
         print(line(row), flush=True)
     if options.output:
-        options.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+        write(options.output, {**about, "rows": rows})
     if options.plot:
         plot(rows, options.plot)
 

@@ -16,17 +16,16 @@ all its keys and without each in turn.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from stored import markdown, of, read, stamp, values, write
 
 from idn_gym.common.figures import PALETTE, new_figure, save
-from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
@@ -122,41 +121,68 @@ def net(row: Row) -> float:
     return float(row.get("net", row["gain"]) / row["requests"])
 
 
-def state_net(row: Row) -> float | None:
-    """As `net`, of the fractional states that allocations are drawn from, where there are any."""
-    return row["state_net"] / row["requests"] if "state_net" in row else None
+class Measure(NamedTuple):
+    """What a table shows."""
+
+    title: str
+    of: Callable[[Row], float | None]
+    digits: int
 
 
-def table(rows: list[Row], title: str, value: Any, digits: int) -> str:
-    """Markdown: agents by factor; mean plus or minus the standard deviation between seeds."""
-    factors = _factors(rows)
-    lines = ["| " + " | ".join([title, *(f"x {factor:g}" for factor in factors)]) + " |"]
-    lines.append("|---" * (1 + len(factors)) + "|")
+def _share(key: str, per: str, scale: float = 1.0) -> Callable[[Row], float | None]:
+    return lambda row: scale * row[key] / (row[per] if per else 1.0) if row.get(key) is not None else None
+
+
+MEASURES = {
+    "net": Measure("net gain, ms per request", net, 2),
+    "state": Measure("net gain of the fractional state, ms per request", _share("state_net", "requests"), 2),
+    "price": Measure("currency per hour", _share("price_per_hour", ""), 2),
+    "missed": Measure("requests that missed their deadline, %", _share("missed", "", 100.0), 1),
+}
+
+
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown by scenario and measure; of a scenario that has no prices one table of all measures."""
+    found = {}
+    for name in values(document["rows"], "scenario"):
+        rows = of(document["rows"], scenario=name)
+        shown = {key: measure for key, measure in MEASURES.items() if any(measure.of(row) is not None for row in rows)}
+        factors = values(rows, "factor")
+        if len(factors) == 1:
+            columns = {measure.title: (measure, factors[0]) for measure in shown.values()}
+            found[name] = _table(rows, name, columns)
+            continue
+        for key, measure in shown.items():
+            columns = {f"x {factor:g}": (measure, factor) for factor in factors}
+            found[f"{name} {key}"] = _table(rows, f"{name}: {measure.title}", columns)
+    return found
+
+
+def _table(rows: list[Row], title: str, columns: dict[str, tuple[Measure, float]]) -> str:
+    """A line per agent; mean plus or minus the standard deviation between seeds."""
+    lines = []
     for agent in AGENTS:
         cells = []
-        for factor in factors:
-            of = [
-                value(row) for row in rows if row["factor"] == factor and _same(row, agent) and value(row) is not None
-            ]
-            spread = f" ± {statistics.stdev(of):.{digits}f}" if len(of) > 1 else ""
-            cells.append(f"{statistics.mean(of):.{digits}f}{spread}" if of else "")
-        if not any(cells):
-            continue
-        star = " *" if getattr(AgentSpec.parse(agent).make(), "hindsight", False) else ""
-        lines.append(f"| `{agent.partition(':')[0]}`{star} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        for measure, factor in columns.values():
+            each = [value for row in _of(rows, agent, factor) if (value := measure.of(row)) is not None]
+            spread = f" ± {statistics.stdev(each):.{measure.digits}f}" if len(each) > 1 else ""
+            cells.append(f"{statistics.mean(each):.{measure.digits}f}{spread}" if each else "")
+        if any(cells):
+            star = " *" if getattr(AgentSpec.parse(agent).make(), "hindsight", False) else ""
+            lines.append([f"`{agent.partition(':')[0]}`{star}", *cells])
+    return markdown([title, *columns], lines)
 
 
 def exceptions(rows: list[Row], name: str) -> list[str]:
     """Where `infida-coordinated` is not above a rival, on average over seeds."""
-    found = []
-    for factor in _factors(rows):
-        of = {agent: [net(row) for row in rows if row["factor"] == factor and _same(row, agent)] for agent in AGENTS}
-        own = statistics.mean(of["infida-coordinated"])
+    found, rows = [], of(rows, scenario=name)
+    for factor in values(rows, "factor"):
+        each = {agent: [net(row) for row in _of(rows, agent, factor)] for agent in AGENTS}
+        own = statistics.mean(each["infida-coordinated"])
         found += [
-            f"{name} x {factor:g}: infida-coordinated {own:.2f}, {rival} {statistics.mean(of[rival]):.2f}"
+            f"{name} x {factor:g}: infida-coordinated {own:.2f}, {rival} {statistics.mean(each[rival]):.2f}"
             for rival in RIVALS
-            if statistics.mean(of[rival]) > own
+            if statistics.mean(each[rival]) > own
         ]
     return found
 
@@ -167,9 +193,9 @@ def picture(rows: list[Row], path: Path) -> None:
     axes = figure.add_subplot()
     for colour, agent in zip(PALETTE, AGENTS, strict=False):
         points = []
-        for factor in _factors(rows):
-            of = [row for row in rows if row["factor"] == factor and _same(row, agent)]
-            means = [statistics.mean(row[key] / per for row, per in pairs) for key, pairs in _quantities(of)]
+        for factor in values(rows, "factor"):
+            each = _quantities(_of(rows, agent, factor))
+            means = [statistics.mean(row[key] / per for row, per in pairs) for key, pairs in each]
             points.append(means)
         axes.plot(*zip(*points, strict=True), marker="o", ms=4, color=colour, label=agent.partition(":")[0])
     axes.set_xlabel("price of what is held, currency per hour")
@@ -188,12 +214,8 @@ def _quantities(rows: list[Row]) -> list[tuple[str, list[tuple[Row, float]]]]:
     ]
 
 
-def _factors(rows: list[Row]) -> list[float]:
-    return list(dict.fromkeys(row["factor"] for row in rows))
-
-
-def _same(row: Row, agent: str) -> bool:
-    return bool(row["agent"] == str(AgentSpec.parse(agent)))
+def _of(rows: list[Row], agent: str, factor: float) -> list[Row]:
+    return of(rows, agent=str(AgentSpec.parse(agent)), factor=factor)
 
 
 def main() -> None:
@@ -211,28 +233,15 @@ def main() -> None:
         print(effects(options.slots, options.seeds))
         return
     if options.results:
-        rows = json.loads(options.results.read_text())["rows"]
+        rows = read(options.results)["rows"]
     else:
         rows = [row for name in options.scenarios for row in measured(name, options.slots, options.seeds)]
-    names = list(dict.fromkeys(row["scenario"] for row in rows))
-    for name in names:
-        of = [row for row in rows if row["scenario"] == name]
-        print(f"\n**{name}**\n\n{table(of, 'net gain, ms per request', net, 2)}\n")
-        print(table(of, "net gain of the fractional state, ms per request", state_net, 2) + "\n")
-        if any("price_per_hour" in row for row in of):
-            print(table(of, "currency per hour", lambda row: row["price_per_hour"], 2))
-        if any("missed" in row for row in of):
-            print("\n" + table(of, "requests that missed their deadline, %", lambda row: 100.0 * row["missed"], 1))
-        print("\n".join(["", *exceptions(of, name)]))
+    names = values(rows, "scenario")
+    print(*tables({"rows": rows}).values(), *(line for name in names for line in exceptions(rows, name)), sep="\n\n")
     if options.picture:
-        picture([row for row in rows if row["scenario"] == names[0]], options.picture)
+        picture(of(rows, scenario=names[0]), options.picture)
     if options.output:
-        about = {
-            "command": " ".join(["python", *sys.argv]),
-            "date": time.strftime("%Y-%m-%d"),
-            "versions": versions(),
-        }
-        options.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+        write(options.output, {**stamp(), "rows": rows})
 
 
 if __name__ == "__main__":

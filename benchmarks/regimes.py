@@ -6,10 +6,11 @@ python benchmarks/regimes.py benchmarks/results/agents.json
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from stored import of, read, values
 
 from agents import COLUMNS, spread
 from idn_gym.experiment.bounds import telling
@@ -19,13 +20,12 @@ Row = dict[str, Any]
 
 def table(rows: list[Row], title: str, value: Callable[[Row], float | None], digits: int) -> str:
     """Markdown: mean plus or minus the standard deviation between seeds, per agent and scenario."""
-    scenarios = list(dict.fromkeys(row["scenario"] for row in rows))
+    scenarios = values(rows, "scenario")
     lines = ["| " + " | ".join([title, *scenarios]) + " |", "|---" * (1 + len(scenarios)) + "|"]
-    for name in dict.fromkeys(row["name"] for row in rows):
+    for name in values(rows, "name"):
         cells = []
         for scenario in scenarios:
-            of = [value(row) for row in rows if row["name"] == name and row["scenario"] == scenario]
-            found = [x for x in of if x is not None]
+            found = [x for row in of(rows, name=name, scenario=scenario) if (x := value(row)) is not None]
             cells.append(spread(found, digits) if found else "")
         if any(cells):
             plain, comma, word = name.partition(",")
@@ -38,22 +38,30 @@ def share(key: str) -> Callable[[Row], float | None]:
     return lambda row: 100.0 * row[key] if key in row else None
 
 
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown by measure, of agents that were on every scenario; of shares only those of which they tell something."""
+    everywhere = len(values(document["rows"], "scenario"))
+    names = values(document["rows"], "name")
+    names = [name for name in names if len(values(of(document["rows"], name=name), "scenario")) == everywhere]
+    rows, found = [row for row in document["rows"] if row["name"] in names], {}
+    for key, about in COLUMNS.items():
+        told = [name for name in values(rows, "scenario") if key in telling(of(rows, scenario=name))]
+        if told:
+            shown = [row for row in rows if row["scenario"] in told]
+            found[key] = table(shown, f"total gain, % of {about}", share(key), 1)
+    states = "NTAG of the fractional state, ms"
+    found["fractional_ntag"] = table(rows, states, lambda row: row.get("fractional_ntag"), 2)
+    found["ntag"] = table(rows, "NTAG, ms", lambda row: row["ntag"], 2)
+    found["loaded"] = table(rows, "GB loaded per slot", lambda row: row["model_update_mb"] / 1000.0, 2)
+    return found
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="+", type=Path)
-    rows = [row for path in parser.parse_args().results for row in json.loads(path.read_text())["rows"]]
-    for key, about in COLUMNS.items():
-        scenarios = {row["scenario"] for row in rows}
-        told = [name for name in scenarios if key in telling(row for row in rows if row["scenario"] == name)]
-        if told:
-            print(
-                table([row for row in rows if row["scenario"] in told], f"total gain, % of {about}", share(key), 1)
-                + "\n"
-            )
-    print(table(rows, "NTAG of the fractional state, ms", lambda row: row.get("fractional_ntag"), 2) + "\n")
-    print(table(rows, "NTAG, ms", lambda row: row["ntag"], 2) + "\n")
-    print(table(rows, "GB loaded per slot", lambda row: row["model_update_mb"] / 1000.0, 2))
+    rows = [row for path in parser.parse_args().results for row in read(path)["rows"]]
+    print("\n\n".join(tables({"rows": rows}).values()))
 
 
 if __name__ == "__main__":

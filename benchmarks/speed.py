@@ -9,9 +9,7 @@ figure is the median of the repeats, with the range of the middle half. Import t
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -26,11 +24,11 @@ os.environ["NUMBA_NUM_THREADS"] = "1"
 import gymnasium
 import numpy as np
 from idn_agents.infida.infida import Infida
+from stored import markdown, stamp, write
 
 import idn_gym  # noqa: F401 - registers the ids
 from idn_gym import kernels
 from idn_gym.env.env import observe
-from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
@@ -201,20 +199,21 @@ def main() -> None:
         seconds = sorted(measure() for _ in range(repeats))
         quartiles = statistics.quantiles(seconds, n=4) if repeats > 1 else [seconds[0]] * 3
         rows[name] = {"median_s": statistics.median(seconds), "low_s": quartiles[0], "high_s": quartiles[2]}
-        row = rows[name]
-        low, middle, high = (row[key] * 1e6 for key in ("low_s", "median_s", "high_s"))
-        rate = f"{1e6 / middle:>12,.0f} /s" if middle < 1e5 else ""
-        print(f"{name:40s} {middle:>14,.1f} us  [{low:,.1f}, {high:,.1f}]{rate}")
-    about = {
-        "command": " ".join(["python", *sys.argv]),
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": versions(),
-        "repeats": options.repeats,
-        "rows": rows,
-    }
+        print(f"{name}: {rows[name]['median_s'] * 1e6:,.1f} us", file=sys.stderr)
+    document = {**stamp(), "repeats": options.repeats, "rows": rows}
+    print(tables(document)["speed"])
     if options.output:
-        options.output.write_text(json.dumps(about, indent=1) + "\n")
+        write(options.output, document)
+
+
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """The one table of what is stored."""
+    lines = []
+    for name, row in document["rows"].items():
+        low, middle, high = (f"{row[key] * 1e6:,.1f}" for key in ("low_s", "median_s", "high_s"))
+        rate = f"{1.0 / row['median_s']:,.0f}" if row["median_s"] < 0.1 else ""
+        lines.append([name, middle, f"{low} to {high}", rate])
+    return {"speed": markdown(("what", "microseconds, median", "middle half", "per second"), lines)}
 
 
 if __name__ == "__main__":

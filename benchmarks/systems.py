@@ -12,19 +12,15 @@ its requests may be above it. Means over seeds, with 95 % confidence intervals.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from idn_agents.optimum import solve
 from idn_agents.systems.network import AGENTS
+from stored import RESULTS, of, read, stamp, values, write
 
-from idn_gym.experiment.folders import versions
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
@@ -90,6 +86,15 @@ class _Fixed:
         return {}
 
 
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown by scenario."""
+    found = {}
+    for name, part in document.items():
+        about = f"**{name}**, {len(values(part['rows'], 'seed'))} seeds of {part['slots']} slots"
+        found[name] = f"{about}\n\n{table(part['rows'])}"
+    return found
+
+
 def table(rows: list[Row]) -> str:
     """Markdown of one scenario, the highest net gain first; what no agent has is left out."""
     columns = {
@@ -101,9 +106,7 @@ def table(rows: list[Row]) -> str:
         "price_per_hour": ("price per hour", ".3f"),
     }
     columns = {key: column for key, column in columns.items() if any(row[key] for row in rows)}
-    by_agent: dict[str, list[Row]] = {}
-    for row in rows:
-        by_agent.setdefault(row["agent"], []).append(row)
+    by_agent = {agent: of(rows, agent=agent) for agent in values(rows, "agent")}
     ranked = sorted(by_agent, key=lambda agent: -_mean(by_agent[agent], "net"))
     lines = [
         "| agent | " + " | ".join(header for header, _ in columns.values()) + " |",
@@ -133,24 +136,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--slots", type=int, default=100)
     parser.add_argument("--time-limit", type=float, default=10.0, help="seconds for each bound")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/systems.json"))
+    parser.add_argument("--results", type=Path, default=RESULTS / "systems.json")
     parser.add_argument("--tables", action="store_true")
     chosen = parser.parse_args()
-    stored: dict[str, Any] = json.loads(chosen.results.read_text("utf-8")) if chosen.results.exists() else {}
+    stored: dict[str, Any] = read(chosen.results) if chosen.results.exists() else {}
     for name in () if chosen.tables else chosen.scenarios:
         stored[name] = {
             "rows": measured(name, chosen.slots, chosen.seeds, chosen.time_limit),
             "slots": chosen.slots,
             "time_limit": chosen.time_limit,
-            "date": time.strftime("%Y-%m-%d"),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            "versions": versions(),
+            **stamp(),
         }
         stored = {each: stored[each] for each in AGENTS if each in stored}
-        chosen.results.write_text(json.dumps(stored, indent=1) + "\n", "utf-8")
-    for name, kept in stored.items():
-        seeds = len({row["seed"] for row in kept["rows"]})
-        print(f"### {name}, {seeds} seeds of {kept['slots']} slots\n\n{table(kept['rows'])}\n")
+        write(chosen.results, stored)
+    print(*tables(stored).values(), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ seconds, since wall-clock time depends on who else is working.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from stored import markdown, stamp, write
 
 STEPS, ENVS, EPOCHS, LARGE = 2048, 128, 2, 512
 DEFAULTS = "sb3, DummyVecEnv, its defaults: 10 passes"
@@ -120,21 +121,27 @@ def main() -> None:
         print(found or theirs(options.scenario, options.rounds, options.one))
         return
     rows = []
-    print("| scenario | trainer | steps per CPU second, median | lowest to highest | ours by theirs, median | spread |")
-    print("|---|---|---|---|---|---|")
     for scenario in ("tiny", "topology-2-sliding"):
         turns = [[measure(scenario, kind, options.rounds) for kind in KINDS] for _ in range(options.repeats)]
         for kind, speeds in zip(KINDS, zip(*turns, strict=True), strict=True):
             ratios = [turn[0] / speed for turn, speed in zip(turns, speeds, strict=True)]  # of one turn: hosts drift
             rows.append({"scenario": scenario, "trainer": kind, "steps_per_cpu_second": speeds, "ratios": ratios})
-            print(
-                f"| {scenario} | {kind} | {statistics.median(speeds):,.0f} | {min(speeds):,.0f} to {max(speeds):,.0f} "
-                f"| {statistics.median(ratios):.1f} | {min(ratios):.1f} to {max(ratios):.1f} |",
-                flush=True,
-            )
+    document = {**stamp(), "rows": rows}
+    print(tables(document)["training"])
     if options.output:
-        about = {"command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "rows": rows}
-        options.output.write_text(json.dumps(about, indent=1) + "\n")
+        write(options.output, document)
+
+
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """The one table of what is stored."""
+    lines = []
+    for row in document["rows"]:
+        speeds, ratios = row["steps_per_cpu_second"], row["ratios"]
+        cells = [f"{statistics.median(speeds):,.0f}", f"{min(speeds):,.0f} to {max(speeds):,.0f}"]
+        cells += [f"{statistics.median(ratios):.1f}", f"{min(ratios):.1f} to {max(ratios):.1f}"]
+        lines.append([row["scenario"], row["trainer"], *cells])
+    header = ("steps per CPU second, median", "lowest to highest", "ours by theirs, median", "spread")
+    return {"training": markdown(("scenario", "trainer", *header), lines)}
 
 
 if __name__ == "__main__":

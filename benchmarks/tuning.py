@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from idn_gym.experiment.folders import versions
+from stored import stamp, write
+
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
@@ -84,9 +84,13 @@ def stored(scenario: str) -> dict[str, dict[str, float]]:
     for heuristic in missing:
         known[heuristic] = tried(network, traces, specs[heuristic])
         print(f"{scenario}: {best(known[heuristic])}", file=sys.stderr, flush=True)
-        about = {"command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "versions": versions()}
-        RESULTS.write_text(json.dumps({**about, "scenarios": document["scenarios"]}, indent=1) + "\n")
+        write(RESULTS, {**stamp(), "scenarios": document["scenarios"]})
     return known
+
+
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """The one table of what is stored."""
+    return {"tuned": table(document["scenarios"])}
 
 
 def table(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:

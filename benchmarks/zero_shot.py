@@ -32,7 +32,9 @@ from idn_agents.learning.folder import TrainingFolder
 from idn_agents.learning.policy import View
 from idn_agents.learning.ppo_torch import FIRST_SEED, PPO, Trainer, make_policy
 from idn_agents.search.local_search import LocalSearch
-from learners import FIRST_STREAM, Contender, stamped
+from learners import FIRST_STREAM, Contender
+from stored import of, stamp, values
+from stored import write as stored
 from tuning import best, settings, tried, tuned
 
 from idn_gym import batched, kernels
@@ -263,8 +265,8 @@ def evaluate(folder: Path, document: dict[str, Any], held_out: int, jobs: int, o
 
 def write(output: Path, document: dict[str, Any]) -> dict[str, Any]:
     """Store it with the command, commit, date and versions that made it."""
-    document = stamped({"training": asdict(OPTIONS), **document})
-    output.write_text(json.dumps(document, indent=1) + "\n")
+    document = {"training": asdict(OPTIONS), **document, **stamp()}
+    stored(output, document)
     return document
 
 
@@ -288,27 +290,48 @@ def against(rows: Sequence[dict[str, Any]]) -> dict[str, dict[tuple[str, int], f
 
 
 def show(document: dict[str, Any]) -> None:
-    """The tables of docs/learners.md."""
+    """What was chosen, and the tables."""
     for step in document["chosen"]["inputs"]:
         print(f"{step['share']:.4f}", *(f"{'-' if sign < 0 else '+'}{name}" for name, sign in step["inputs"]))
     print("setting:", best(document["chosen"][GREEDY]))
-    for scenario in NETWORKS:
-        rows = [row for row in document["rows"] if row["scenario"] == scenario]
-        print(f"\n**{scenario}**, {len({row['stream'] for row in rows})} streams\n")
-        print(f"| agent | NTAG (ms) | total gain, against `{LEADER}` | GB loaded per slot |\n|---|---|---|---|")
-        gaps = against(rows)
-        ntag = {name: [row["ntag"] for row in rows if row["name"] == name] for name in gaps}
-        for name in sorted(gaps, key=lambda name: -np.mean(ntag[name])):
-            loaded = np.mean([row["model_update_mb"] for row in rows if row["name"] == name]) / 1000.0
-            print(f"| {shown(name)} | {cell(ntag[name])} | {cell(list(gaps[name].values()), ' %')} | {loaded:.2f} |")
-    gaps = against([row for row in document["rows"] if row["scenario"].startswith("held-out")])
-    print(f"\n**held-out cases**, {len(gaps[LEADER])}\n")
-    print(f"| agent | total gain, against `{LEADER}` | median | within 0.5 % or above | above | worst |")
-    print("|---|---|---|---|---|---|")
+    print("", *tables(document).values(), sep="\n\n")
+
+
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown by network, and of the held-out cases."""
+    found = {name: _network(of(document["rows"], scenario=name)) for name in NETWORKS}
+    return found | {"held-out": _held_out(against([row for row in document["rows"] if "held-out" in row["scenario"]]))}
+
+
+def _network(rows: list[dict[str, Any]]) -> str:
+    gaps = against(rows)
+    lines = [
+        f"**{rows[0]['scenario']}**, {len(values(rows, 'stream'))} streams",
+        "",
+        f"| agent | NTAG (ms) | total gain, against `{LEADER}` | GB loaded per slot |\n|---|---|---|---|",
+    ]
+    ntag = {name: [row["ntag"] for row in of(rows, name=name)] for name in gaps}
+    for name in sorted(gaps, key=lambda name: -np.mean(ntag[name])):
+        loaded = np.mean([row["model_update_mb"] for row in of(rows, name=name)]) / 1000.0
+        cells = (shown(name), cell(ntag[name]), cell(list(gaps[name].values()), " %"), f"{loaded:.2f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _held_out(gaps: dict[str, dict[tuple[str, int], float]]) -> str:
+    lines = [
+        f"**held-out cases**, {len(gaps[LEADER])}",
+        "",
+        f"| agent | total gain, against `{LEADER}` | median | within 0.5 % or above | above | worst |",
+        "|---|---|---|---|---|---|",
+    ]
     for name in sorted(gaps, key=lambda name: -np.mean(list(gaps[name].values()))):
-        values = np.array(list(gaps[name].values()))
-        counts = f"{(values >= -0.5).sum()} of {len(values)} | {(values > 0.0).sum()}"
-        print(f"| {shown(name)} | {cell(values, ' %')} | {np.median(values):.2f} % | {counts} | {values.min():.1f} % |")
+        each = np.array(list(gaps[name].values()))
+        counts = f"{(each >= -0.5).sum()} of {len(each)} | {(each > 0.0).sum()}"
+        lines.append(
+            f"| {shown(name)} | {cell(each, ' %')} | {np.median(each):.2f} % | {counts} | {each.min():.1f} % |"
+        )
+    return "\n".join(lines)
 
 
 def shown(name: str) -> str:
