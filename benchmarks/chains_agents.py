@@ -2,7 +2,7 @@
 
     python benchmarks/chains_agents.py [--scenarios NAME ...] [--seeds 3] [--slots 120] [--time-limit 30]
         [--output FILE.json]
-    python benchmarks/chains_agents.py --steps [--scenarios NAME ...] [--seeds 2] [--slots 600]
+    python benchmarks/chains_agents.py --steps [--scenarios NAME ...] [--seeds 2] [--slots 600] [--output FILE.json]
 
 Fixed popularity. Prints a Markdown table, and says of each scenario whether the best online agent reaches 90 % of the
 bound and is above greedy on the last batch, and how much of what it lacks no allocation that was found has either.
@@ -13,10 +13,8 @@ routes and node by node, from the same states.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,9 @@ from idn_agents.infida.infida import Infida
 from idn_agents.optimum import solve
 from idn_agents.rounding.rounding import Dependent
 from idn_agents.rounding.whole_routes import WholeRoutes
+from stored import markdown, of, read, stamp, values, write
 
 from idn_gym import kernels
-from idn_gym.experiment.folders import versions
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
@@ -72,15 +70,33 @@ def measured(name: str, slots: int, seeds: int, limit: float) -> list[Row]:
     return rows
 
 
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown of the parts that are there."""
+    shown = {"agents": table, "steps": steps_table}
+    return {part: show(document[part]["rows"]) for part, show in shown.items() if part in document}
+
+
+def steps_table(rows: list[Row]) -> str:
+    """Markdown: means over seeds."""
+    columns = {"state": "state", "routes": "rounded by routes", "nodes": "rounded by nodes", "moved": "moves, % of MB"}
+    lines = []
+    for name in values(rows, "scenario"):
+        for scale in values(rows, "scale"):
+            each = of(rows, scenario=name, scale=scale)
+            cells = [f"{statistics.mean(row[key] for row in each):.2f}" for key in columns]
+            lines.append([name, f"{scale:g}", *cells])
+    return markdown(("scenario", "scale", *columns.values()), lines)
+
+
 def table(rows: list[Row]) -> str:
     """Markdown: share of the certified bound in %, mean over seeds, and its range."""
-    scenarios = list(dict.fromkeys(row["scenario"] for row in rows))
+    scenarios = values(rows, "scenario")
     lines = ["| | " + " | ".join(scenarios) + " |", "|---|" + "---|" * len(scenarios)]
     for agent in (FOUND, *HINDSIGHT, *ONLINE, STATE):
         cells = []
         for name in scenarios:
-            of = shares(rows, name, agent)
-            cells.append(f"{statistics.mean(of):.1f} ({min(of):.1f} to {max(of):.1f})" if of else "")
+            each = shares(rows, name, agent)
+            cells.append(f"{statistics.mean(each):.1f} ({min(each):.1f} to {max(each):.1f})" if each else "")
         marked = f"{agent} *" if agent in (FOUND, *HINDSIGHT) else agent
         lines.append(f"| {marked} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", "\\* in hindsight. The state is fractional, and may be above the best allocation."])
@@ -88,13 +104,13 @@ def table(rows: list[Row]) -> str:
 
 def shares(rows: list[Row], name: str, agent: str) -> list[float]:
     """% of the certified bound, by seed."""
-    return [100.0 * row["net"] / row["bound"] for row in rows if (row["scenario"], row["agent"]) == (name, agent)]
+    return [100.0 * row["net"] / row["bound"] for row in of(rows, scenario=name, agent=agent)]
 
 
 def verdicts(rows: list[Row]) -> str:
     """A line for each scenario."""
     lines = []
-    for name in dict.fromkeys(row["scenario"] for row in rows):
+    for name in values(rows, "scenario"):
         mean = {agent: statistics.mean(shares(rows, name, agent)) for agent in (FOUND, *ONLINE)}
         best = max(ONLINE, key=lambda agent, mean=mean: mean[agent])
         above = "above" if mean[best] > mean[GREEDY] else "NOT above"
@@ -107,12 +123,11 @@ def verdicts(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def steps(name: str, slots: int, seeds: int) -> list[list[float]]:
-    """Per scale: ms per request of the state, rounded by routes, and by nodes; and MB it moves per slot, in % of it."""
+def steps(name: str, slots: int, seeds: int) -> list[Row]:
+    """Per scale and seed: ms per request of the state, rounded by routes and by nodes; % of its MB it moves a slot."""
     network = Network.compile(load_scenario(name, {"workload.profile": "fixed"}))
     rows = []
     for scale in SCALES:
-        found = []
         for seed in range(seeds):
             trace = draw(network, slots, seed)
             agent = Infida(scale=scale, refresh=slots + 1)
@@ -123,14 +138,16 @@ def steps(name: str, slots: int, seeds: int) -> list[list[float]]:
                 requests = trace.requests[slot - 1] if slot else np.zeros(network.R)
                 agent.act({"requests": requests, "capacities": network.capacities, "allocation": held[0, slot]})
                 held[0, slot] = agent.fractional
-                for of, rounding in enumerate(roundings, 1):
-                    held[of, slot] = rounding.round(held[0, slot : slot + 1])
+                for which, rounding in enumerate(roundings, 1):
+                    held[which, slot] = rounding.round(held[0, slot : slot + 1])
                     rounding.see(trace.requests[slot], network.capacities)
-            gains = [kernels.gain(network, trace.requests, trace.capacities, of).sum() for of in held]
+            gains = [kernels.gain(network, trace.requests, trace.capacities, each).sum() for each in held]
             late = held[0, slots // 2 :]
             moved = 50.0 * (np.abs(np.diff(late, axis=0)) @ network.sizes).mean() / (late @ network.sizes).mean()
-            found.append([*(gain / trace.requests.sum() for gain in gains), moved])
-        rows.append([scale, *np.mean(found, axis=0).tolist()])
+            per_request = [float(gain / trace.requests.sum()) for gain in gains]
+            row = dict(zip(("state", "routes", "nodes"), per_request, strict=True))
+            rows.append({"scenario": name, "scale": scale, "seed": seed, **row, "moved": float(moved)})
+        print(f"{name}, scale {scale:g}: done", file=sys.stderr)
     return rows
 
 
@@ -140,23 +157,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--slots", type=int)
     parser.add_argument("--time-limit", type=float, default=30.0, help="seconds for each bound")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, help="the part that was run is put into it")
     parser.add_argument("--steps", action="store_true")
     chosen = parser.parse_args()
-    if chosen.steps:
-        columns = ("scenario", "scale", "state", "rounded by routes", "rounded by nodes", "moves, % of MB")
-        print("| " + " | ".join(columns) + " |", "|" + "---|" * len(columns), sep="\n")
-        for name in chosen.scenarios:
-            for scale, *values in steps(name, chosen.slots or 600, chosen.seeds or 2):
-                print(f"| {name} | {scale:g} | " + " | ".join(f"{value:.2f}" for value in values) + " |", flush=True)
-        return
-    began, rows = time.time(), []
+    rows: list[Row] = []
     for name in chosen.scenarios:
-        rows += measured(name, chosen.slots or 120, chosen.seeds or 3, chosen.time_limit)
+        if chosen.steps:
+            rows += steps(name, chosen.slots or 600, chosen.seeds or 2)
+        else:
+            rows += measured(name, chosen.slots or 120, chosen.seeds or 3, chosen.time_limit)
+    part = {"steps" if chosen.steps else "agents": {**stamp(), "rows": rows}}
+    print(*tables(part).values(), sep="\n\n")
+    if not chosen.steps:
+        print("", verdicts(rows), sep="\n")
     if chosen.output:
-        stored = {"versions": versions(), "seconds": round(time.time() - began), "rows": rows}
-        chosen.output.write_text(json.dumps(stored, indent=1) + "\n", "utf-8")
-    print(table(rows), "", verdicts(rows), sep="\n")
+        kept = read(chosen.output) if chosen.output.exists() else {}
+        write(chosen.output, kept | part)
 
 
 if __name__ == "__main__":

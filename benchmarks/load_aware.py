@@ -1,6 +1,6 @@
 """The readings of online load-aware greedy side by side: how much of "INFIDA beats greedy" is the reading.
 
-    python benchmarks/load_aware.py [--seeds 5] [--slots 600]
+    python benchmarks/load_aware.py [--seeds 5] [--slots 600] [--output FILE.json]
 
 Prints a Markdown table: NTAG in ms, mean plus or minus the standard deviation between seeds.
 """
@@ -10,6 +10,10 @@ from __future__ import annotations
 import argparse
 import statistics
 from itertools import product
+from pathlib import Path
+from typing import Any
+
+from stored import markdown, of, stamp, values, write
 
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
@@ -18,33 +22,46 @@ from idn_gym.model.network import Network
 from idn_gym.workload.stream import draw
 
 SCENARIOS = ("topology-1-fixed", "topology-1-sliding", "topology-1-bursty")
-READINGS = [
+READINGS: list[dict[str, Any]] = [
     {"counting": counting, "sharing": sharing, "decay": decay}
     for counting, sharing, decay in product(("all", "others"), ("proportional", "none"), (0.0, 0.5, 0.9))
 ]
 
 
 def main() -> None:
-    """Print the table."""
+    """Play, print the table, and write JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--slots", type=int, default=600)
+    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    networks = {name: Network.compile(load_scenario(name)) for name in SCENARIOS}
-    traces = {
-        (name, seed): draw(networks[name], options.slots, seed) for name in SCENARIOS for seed in range(options.seeds)
-    }
-    print("| counting | sharing | decay | " + " | ".join(SCENARIOS) + " |")
-    print("|---" * (3 + len(SCENARIOS)) + "|")
-    for spec in [*(AgentSpec("load-aware-greedy", reading) for reading in READINGS), AgentSpec("infida")]:
+    rows = []
+    for name in SCENARIOS:
+        network = Network.compile(load_scenario(name))
+        for seed in range(options.seeds):
+            trace = draw(network, options.slots, seed)
+            for reading in [*READINGS, {}]:
+                spec = AgentSpec("load-aware-greedy", reading) if reading else AgentSpec("infida")
+                ntag = play(network, trace, spec, seed).summary.ntag
+                rows.append({"scenario": name, "seed": seed, "slots": options.slots, "reading": reading, "ntag": ntag})
+    document = {**stamp(), "rows": rows}
+    print(tables(document)["readings"])
+    if options.output:
+        write(options.output, document)
+
+
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """The one table of what is stored."""
+    scenarios, lines = values(document["rows"], "scenario"), []
+    for reading in [*READINGS, {}]:
         cells = []
-        for name in SCENARIOS:
-            each = [play(networks[name], traces[name, seed], spec, seed).summary.ntag for seed in range(options.seeds)]
+        for name in scenarios:
+            each = [row["ntag"] for row in of(document["rows"], scenario=name, reading=reading)]
             spread = f" ± {statistics.stdev(each):.2f}" if len(each) > 1 else ""
             cells.append(f"{statistics.mean(each):.2f}{spread}")
-        given = spec.parameters
-        labels = (given["counting"], given["sharing"], f"{given['decay']:g}") if given else ("INFIDA", "", "")
-        print(f"| {' | '.join((*labels, *cells))} |", flush=True)
+        labels = (reading["counting"], reading["sharing"], f"{reading['decay']:g}") if reading else ("INFIDA", "", "")
+        lines.append([*map(str, labels), *cells])
+    return {"readings": markdown(("counting", "sharing", "decay", *scenarios), lines)}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How agents recover when a node loses its capacity for some slots.
 
-    python benchmarks/outages.py [--node main-co0] [--picture docs/outages.png] [--seeds 5]
+    python benchmarks/outages.py [--node main-co0] [--seeds 5] [--output FILE.json] [--picture docs/outages.png]
 
 Topology I, fixed popularity, 240 slots; the node has no capacity in slots 80 to 139. Prints a Markdown table of NTAG
 before, during and after, the slots an agent takes to come back to 99% of what it had, and draws the gain per request.
@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from stored import markdown, of, stamp, values, write
 
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
@@ -27,9 +29,10 @@ SLOTS, FIRST, LAST = 240, 80, 140
 
 
 def main() -> None:
-    """Print the table and draw the picture."""
+    """Print the table, write JSON and draw the picture if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--node", default="main-co0")
+    parser.add_argument("--output", type=Path)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
@@ -44,17 +47,33 @@ def main() -> None:
         for agent in AGENTS:
             table = play(network, Trace(requests, capacities), AgentSpec(agent), seed).table
             gains[agent].append(table.gain / table.requests)
-    print("| agent | NTAG before | during | after | slots to 99% during | slots to 99% after |")
-    print("|---|---|---|---|---|---|")
-    for agent, each in gains.items():
-        spans = [(40, FIRST), (FIRST, LAST), (LAST, SLOTS)]
-        cells = [_mean_and_spread([gain[a:b].mean() for gain in each]) for a, b in spans]
-        cells += [_mean_and_spread([_recovery(gain[a:b]) for gain in each], 0) for a, b in spans[1:]]
-        print(f"| `{agent}` | {' | '.join(cells)} |")
+    rows = [_row(agent, seed, gain) for agent, each in gains.items() for seed, gain in enumerate(each)]
+    document = {**stamp(), "node": options.node, "rows": rows}
+    print(tables(document)["outages"])
+    if options.output:
+        write(options.output, document)
     if options.picture:
         series = {agent: np.mean(each, axis=0) for agent, each in gains.items()}
         title = f"topology-1-fixed: {options.node} without capacity in slots {FIRST} to {LAST - 1}"
         plots.gain_over_time(series, options.picture, hindsight=["static-greedy"], shaded=(FIRST, LAST), title=title)
+
+
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """The one table of what is stored: mean plus or minus the standard deviation between seeds."""
+    lines = []
+    for agent in values(document["rows"], "agent"):
+        rows = of(document["rows"], agent=agent)
+        cells = [_mean_and_spread([row[span] for row in rows]) for span in ("before", "during", "after")]
+        cells += [_mean_and_spread([row[span] for row in rows], 0) for span in ("back_during", "back_after")]
+        lines.append([f"`{agent}`", *cells])
+    header = ("agent", "NTAG before", "during", "after", "slots to 99% during", "slots to 99% after")
+    return {"outages": markdown(header, lines)}
+
+
+def _row(agent: str, seed: int, gain: np.ndarray) -> dict[str, Any]:
+    before, during, after = gain[40:FIRST], gain[FIRST:LAST], gain[LAST:]
+    means = {"before": float(before.mean()), "during": float(during.mean()), "after": float(after.mean())}
+    return {"agent": agent, "seed": seed, **means, "back_during": _recovery(during), "back_after": _recovery(after)}
 
 
 def _recovery(gain: np.ndarray) -> float:

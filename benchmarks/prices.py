@@ -3,7 +3,7 @@
     python benchmarks/prices.py [--scenarios NAME ...] [--seeds 3] [--slots 300] [--output FILE.json]
         [--picture FILE.png]
     python benchmarks/prices.py --results FILE.json [--picture FILE.png]
-    python benchmarks/prices.py --effects [--seeds 3] [--slots 300]
+    python benchmarks/prices.py --effects [--seeds 3] [--slots 300] [--output FILE.json]
 
 `--scenarios` takes packaged scenarios, whose own price weight is swept by `FACTORS` where they have prices, and
 `priced`: Topology II with sliding popularity, where every placement costs one unit of currency per GB and hour. Prints
@@ -84,20 +84,29 @@ def measured(name: str, slots: int, seeds: int) -> list[Row]:
     return rows
 
 
-def effects(slots: int, seeds: int) -> str:
-    """Markdown: latency in ms and inaccuracy in points of each service, and the share of interactive requests late."""
+def effects(slots: int, seeds: int) -> list[Row]:
+    """One row per key left out and seed: latency, inaccuracy and the share late of each service, in their order."""
     data = load_scenario("sla-sliding").to_dict()
     deadline = data["services"][0]["deadline_ms"]
-    lines = [f"| | {' | '.join(SERVICES)} | interactive later than {deadline:g} ms, % |", "|---" * 5 + "|"]
+    rows = []
     for without in ("", *KEYS):
         kept = [{key: value for key, value in service.items() if key != without} for service in data["services"]]
         network = Network.compile(parse({**data, "services": kept}, "sla-sliding"))
-        mean = np.mean([_by_service(network, slots, seed, deadline) for seed in range(seeds)], axis=0)
+        for seed in range(seeds):
+            each = _by_service(network, slots, seed, deadline).tolist()
+            rows.append({"without": without, "seed": seed, "deadline_ms": deadline, "services": each})
+    return rows
+
+
+def _effects_table(rows: list[Row]) -> str:
+    """Latency in ms and inaccuracy in points of each service, and the share of interactive requests late; means."""
+    lines = []
+    for without in values(rows, "without"):
+        mean = np.mean([row["services"] for row in of(rows, without=without)], axis=0)
         cells = [f"{latency:.1f} ms, {inaccuracy:.1f} pp" for latency, inaccuracy, _ in mean]
-        lines.append(
-            f"| {f'without {without}' if without else 'all'} | {' | '.join(cells)} | {100.0 * mean[0, 2]:.1f} |"
-        )
-    return "\n".join(lines)
+        lines.append([f"without {without}" if without else "all", *cells, f"{100.0 * mean[0, 2]:.1f}"])
+    late = f"{SERVICES[0]} later than {rows[0]['deadline_ms']:g} ms, %"
+    return markdown(("", *SERVICES, late), lines)
 
 
 def _by_service(network: Network, slots: int, seed: int, deadline: float) -> np.ndarray:
@@ -143,6 +152,8 @@ MEASURES = {
 
 def tables(document: dict[str, Any]) -> dict[str, str]:
     """Markdown by scenario and measure; of a scenario that has no prices one table of all measures."""
+    if "effects" in document:
+        return {"effects": _effects_table(document["effects"])}
     found = {}
     for name in values(document["rows"], "scenario"):
         rows = of(document["rows"], scenario=name)
@@ -230,7 +241,10 @@ def main() -> None:
     parser.add_argument("--effects", action="store_true", help="what each key of the services does, in place of prices")
     options = parser.parse_args()
     if options.effects:
-        print(effects(options.slots, options.seeds))
+        document = {**stamp(), "effects": effects(options.slots, options.seeds)}
+        print(*tables(document).values())
+        if options.output:
+            write(options.output, document)
         return
     if options.results:
         rows = read(options.results)["rows"]

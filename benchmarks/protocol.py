@@ -3,20 +3,20 @@
     python benchmarks/protocol.py [--slots 300] [--seeds 3] [--traffic NAME ...] [--faults NAME ...] [--output FILE]
 
 Prints Markdown: messages and bytes per slot, per scenario; then NTAG under loss and delay, mean over seeds. What a
-fault costs is against `infida` on the same stream and draws, plus or minus the standard deviation between seeds.
+fault costs is against `infida` on the same stream and draws, plus or minus the standard deviation between seeds. In
+the output a part without names keeps what is there.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from idn_gym.experiment.folders import versions
+from stored import read, stamp, write
+
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
 from idn_gym.library.load import load_scenario
@@ -114,20 +114,23 @@ def main() -> None:
     options = parser.parse_args()
     about = f"{options.slots} slots, seeds 0 to {options.seeds - 1}"
     sent = [traffic(name, options.slots, options.seeds) for name in options.traffic]
-    print(f"\n**Messages**, {about}\n\n{traffic_table(sent)}", flush=True)
+    if sent:
+        print(f"\n**Messages**, {about}\n\n{traffic_table(sent)}", flush=True)
     lost = []
     for name in options.faults:
         lost += faults(name, options.slots, options.seeds)
-    print(f"\n**NTAG (what the fault costs) / fractional NTAG**, ms, {about}\n\n{faults_table(lost)}", flush=True)
+    if lost:
+        print(f"\n**NTAG (what the fault costs) / fractional NTAG**, ms, {about}\n\n{faults_table(lost)}", flush=True)
     if options.output:
-        document = {
-            "command": " ".join(["python", *sys.argv]),
-            "date": time.strftime("%Y-%m-%d"),
-            "versions": versions(),
-            "traffic": sent,
-            "faults": lost,
-        }
-        options.output.write_text(json.dumps(document, indent=1) + "\n")
+        kept = read(options.output) if options.output.exists() else {}
+        found = {"traffic": sent, "faults": lost}
+        write(options.output, kept | {part: {**stamp(), "rows": rows} for part, rows in found.items() if rows})
+
+
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown of the parts that are there."""
+    shown = {"traffic": traffic_table, "faults": faults_table}
+    return {part: show(document[part]["rows"]) for part, show in shown.items() if part in document}
 
 
 if __name__ == "__main__":
