@@ -1,6 +1,7 @@
 # make demo   install, run the main job on Topology I with sliding popularity, leave table, records and plots
 # make test   install, run the tests
 # make pages   install, run the notebooks and pages from top to bottom
+# make browser   install, open pages of idn-gym report in Chromium, if it is there
 # make lower-bounds, make newest-versions   a smoke test with the oldest versions that pyproject.toml allows, with the newest there are
 # make benchmarks-against REV=COMMIT   this checkout's speed beside another commit's, on this machine
 # make release-check   build, install on every Python at hand, run the README: could this commit be released?
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: install demo test pages lower-bounds newest-versions release-check clients docs tables lint scenarios benchmarks benchmarks-against clean
+.PHONY: install demo test pages browser lower-bounds newest-versions release-check clients docs tables lint scenarios benchmarks benchmarks-against clean
 
 install: $(VENV)/.installed
 
@@ -28,10 +29,13 @@ demo: install
 	    --agent static-greedy --agent infida-offline --agent optimum:gap=0.005,time_limit=60
 
 test: install
-	$(BIN)/python -m pytest -n 2 -m "not pages"
+	$(BIN)/python -m pytest -n 2 -m "not pages and not browser"
 
 pages: install
 	$(BIN)/python -m pytest -n 2 -m pages
+
+browser: install
+	$(BIN)/python -m pytest -rs -m browser
 
 lower-bounds:
 	.ci/smoke lowest

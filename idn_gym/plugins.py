@@ -17,6 +17,7 @@ CAPACITIES = "idn_gym.capacities"
 CALLBACKS = "idn_gym.callbacks"
 COMMANDS = "idn_gym.commands"
 FIGURES = "idn_gym.figures"  # of idn-gym reproduce
+REPORTS = "idn_gym.reports"  # what reads a record folder of one's own for idn-gym report
 METHODS = ("reset", "act", "info")  # of an agent
 _LONGEST = 200  # bytes of a name; file systems take 255
 

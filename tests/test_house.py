@@ -24,7 +24,18 @@ from command_line import PATIENCE, environment
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"idn_gym": ROOT / "idn_gym", "idn_agents": ROOT / "agents" / "idn_agents"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = ("torch", "matplotlib", "stable_baselines3", "sb3_contrib", "highspy", "tensorboard", "ray", "pettingzoo")
+EXTRAS = (
+    "torch",
+    "matplotlib",
+    "stable_baselines3",
+    "sb3_contrib",
+    "highspy",
+    "tensorboard",
+    "ray",
+    "pettingzoo",
+    "plotly",
+    "jinja2",
+)
 
 # modules about an extra may import it at once
 DOORS = (
@@ -312,7 +323,7 @@ class TestWheel:
 
     def test_packages(self, names: set[str]) -> None:
         """Every module, scenario and marker of both packages, and nothing else."""
-        expected, kinds = set(), ("*.py", "py.typed", "*.yaml", "*.csv", "*.json", "*.pt")
+        expected, kinds = set(), ("*.py", "py.typed", "*.yaml", "*.csv", "*.json", "*.pt", "*.html", "*.css", "*.js")
         for package, folder in PACKAGES.items():
             sources = [path for pattern in kinds for path in folder.rglob(pattern)]
             expected |= {f"{package}/{path.relative_to(folder).as_posix()}" for path in sources}

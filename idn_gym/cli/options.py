@@ -120,14 +120,19 @@ def command_of_seed(command: Sequence[str], seed: int) -> tuple[str, ...]:
     return tuple(words)
 
 
-def typed_command() -> list[str]:
-    """What was typed, without what results do not depend on: the same for a run and its resumption."""
+def typed_command(*shown: str) -> list[str]:
+    """What was typed, without what results do not depend on: the same for a run and its resumption.
+
+    Parameters
+    ----------
+    shown : options without a value that say what is shown of them, and are left out, too.
+    """
     kept, skip = [], False
     for word in sys.argv[1:]:
         if skip:
             skip = False
         elif word in _ASIDE:
             skip = True
-        elif word != "--resume" and word.partition("=")[0] not in _ASIDE:
+        elif word not in ("--resume", *shown) and word.partition("=")[0] not in _ASIDE:
             kept.append(word)
     return ["idn-gym", *kept]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 
 from idn_gym import plugins
-from idn_gym.cli import dataset, inspect, run, serve, stdout, terminal, topologies
+from idn_gym.cli import dataset, inspect, report, run, serve, stdout, terminal, topologies
 from idn_gym.common import startup
 from idn_gym.common.text import did_you_mean, line, shown
 from idn_gym.errors import IdnError
@@ -76,6 +76,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "evaluate": serve.evaluate,
     "run": run.run,
     "sweep": run.sweep,
+    "report": report.report,
     "dataset": dataset.dataset,
 }
 for _name, _command in _COMMANDS.items():

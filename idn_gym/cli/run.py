@@ -50,6 +50,7 @@ def run(
     workers: Annotated[int | None, typer.Option(min=1, help="processes for --seeds; default: one per core")] = None,
     output: Annotated[Path | None, typer.Option(help="record folder to write")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with, or add to, the run in --output")] = False,
+    report: Annotated[bool, typer.Option("--report", help="also one page to look at: report.html in --output")] = False,
     by: ByService = None,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -68,6 +69,12 @@ def run(
         raise IdnError(f"--by {by}: takes the runs of one seed apart; goes not with --seeds")
     if seeds is not None and verbose:
         raise IdnError("--verbose: shows what agents log on one stream; goes not with --seeds")
+    if report:
+        if output is None:
+            raise IdnError("--report: needs --output, the record folder that the page is about")
+        from idn_gym.report.page.html import require_report, write_page
+
+        require_report()  # told before the agents play, not after
     chosen = [seed or 0] if seeds is None else seeds_in(seeds)
     loaded = load_scenario(scenario, overrides or ())
     agents = [AgentSpec.parse(text) for text in agent]
@@ -77,6 +84,10 @@ def run(
         _run(runs[chosen[0]], output, resume, by is not None, verbose, as_json)
     else:
         _run_seeds(runs, workers or cores(), output, resume, as_json)
+    if report and output is not None:
+        written = write_page([output])
+        if not as_json:
+            print(f"page: {printable(written)}")
 
 
 def _run(
@@ -92,7 +103,7 @@ def _run(
     plots = _plots().plot_run if output is not None else None
     with PlayProgress(verbose) as progress:
         network, stream, results = records.run(
-            runs, output, resume=resume, command=typed_command(), progress=progress, plots=plots
+            runs, output, resume=resume, command=typed_command("--report"), progress=progress, plots=plots
         )
     services = [evaluation.by_service(network, stream, result.placed()) for result in results if by_service]
     if as_json:
@@ -122,7 +133,7 @@ def _run_seeds(
     scenario = first[0].scenario.name
     slots = first[0].stream()[1].slots  # what is wrong with a trace is told before any worker begins
     pictures = _plots() if output is not None else None
-    command = typed_command()
+    command = typed_command("--report")
     cells = [
         sweeps.Cell({"scenario": scenario, "seed": seed}, runs[seed], f"seed-{seed}", command_of_seed(command, seed))
         for seed in seeds

@@ -11,6 +11,7 @@ from idn_gym.errors import IdnError
 _MODULES = {
     "optimum": {"highspy": "the solver HiGHS"},
     "plots": {"matplotlib": "Matplotlib"},
+    "report": {"plotly": "Plotly", "jinja2": "Jinja2"},
     "torch": {"torch": "PyTorch"},
     "gpu": {"torch": "PyTorch", "triton": "Triton"},
     "rl": {"stable_baselines3": "Stable-Baselines3", "sb3_contrib": "sb3-contrib", "tensorboard": "TensorBoard"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idn_gym.common.colours import INK, text_on
+from idn_gym.common.colours import INK, rgb, text_on
 from idn_gym.common.figures import MUTED, drawable, literal, new_figure, require_matplotlib
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
@@ -71,7 +71,7 @@ def draw(network: Network, allocation: FloatArray, slot: int, by_node: FloatArra
     rows, links = arranged(network)
     most_cells = max(len(row.cells) for row in rows)
     width = _whole(min(max(960, _LEFT + _RIGHT + 68 * most_cells), 1920))
-    legend = _task_colours(network)
+    legend = task_colours(network)
     columns = (width - 32) // 128
     height = _whole(_HEAD + _ROW * len(rows) + _LEGEND * (-(-len(legend) // columns)) + 12)
 
@@ -159,7 +159,7 @@ class _Picture:
         self._axes, self._network, self._allocation, self._by_node = axes, network, allocation, by_node
         self._placed = np.flatnonzero(allocation > 0)
         self._in_use = network.memory_in_use(allocation)
-        self._tasks, self._colours = zip(*_task_colours(network), strict=True)
+        self._tasks, self._colours = zip(*task_colours(network), strict=True)
 
     def draw(self, rows: list[Row], links: IntArray, width: float, slot: int) -> None:
         """Everything but the legend."""
@@ -258,11 +258,9 @@ def _has_repository(network: Network, nodes: IntArray) -> bool:
     return any(network.scenario.nodes[v].repository for v in nodes)
 
 
-def _task_colours(network: Network) -> list[tuple[str, Colour]]:
+def task_colours(network: Network) -> list[tuple[str, Colour]]:
     """Each task and its colour; those beyond the colours there are share a last entry."""
-    from matplotlib.colors import to_rgb
-
-    pure = [np.array(to_rgb(hue)) for hue in _HUES]
+    pure = [np.array(rgb(hue)) for hue in _HUES]
     shades = [tuple(map(float, (1.0 - share) * hue + share * towards)) for towards, share in _SHADES for hue in pure]
     colours: list[Any] = [tuple(map(float, hue)) for hue in pure] + shades
     tasks = network.scenario.tasks

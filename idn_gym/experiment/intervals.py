@@ -82,6 +82,26 @@ def student_interval(values: Sequence[float] | FloatArray, confidence: float = 0
     return Interval(mean, mean - half, mean + half)
 
 
+def student_bands(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """`student_interval` of each column of (n, m) values: means, lower and upper ends, (m,) each.
+
+    Values that are nan do not count: a column of which one is left has no interval, its ends are nan.
+    """
+    from scipy.stats import t
+
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    filled = np.where(known, values, 0.0)
+    mean = np.divide(filled.sum(axis=0), count, out=np.full(values.shape[1], np.nan), where=count > 0)
+    squares = np.where(known, values - mean, 0.0) ** 2
+    several = count > 1
+    freedom = np.maximum(count - 1, 1)
+    half = np.where(
+        several, t.ppf(0.975, freedom) * np.sqrt(squares.sum(axis=0) / freedom / np.maximum(count, 1)), np.nan
+    )
+    return mean, mean - half, mean + half
+
+
 def compared(rows: Sequence[dict[str, Any]], figures: Sequence[str]) -> list[dict[str, Any]]:
     """Agents averaged over the seeds whose streams they all faced, in the order of their first rows.
 

@@ -109,6 +109,20 @@ def read_run(
     return kept
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """The values of a ``run.json``, whatever versions wrote it, once it and its stream are known to be as written.
+
+    Raises
+    ------
+    IdnError
+        Naming the file that is missing, damaged, of another format, or not as it was written.
+    """
+    path = folder / "run.json"
+    kept = read_description(path, FORMAT)
+    _refuse_changed(path, kept, _STREAM, "the record is not to be relied on")
+    return kept
+
+
 def in_order(part: Any, whole: Sequence[str]) -> bool:
     """Whether a list holds some of these, in their order."""
     rest = iter(whole)

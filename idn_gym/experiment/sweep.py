@@ -152,6 +152,27 @@ def to_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
+def table_rows(labels: Mapping[str, Any], slots: int, results: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """The rows of ``table.csv`` that a cell has.
+
+    Parameters
+    ----------
+    results : of its agents, as `record_files.read_row` gives them.
+    """
+    infos = [result["info"] for result in results]
+    bound = least_static_bound(infos)
+    return [
+        {
+            **labels,
+            "slots": slots,
+            **{k: v for k, v in result.items() if k not in ("hindsight", "info")},
+            **({} if bound is None else {"static_bound": bound}),
+            **shares(result.get("net", result["gain"]), infos),
+        }
+        for result in results
+    ]
+
+
 def label_keys(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The keys of rows that tell settings apart: what is neither a run's own nor its seed."""
     return [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _OF_A_RUN]
@@ -251,16 +272,4 @@ def _complete(output: Path, cell: Cell) -> bool:
 def _rows(output: Path, cell: Cell) -> list[Row]:
     folder = output / cell.folder
     slots = read_json(folder / "run.json")["slots"]
-    results = [read_row(folder / spec.agent.folder, spec.agent) for spec in cell.runs]
-    infos = [result["info"] for result in results]
-    bound = least_static_bound(infos)
-    return [
-        {
-            **cell.labels,
-            "slots": slots,
-            **{k: v for k, v in result.items() if k not in ("hindsight", "info")},
-            **({} if bound is None else {"static_bound": bound}),
-            **shares(result.get("net", result["gain"]), infos),
-        }
-        for result in results
-    ]
+    return table_rows(cell.labels, slots, [read_row(folder / spec.agent.folder, spec.agent) for spec in cell.runs])

@@ -33,6 +33,17 @@ class Column(Generic[_Row]):
     left: bool = False  # as text is aligned, and not figures
 
 
+@dataclass(frozen=True)
+class Plain:
+    """A `Table` as text alone, for what lays it out in its own way."""
+
+    title: str
+    headers: list[str]
+    left: list[bool]  # as text is aligned, and not figures; per column
+    rows: list[list[str]]
+    captions: list[str]
+
+
 class Table(Generic[_Row]):
     """Rows under headers. In a narrow terminal text runs over several lines, then rows do, then columns are left out.
 
@@ -59,6 +70,13 @@ class Table(Generic[_Row]):
         kept = [i for i, filled in enumerate(cells) if i < heads or any(map(any, filled))]
         self._columns = [columns[i] for i in kept]
         self._cells = [cells[i] for i in kept]
+
+    def plain(self) -> Plain:
+        """All of it: no width, and nothing left out."""
+        captions = [printable("".join(_pieces(caption))) for caption in self._captions]
+        columns = [["".join(cell).rstrip() for cell in cells] for cells in self._cells]
+        headers, left = [column.header for column in self._columns], [column.left for column in self._columns]
+        return Plain(printable(self._title), headers, left, [list(row) for row in zip(*columns, strict=True)], captions)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         endless = isinstance(console, Screen) and console.endless

@@ -72,7 +72,7 @@ def recorded(
             there = read_description(description, FORMAT)
             _refuse_other(description, there, json.loads(json.dumps(about)))
             about["command"] = there["command"]
-            kept = _read_back(output, system)
+            kept = {one.policy: one for one in read_measures(output, type(system))}
         else:
             _write(description, about)
         results = list[Measures]()
@@ -106,23 +106,30 @@ def _refuse_other(path: Path, there: Mapping[str, Any], here: Mapping[str, Any])
     refuse_other_versions(path, there.get("versions"), dict(here["versions"]))
 
 
-def _read_back(output: Path, system: System[Any, Any, Any]) -> dict[str, Measures]:
-    """The policies that are done; an `IdnError` if a file is not what a run leaves."""
+def read_measures(output: Path, kind: type[System[Any, Any, Any]]) -> list[Measures]:
+    """The policies of a system that are done; an `IdnError` if a file is not what a run leaves."""
     path = output / "measures.csv"
     if not path.exists():
-        return {}
-    keys, found = [measure.key for measure in system.measures], dict[str, Measures]()
+        return []
+    keys, found = [measure.key for measure in kind.measures], list[Measures]()
     for row in _rows(path, ["policy", *keys]):
-        values = {key: float(row[key]) if row[key] else None for key in keys}
+        values = {key: _number(path, row[key]) if row[key] else None for key in keys}
         steps, labels = dict[str, Any](), list[str]()
         if (of_steps := _steps(output, row["policy"])).exists():
             rows = _rows(of_steps)
             names = [name for name in rows[0] if name != "step"] if rows else []
-            steps = {name: np.array([float(each[name]) for each in rows]) for name in names}
+            steps = {name: np.array([_number(of_steps, each[name]) for each in rows]) for name in names}
             labels = [each["step"] for each in rows]
         numbered = labels == [str(n) for n in range(len(labels))]
-        found[row["policy"]] = Measures(row["policy"], values, steps, () if numbered else labels)
+        found.append(Measures(row["policy"], values, steps, () if numbered else labels))
     return found
+
+
+def _number(path: Path, text: str | None) -> float:
+    try:
+        return float(text or "")
+    except ValueError:
+        raise IdnError(f"{path}: {shown(text)}; must be a number") from None
 
 
 def _rows(path: Path, header: Sequence[str] | None = None) -> list[dict[str, str]]:

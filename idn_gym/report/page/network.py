@@ -1,0 +1,84 @@
+"""The network of a page, by tier, and what each node holds from slot to slot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from idn_gym.common.text import printable
+from idn_gym.env.rendering import arranged, task_colours
+from idn_gym.experiment.record_tables import Changes
+from idn_gym.model.network import Network
+from idn_gym.report.page.settings import short
+
+_MOST_SLOTS = 240  # that the slider stops at
+_MOST_NODES = 24  # side by side; of a larger tier several share a cell
+
+
+def picture(network: Network, changes: Mapping[str, Changes], slots: int, room: int) -> dict[str, Any]:
+    """What a slider through slots shows.
+
+    Parameters
+    ----------
+    changes : agent -> what it placed, wherever it changed.
+    room : numbers that all its frames may take; where they would take more, it stops at fewer slots.
+
+    Returns
+    -------
+    ``rows`` of ``cells`` of nodes from the top tier down, ``links`` between nodes, ``nodes``, ``tasks`` with colours,
+    ``placed``: node, model, task and MB of every placement that any agent held, ``stops``: slots, counted from 0, and
+    ``frames``: per agent and stop which of ``placed`` are held where they were not at the stop before, or the reverse.
+    """
+    rows, links = arranged(network, most_cells=_MOST_NODES)
+    used = np.flatnonzero(sum((a != 0 for held in changes.values() for _, a in held), np.zeros(network.P, dtype=int)))
+    stops = np.unique(np.linspace(0, slots - 1, min(slots, _MOST_SLOTS)).astype(int))
+    while True:
+        frames = {agent: _frames(held, stops, used) for agent, held in changes.items()}
+        if len(stops) < 3 or sum(len(frame) for of_agent in frames.values() for frame in of_agent) <= room:
+            break
+        stops = stops[np.unique(np.linspace(0, len(stops) - 1, (len(stops) + 1) // 2).astype(int))]
+    tasks = task_colours(network)
+    return {
+        "rows": [{"name": row.name, "cells": [cell.tolist() for cell in row.cells]} for row in rows],
+        "links": links.tolist(),
+        "nodes": [
+            {
+                "name": printable(node.name),
+                "tier": int(network.tiers[v]),
+                "processor": printable(node.processor),
+                "budget": short(node.budget),
+                "repository": bool(node.repository),
+            }
+            for v, node in enumerate(network.scenario.nodes)
+        ],
+        "tasks": [
+            {"name": printable(task), "colour": "#" + "".join(f"{round(255 * part):02x}" for part in colour)}
+            for task, colour in tasks
+        ],
+        "placed": [
+            [
+                int(network.placement_node[p]),
+                printable(network.model_names[m := network.placement_model[p]]),
+                min(int(network.model_task[m]), len(tasks) - 1),  # those without a colour of their own share the last
+                short(float(network.sizes[p])),
+            ]
+            for p in used
+        ],
+        "slots": slots,
+        "stops": stops.tolist(),
+        "frames": frames,
+    }
+
+
+def _frames(changes: Changes, stops: Any, used: Any) -> list[list[int]]:
+    """Per stop which placements, by their numbers among those used, differ from the stop before."""
+    starts = np.array([slot for slot, _ in changes])
+    before = np.zeros(len(used), dtype=bool)
+    frames = []
+    for stop in stops:
+        held = changes[int(np.searchsorted(starts, stop, side="right")) - 1][1][used] != 0
+        frames.append(np.flatnonzero(held != before).tolist())
+        before = held
+    return frames
