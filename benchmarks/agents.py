@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stored import of, read, stamp, values, write
+from stored import markdown, of, read, stamp, values, write
 from tuning import GRIDS, SCENARIOS, tuned
 
 from idn_gym.experiment.bounds import bound_shares, telling
@@ -70,8 +70,24 @@ def measured(scenario: str, slots: int, seed: int) -> list[Row]:
 
 
 def tables(document: dict[str, Any]) -> dict[str, str]:
-    """Markdown by scenario."""
-    return {name: table(of(document["rows"], scenario=name)) for name in values(document["rows"], "scenario")}
+    """Markdown by scenario, and by agent."""
+    rows = document["rows"]
+    found = {name: table(of(rows, scenario=name)) for name in values(rows, "scenario")}
+    return found | {f"agent {name}": _of_agent(rows, name) for name in values(rows, "name") if ", tuned" not in name}
+
+
+def _of_agent(rows: list[Row], name: str) -> str:
+    """A line per scenario, of the agent as it comes and, where it was, tuned."""
+    lines = []
+    for called in (name, f"{name}, tuned"):
+        for scenario in values(of(rows, name=called), "scenario"):
+            each = of(rows, name=called, scenario=scenario)
+            told = telling(of(rows, scenario=scenario))
+            key = next((key for key in ("of_dynamic_bound", "of_bound") if key in told and key in each[0]), None)
+            share = f"{spread([100.0 * row[key] for row in each], 1)} % of the {COLUMNS[key]}" if key else ""
+            cells = [f"{scenario}{called.removeprefix(name)}", spread([row["ntag"] for row in each], 2), share]
+            lines.append([*cells, spread([row["model_update_mb"] / 1e3 for row in each], 2)])
+    return markdown(("scenario", "NTAG (ms)", "total gain", "GB loaded per slot"), lines)
 
 
 def table(rows: list[Row]) -> str:

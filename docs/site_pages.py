@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mkdocs.structure.files import File, Files
+if TYPE_CHECKING:
+    from mkdocs.structure.files import Files
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[^)]*)?(\))")
-PUBLIC = ("topology", "catalog", "wrappers", "sb3", "multi_agent", "datasets", "replay", "testing", "batched")
+MODULES = ("topology", "catalog", "wrappers", "sb3", "multi_agent", "datasets", "replay", "errors")
 
 
 def on_files(files: Files, config: Any) -> Files:
     """Add what is generated."""
+    from mkdocs.structure.files import File
+
     pages = {
         "index.md": _start(),
         "reference/commands.md": _commands(),
@@ -130,10 +134,14 @@ def _commands() -> str:
 
 
 def _agents() -> str:
-    """Registered agents, by their docstrings."""
+    """Registered agents, by their docstrings and by what was measured."""
     from idn_gym import plugins
 
-    parts = ["# Registered agents", "", "What each is and takes; on the command line `name:key=value,key=value`.", ""]
+    tables = _tables()
+    study, results = "agents.py", "agents_tables.json"
+    measured = tables.tables("agents", results)
+    parts = ["# Registered agents", "", "What is each, what does it take, and what does it reach?", ""]
+    parts += ["On the command line `name:key=value,key=value`; beside each other: [agents](../agents.md).", ""]
     for name in plugins.names(plugins.AGENTS):
         found = plugins.load(plugins.AGENTS, name)
         parts += [
@@ -146,7 +154,20 @@ def _agents() -> str:
             "```",
             "",
         ]
-    return "\n".join(parts)
+        if f"agent {name}" in measured:
+            parts += [f"<!-- table: {study} {results} agent {name} -->", "<!-- end -->", ""]
+    text: str = tables.included("\n".join(parts))
+    return text
+
+
+def _tables() -> Any:
+    """docs/tables.py, which is in no package."""
+    spec = importlib.util.spec_from_file_location("docs_tables", ROOT / "docs" / "tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _formats() -> str:
@@ -174,25 +195,35 @@ def _keys(section: dict[str, Any]) -> list[str]:
     return ["| key | | default |", "|---|---|---|", *rows, ""]
 
 
+def public() -> dict[str, dict[str, str]]:
+    """Package -> what its `__all__` names -> where that is defined; what several packages name is the first's."""
+    found: dict[str, dict[str, str]] = {}
+    seen: set[str] = set()
+    for folder in (ROOT / "idn_gym", ROOT / "agents" / "idn_agents"):
+        for path in sorted(folder.rglob("__init__.py")):
+            if "\n__all__ =" not in path.read_text("utf-8"):
+                continue
+            package = ".".join(path.parent.relative_to(folder.parent).parts)
+            module = importlib.import_module(package)
+            for name in module.__all__:
+                if not name.startswith("__"):
+                    named = getattr(module, name)
+                    home = f"{getattr(named, '__module__', package)}.{getattr(named, '__qualname__', name)}"
+                    if home not in seen:
+                        found.setdefault(package, {})[name] = home
+                        seen.add(home)
+    return found
+
+
 def _python() -> str:
     """Public names, by their docstrings."""
-    parts = ["# Python", "", "What users import: from `idn_gym`, and by module.", "", "::: idn_gym.env.env.IDNEnv", ""]
-    parts += ["::: idn_gym.env.vector_env.IDNVectorEnv", ""]
-    for path in (
-        "experiment.records.run",
-        "experiment.play.play",
-        "experiment.evaluation.evaluate",
-        "library.load.load_scenario",
-    ):
-        parts += [f"::: idn_gym.{path}", ""]
-    for path in (
-        "model.network.Network",
-        "scenario.scenario.Scenario",
-        "workload.trace.Trace",
-        "model.allocation.pack",
-    ):
-        parts += [f"::: idn_gym.{path}", ""]
-    for module in PUBLIC:
-        parts += [f"::: idn_gym.{module}", ""]
-    parts += ["::: idn_agents.agent", "", "::: idn_agents.optimum", ""]
+    parts = ["# Python", "", "What users import: from packages, and by module.", ""]
+    for package, names in public().items():
+        about = inspect.getdoc(importlib.import_module(package)) or ""
+        parts += [f"## From `{package}`", "", about.partition("\n\n")[0], ""]
+        for home in names.values():
+            parts += [f"::: {home}", "    options: {heading_level: 3}", ""]
+    parts += ["## Modules", ""]
+    for module in (*(f"idn_gym.{module}" for module in MODULES), "idn_agents.agent"):
+        parts += [f"::: {module}", "    options: {heading_level: 3}", ""]
     return "\n".join(parts)

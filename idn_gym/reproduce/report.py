@@ -18,6 +18,8 @@ _HEAD = """# Reproduction: the paper's figures, their claims, and what came of t
 
 <!-- Written by: {command} -->
 
+What does each figure of the paper show, does it come out here, and how is that decided?
+
 **No numeric value of the paper's figures is known to this project.** Its budgets and several constants are not
 published in what we have; what stands in for them is marked `unverified` or `chosen` in every scenario (`idn-gym show`,
 [calibration](calibration.md)). So this page reproduces what each figure *shows*: its claims are written down as checks,

@@ -231,7 +231,7 @@ def test_adahedge_keeps_its_bound(kind: str) -> None:
 @pytest.mark.parametrize("best", [0, 2])
 @pytest.mark.parametrize("kind", ["noise", "alternating", "behind"])
 def test_adahedge_with_a_prior_keeps_its_bound(kind: str, best: int) -> None:
-    """docs/coordinated.md: (1 + ln(1 / prior_k) / c) (S/2 sqrt(c T) + S (2/3 c + 1)), c = ln(1 / least prior)."""
+    """docs/coordinated-proofs.md: (1 + ln(1 / prior_k) / c) (S/2 sqrt(c T) + S (2/3 c + 1)), c = ln(1 / the least)."""
     rng, slots, prior = np.random.default_rng(3), 2000, [0.98, 0.01, 0.01]
     t = np.arange(slots)[:, None]
     gains = {

@@ -28,7 +28,7 @@ class AdaHedge:
     prior : (K,) weights > 0 to begin with, which add up to 1; by default equal ones.
 
     Source: de Rooij, van Erven, Grünwald, Koolen, "Follow the Leader If You Can, Hedge If You Must", JMLR 15 (2014),
-    theorem 6, with variances of at most S^2/4; with a prior: docs/coordinated.md#what-is-proven.
+    theorem 6, with variances of at most S^2/4; with a prior: docs/coordinated-proofs.md#what-is-proven.
     """
 
     def __init__(self, experts: int, games: int = 1, prior: Sequence[float] | None = None) -> None:
