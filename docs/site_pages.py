@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[^)]*)?(\))")
+MADE = re.compile(r"^(\*\w+\.json, \d{4}-.*\*)$", re.MULTILINE)
 MODULES = ("topology", "catalog", "wrappers", "sb3", "multi_agent", "datasets", "replay", "errors")
 
 
@@ -36,7 +37,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Links that leave `docs` lead to the source."""
+    """Links that leave `docs` lead to the source; what made a table is small; a figure keeps its spread beside it."""
     here = PurePosixPath("docs") / PurePosixPath(page.file.src_uri).parent
 
     def led(match: re.Match[str]) -> str:
@@ -51,7 +52,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         kind = "tree" if (ROOT / "/".join(parts)).is_dir() else "blob"
         return f"{match[1]}{config.repo_url}/{kind}/main/{'/'.join(parts)}{match[3] or ''}{match[4]}"
 
-    return LINK.sub(led, markdown)
+    together = LINK.sub(led, markdown).replace(" ± ", "\u00a0±\u00a0").replace(" % |", "\u00a0% |")
+    return MADE.sub(r"\1\n{ .made }", together)
 
 
 def _start() -> str:
