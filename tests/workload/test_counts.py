@@ -53,7 +53,7 @@ def test_where_numpy_draws_otherwise_it_draws_itself(monkeypatch: pytest.MonkeyP
 def test_the_look_at_the_start_sees_a_single_rounding() -> None:
     """At the rates that it compares, the first count changes from one rate to the next there is."""
     words = state_of(np.random.default_rng(5))
-    low, high = counts._edge(words, 100.0, 200.0)
+    low, high = counts._edge(words, counts._log_factorials(), 100.0, 200.0)
     assert high == np.nextafter(low, np.inf)
     first = [int(np.random.default_rng(5).poisson(rate)) for rate in (low, high)]
     assert first[0] != first[1]
