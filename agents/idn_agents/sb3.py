@@ -17,8 +17,9 @@ from gymnasium import spaces
 from gymnasium.wrappers import FlattenObservation
 
 from idn_agents.agent import generator, observed
-from idn_gym.env.env import IDNEnv, Observation
+from idn_gym.env.env import IDNEnv, Observation, as_bits
 from idn_gym.env.outcome import Information, unserved
+from idn_gym.env.repair import grant
 from idn_gym.errors import IdnError
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
@@ -164,7 +165,8 @@ class _Slot(IDNEnv):
 
     def step(self, action: IntArray) -> tuple[Observation, float, bool, bool, Information]:
         """Keep what is granted; it is served elsewhere."""
-        self.granted = self._granted(action).allocation[0]
+        asked = as_bits("action", action, (self.network.P,))[None]
+        self.granted = grant(self.network, asked, self._allocation[None]).allocation[0]
         return dict(self._shown), 0.0, False, True, unserved(self.network, 1).row(0)._asdict()
 
 

@@ -119,12 +119,18 @@ class HostTensorVectorEnv(TensorVectorEnv, IDNVectorEnv):
         flags = torch.from_numpy(terminated), torch.from_numpy(truncated)
         return _tensors(observation), torch.from_numpy(rewards), *flags, _tensors(infos)
 
-    def _show_capacities(self, shown: Values, written: bool) -> None:
-        """Those that are the same for all as one row, seen B times."""
-        if self._capacities is self._nominal and len(self._streams.nominal) == 1:
-            shown["capacities"] = torch.from_numpy(self._nominal[:1].copy()).expand(self.num_envs, -1)
-        else:
-            super()._show_capacities(shown, written)
+    def _observe(self) -> Values:
+        """Capacities that are the same for all as one row, seen B times."""
+        shown = super()._observe()
+        if self._one_row():
+            shown["capacities"] = torch.from_numpy(self._nominal.copy()).expand(self.num_envs, -1)
+        return shown
+
+    def _capacities_to_show(self, kept: bool) -> FloatArray | None:
+        return None if self._one_row() else super()._capacities_to_show(kept)
+
+    def _one_row(self) -> bool:
+        return self._capacities is self._nominal and len(self._nominal) == 1
 
     def _last(self) -> Values:
         return {key: torch.as_tensor(value).clone() for key, value in self._observe().items()}
@@ -181,6 +187,14 @@ class DeviceTensorVectorEnv(TensorVectorEnv):
         tiers = torch.as_tensor(np.array(network.tiers, dtype=np.int64), device=self.device)
         self._tier = torch.nn.functional.one_hot(tiers).to(self._tables.sizes.dtype)  # (V, tiers)
 
+    def _served(
+        self, rows: Rows, asked: Tensor, before: Tensor, budgets: Tensor, refused: Callable[[int], str] | None
+    ) -> tuple[Granted, Tensor, Tensor, Served]:
+        granted = self._grant(asked, before, budgets, refused)
+        requests, capacities = self._streams.next_slot(rows)
+        slot = requests, capacities, granted.allocation
+        return granted, *slot[:2], serving.serve(self.network, *slot, backend=self._backend, check=False)
+
     def _grant(self, asked: Tensor, before: Tensor, budgets: Tensor, refused: Callable[[int], str] | None) -> Granted:
         in_use, loaded = feasible.memory(self.network, asked, before, backend=self._backend)
         over = in_use > room(budgets)
@@ -195,9 +209,6 @@ class DeviceTensorVectorEnv(TensorVectorEnv):
         granted = torch.where(over.any(1, keepdim=True), packed, asked)
         _, loaded = feasible.memory(self.network, granted, before, backend=self._backend)
         return Granted(granted, asked.sum(1, dtype=torch.int64) - granted.sum(1, dtype=torch.int64), loaded)
-
-    def _serve(self, requests: Tensor, capacities: Tensor, allocation: Tensor) -> Served:
-        return serving.serve(self.network, requests, capacities, allocation, backend=self._backend, check=False)
 
     def _by_tier(self, by_node: Tensor) -> Tensor:
         return by_node @ self._tier

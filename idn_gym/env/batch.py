@@ -231,12 +231,9 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
             return f"actions[{np.arange(self.num_envs)[rows][row]}]"
 
         raises = self._infeasible == "raise"
-        granted = self._grant(asked, self._allocation[where], limits, refused if raises else None)
-        requests, capacities = self._streams.next_slot(rows)
-        served = self._serve(requests, capacities, granted.allocation)
-        self._put(self._allocation, where, granted.allocation)
-        self._put(self._by_node, where, served.by_node)
-        self._put(self._requests, where, requests)
+        before = self._allocation[where]
+        granted, requests, capacities, served = self._served(rows, asked, before, limits, refused if raises else None)
+        self._keep(where, granted.allocation, served.by_node, requests)
         if self._capacities is not self._nominal or capacities is not self._streams.nominal:
             self._see(where, capacities)
         slot, by_tier = self._numbers(self._slot[rows].copy()), self._by_tier(served.by_node)
@@ -269,16 +266,20 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
         """Make the state."""
 
     @abstractmethod
-    def _grant(self, asked: Array, before: Array, budgets: Array, refused: Callable[[int], str] | None) -> Granted:
-        """See `repair.grant`."""
-
-    @abstractmethod
-    def _serve(self, requests: Array, capacities: Array, allocation: Array) -> Served:
-        """Serve a slot of each row."""
+    def _served(
+        self, rows: Rows, asked: Array, before: Array, budgets: Array, refused: Callable[[int], str] | None
+    ) -> tuple[Granted, Array, Array, Served]:
+        """What is granted of actions, see `repair.grant`; requests and capacities of a slot; what serving came to."""
 
     @abstractmethod
     def _by_tier(self, by_node: Array) -> Array:
         """(n, tiers) sums of (n, V)."""
+
+    def _keep(self, where: Any, allocation: Array, by_node: Array, requests: Array) -> None:
+        """Take down what was played in a slot."""
+        self._put(self._allocation, where, allocation)
+        self._put(self._by_node, where, by_node)
+        self._put(self._requests, where, requests)
 
     @abstractmethod
     def _see(self, where: Any, capacities: Array) -> None:

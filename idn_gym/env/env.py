@@ -13,12 +13,11 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
-from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.env import arguments
 from idn_gym.env.arguments import Overrides
 from idn_gym.env.outcome import Information, Outcome, by_tier, unserved, weighted, weights_of
-from idn_gym.env.repair import Granted, grant
+from idn_gym.env.repair import grant, serve_granted
 from idn_gym.env.rewards import COMPONENTS, VECTOR, Reward, Vector, paid, reward_of
 from idn_gym.env.spec import in_json
 from idn_gym.errors import IdnError
@@ -209,9 +208,13 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
         """Place what the action says, draw a slot and serve it; see the class."""
         if self._slot >= self.horizon:
             raise gymnasium.error.ResetNeeded(f"the episode of {self.horizon} slots is over; call reset")
-        granted = self._granted(action)
+        asked = as_bits("action", action, (self.network.P,)).copy()[None]  # it is kept
+        before = self._allocation[None]
+        if self.infeasible == "raise":  # before anything is drawn
+            grant(self.network, asked, before, refused=lambda _: "action")
         requests, capacities = self._next_slot()
-        served = kernels.serve(self.network, requests, capacities, granted.allocation).row(0)
+        granted, serving = serve_granted(self.network, asked, before, requests[None], capacities[None])
+        served = serving.row(0)
         outcome = Outcome.of(
             served,
             requests,
@@ -271,12 +274,6 @@ class IDNEnv(gymnasium.Env[Observation, IntArray]):
             shown = parameters.shown(horizon)
             raise IdnError(f"horizon: {shown}; must be a whole number, at least 1 and at most {limit}")
         return int(horizon)
-
-    def _granted(self, action: IntArray) -> Granted:
-        """What is granted of the action."""
-        asked = as_bits("action", action, (self.network.P,)).copy()  # it is kept
-        refused = (lambda _: "action") if self.infeasible == "raise" else None
-        return grant(self.network, asked[None], self._allocation[None], refused=refused)
 
     def _shown_if_steady(self, block: Trace) -> FloatArray | None:
         """(P,) what is observed of capacities that do not vary."""

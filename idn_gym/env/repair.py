@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from idn_gym import kernels
+from idn_gym.model.network import Network
 from idn_gym.model.placements import Placements, refuse_over_budget, room
+from idn_gym.model.service import Served
 from idn_gym.typing import FloatArray, IntArray
 
 
@@ -58,3 +60,29 @@ def grant(
     feasible = asked.copy()
     feasible[rows] = granted
     return Granted(feasible, repaired, loaded)
+
+
+def serve_granted(
+    network: Network,
+    asked: IntArray,
+    before: IntArray,
+    requests: FloatArray,
+    capacities: FloatArray,
+    budgets: FloatArray | None = None,
+) -> tuple[Granted, Served]:
+    """`grant`, refusing none, and serving what is granted, in one pass over what is within its budgets."""
+    limits = network.room if budgets is None else room(budgets)
+    served, loaded, over = kernels.serve_within(network, requests, capacities, asked, before, limits)
+    repaired = np.zeros(len(asked), dtype=np.int64)
+    if not np.count_nonzero(over):
+        return Granted(asked, repaired, loaded), served
+    rows = np.flatnonzero(over)
+    some, capable = (values if len(values) == 1 else values[rows] for values in (requests, capacities))
+    limited = budgets if budgets is None or len(budgets) == 1 else budgets[rows]
+    granted = grant(network, asked[rows], before[rows], limited)
+    allocation = asked.copy()
+    allocation[rows], repaired[rows], loaded[rows] = granted
+    again = kernels.serve(network, some, capable, granted.allocation)
+    for whole, part in zip(served, again, strict=True):
+        whole[rows] = part
+    return Granted(allocation, repaired, loaded), served

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from idn_gym import kernels
 from idn_gym.common import parameters
-from idn_gym.env.batch import Array, BatchEnv, Values
-from idn_gym.env.buffers import Buffers
+from idn_gym.env.batch import EVERY, Array, BatchEnv, Values
+from idn_gym.env.buffers import Buffers, show
 from idn_gym.env.env import IDNEnv, as_bits
 from idn_gym.env.outcome import by_tier, unserved
-from idn_gym.env.repair import Granted, grant
+from idn_gym.env.repair import Granted, grant, serve_granted
 from idn_gym.errors import IdnError
 from idn_gym.model.service import Served
 from idn_gym.typing import BoolArray, FloatArray
@@ -70,41 +69,46 @@ class IDNVectorEnv(BatchEnv):
         self._requests = np.zeros((rows, network.R))
         self._allocation = np.zeros((rows, network.P), dtype=np.int8)
         self._by_node = np.zeros((rows, network.V))
-        self._nominal = _shown(np.minimum(self._streams.nominal, LARGEST), rows)
+        self._nominal = np.minimum(self._streams.nominal, LARGEST).astype(np.float32)
         self._capacities = self._nominal
         self._limits = self._budgets
-        self._shown_budgets = _shown(self._budgets, rows)
 
-    def _grant(self, asked: Array, before: Array, budgets: Array, refused: Callable[[int], str] | None) -> Granted:
-        return grant(self.network, asked, before, budgets, refused)
-
-    def _serve(self, requests: Array, capacities: Array, allocation: Array) -> Served:
-        return kernels.serve(self.network, requests, capacities, allocation)
+    def _served(
+        self, rows: Rows, asked: Array, before: Array, budgets: Array, refused: Callable[[int], str] | None
+    ) -> tuple[Granted, Array, Array, Served]:
+        if refused is not None:  # before anything is drawn
+            grant(self.network, asked, before, budgets, refused)
+        requests, capacities = self._streams.next_slot(rows)
+        granted, served = serve_granted(self.network, asked, before, requests, capacities, budgets)
+        return granted, requests, capacities, served
 
     def _by_tier(self, by_node: Array) -> Array:
         return by_tier(self.network, by_node)
 
+    def _keep(self, where: Any, allocation: Array, by_node: Array, requests: Array) -> None:
+        if where is EVERY:  # made for this slot, but for the allocation, which may be the action itself
+            self._allocation[:] = allocation
+            self._by_node, self._requests = by_node, requests
+            return
+        super()._keep(where, allocation, by_node, requests)
+
     def _see(self, where: Any, capacities: Array) -> None:
         if self._capacities is self._nominal:
-            self._capacities = self._nominal.copy()
+            self._capacities = np.repeat(self._nominal, self.num_envs // len(self._nominal), axis=0)
         self._capacities[where] = np.minimum(capacities, LARGEST)
 
     def _observe(self) -> Values:
         spaces = self.observation_space.items()  # type: ignore[attr-defined]
-        shown, written = self._buffers.take({key: space.shape for key, space in spaces})
-        np.copyto(shown["requests"], self._requests, casting="same_kind")
-        np.copyto(shown["allocation"], self._allocation)
-        if not written:
-            np.copyto(shown["budgets"], self._shown_budgets)
-        self._show_capacities(shown, written)
+        shown, kept = self._buffers.take({key: space.shape for key, space in spaces})
+        if not kept:
+            np.copyto(shown["budgets"], self._budgets, casting="same_kind")
+        show(shown, self._requests, self._allocation, self._capacities_to_show(kept))
+        self._steady = self._capacities is self._nominal
         return shown
 
-    def _show_capacities(self, shown: Values, written: bool) -> None:
-        """Among what is observed; `written` says that its arrays are as they were left."""
-        steady = self._capacities is self._nominal
-        if not (written and steady and self._steady):
-            np.copyto(shown["capacities"], self._capacities)
-        self._steady = steady
+    def _capacities_to_show(self, kept: bool) -> FloatArray | None:
+        """Those observed; None where they stand there already, as `kept` says of all that was shown."""
+        return None if kept and self._steady and self._capacities is self._nominal else self._capacities
 
     def _asked(self, actions: Any) -> Array:
         """Actions as (B, P) int8, or an error that names the entry."""
@@ -152,8 +156,3 @@ class IDNVectorEnv(BatchEnv):
 
     def _put(self, values: Array, where: Any, some: Any) -> None:
         values[where] = some
-
-
-def _shown(values: FloatArray, rows: int) -> FloatArray:
-    """(B, n) float32."""
-    return np.ascontiguousarray(np.broadcast_to(values, (rows, values.shape[1])), dtype=np.float32)

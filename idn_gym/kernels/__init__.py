@@ -10,7 +10,7 @@ from idn_gym.kernels.gain import gain, gain_and_subgradient, loads
 from idn_gym.kernels.greedy import fill_by_gain
 from idn_gym.kernels.marginal import joint_gains, marginal_gains, type_cuts, type_gains
 from idn_gym.kernels.mirror import mirror_step, node_maximum, project
-from idn_gym.kernels.serving import serve
+from idn_gym.kernels.serving import serve, serve_within
 from idn_gym.kernels.states import fractions_of, states_of, step_states
 from idn_gym.model.service import Served
 
@@ -30,6 +30,7 @@ __all__ = [
     "project",
     "round_dependent",
     "serve",
+    "serve_within",
     "states_of",
     "step_states",
     "type_cuts",

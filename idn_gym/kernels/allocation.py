@@ -6,7 +6,7 @@ import numpy as np
 
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import BITS, FLOATS, filled, node_rows, placement_rows, shaped
-from idn_gym.kernels.shared import placed_in, room_of, row_of, trailing_zeros
+from idn_gym.kernels.shared import add_memory, placed_in, room_of, row_of, trailing_zeros
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.allocation import Residual, refuse_no_uniform, refuse_residual
 from idn_gym.model.placements import Placements
@@ -71,13 +71,9 @@ def memory(placements: Placements, allocation: IntArray, before: IntArray) -> tu
 def _memory(tables, allocation, before, first, stop, in_use, loaded):
     found = np.empty(allocation.shape[1], dtype=np.uint32)
     for b in range(first, stop):
-        held, earlier, used, added = allocation[b], before[b], in_use[b], 0.0
-        for i in range(placed_in(held, found)):
-            p = found[i]
-            size = tables.sizes[p] * held[p]
-            used[tables.placement_node[p]] += size
-            added += size * (1 - earlier[p])
-        loaded[b] = added
+        held = allocation[b]
+        count = placed_in(held, found)
+        loaded[b] = add_memory(tables.sizes, tables.placement_node, held, before[b], found, count, in_use[b])
 
 
 @_jit

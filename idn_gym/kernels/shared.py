@@ -55,6 +55,31 @@ def add_load(tables, requests, load):
         load[group] = 1.0 / load[group] if load[group] > 0.0 else _NO_LOAD
 
 
+@_jit
+def know_load(visitors, classes, of_class, requests, group, load):
+    """The same of a group of the first class and of its like in the others, unless they are known: 0 says that not.
+
+    For where little is placed, so that few groups need be known.
+
+    Parameters
+    ----------
+    visitors : of the service.
+    classes, of_class : how many there are, and the groups of each.
+    """
+    if load[group] > 0.0:
+        return
+    start, types = visitors
+    above = 0.0
+    for c in range(classes):
+        here, total = np.uint64(group) + np.uint64(c * of_class), 0.0
+        for n in range(start[here], start[here + np.uint64(1)]):
+            total += requests[np.uint64(types[n])]
+        load[here] = 1.0 / total if total > 0.0 else _NO_LOAD
+        if classes > 1:
+            load[np.uint64(classes * of_class + 1) + here] = above
+            above += total
+
+
 @intrinsic
 def _word_at(typing_context, values, at):
     """Eight bytes of an int8 array, from `at` on, wherever they lie, as one number, the first byte the lowest."""
@@ -100,6 +125,19 @@ def placed_in(allocation, found):
             found[n] = q
             n += 1
     return n
+
+
+@_jit
+def add_memory(sizes, nodes, held, before, found, count, used):
+    """Fill in MB in use by node of what a row holds, as `placed_in` found it; returns MB newly loaded."""
+    added = 0.0
+    used[:] = 0.0
+    for i in range(count):
+        p = found[i]
+        size = sizes[p] * held[p]
+        used[nodes[p]] += size
+        added += size * (1 - before[p])
+    return added
 
 
 @_jit

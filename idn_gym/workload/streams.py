@@ -57,7 +57,7 @@ class Streams:
         if replay is not None and not replay.varying and (replay.capacities[0] != networks[0].capacities).any():
             self._steady = replay.capacities
         self._streams: list[Stream | None] = [None] * len(networks)
-        self._requests = np.empty((len(networks), 0 if replay is not None else BLOCK, networks[0].R))
+        self._requests = np.empty((0 if replay is not None else BLOCK, len(networks), networks[0].R))
         self._capacities: list[FloatArray | None] = [None] * len(networks)  # of the block, where they vary
         self._expected = _Latest()
 
@@ -83,7 +83,11 @@ class Streams:
         numbers = np.arange(len(self._slot))[rows]
         within = slot % BLOCK
         self._draw(numbers[within == 0])
-        return self._requests[numbers, within], self._capacities_at(numbers, within)
+        if isinstance(rows, slice) and (within == within[0]).all():
+            requests = self._requests[within[0]].copy()
+        else:
+            requests = self._requests[within, numbers]
+        return requests, self._capacities_at(numbers, within)
 
     def _draw(self, rows: IntArray) -> None:
         """The next block of each; the generators release Python's lock."""
@@ -92,13 +96,13 @@ class Streams:
             for row in rows[first:stop].tolist():
                 stream = self._streams[row]
                 assert stream is not None
-                block = stream.next_block(out=self._requests[row])
+                block = stream.next_block(out=self._requests[:, row])
                 if not np.may_share_memory(block.requests, self._requests):
-                    self._requests[row] = block.requests
+                    self._requests[:, row] = block.requests
                 self._capacities[row] = block.capacities if block.varying else None
 
         if len(rows):
-            over_rows(len(rows), self._requests[0].size, work)
+            over_rows(len(rows), self._requests[:, 0].size, work)
 
     def _capacities_at(self, rows: IntArray, within: IntArray) -> FloatArray:
         blocks = [self._capacities[row] for row in rows.tolist()]

@@ -18,7 +18,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import idn_gym  # noqa: F401 - registers the ids
-from idn_gym import IdnError, Network, draw, load_scenario
+from idn_gym import IdnError, Network, draw, kernels, load_scenario
+from idn_gym.env.repair import grant, serve_granted
 from idn_gym.env.vector_env import IDNVectorEnv
 from idn_gym.scenario.file import to_yaml
 
@@ -123,6 +124,21 @@ def test_blocks_of_draws_may_begin_at_different_slots(
         found = ours.step(step)
         assert data_equivalence(found, theirs.step(step), exact=True)
         over = found[3]
+
+
+@pytest.mark.parametrize("budgets", ["of all", "of each"])
+def test_serving_what_is_granted_is_granting_and_then_serving(budgets: str) -> None:
+    """Rows that ask for more than fits among rows that do not."""
+    network = Network.compile(load_scenario("tiny"))
+    generator = np.random.default_rng(0)
+    asked, before = (generator.random((2, 12, network.P)) < 0.3).astype(np.int8)
+    limits = network.budgets * generator.uniform(0.5, 1.5, (12 if budgets == "of each" else 1, 1))
+    requests = draw(network, 12, 0).requests
+    granted, served = serve_granted(network, asked, before, requests, network.capacities[None], limits)
+    expected = grant(network, asked, before, limits)
+    assert 0 < np.count_nonzero(expected.repaired) < 12
+    assert all(map(np.array_equal, granted, expected))
+    assert all(map(np.array_equal, served, kernels.serve(network, requests, network.capacities, granted.allocation)))
 
 
 def test_disabled_refuses_to_step_what_is_over() -> None:

@@ -124,6 +124,7 @@ def arguments(network: Network) -> dict[str, dict[str, Any]]:
             "out": np.zeros(placed, dtype=np.int8),
         },
         "serve": served,
+        "serve_within": {**slots, "allocation": held, "before": filling, "room": budgets},
         "step_states": {
             "states": state,
             "ascent": generator.random(placed),

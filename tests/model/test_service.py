@@ -67,6 +67,27 @@ def test_kernels_serve_as_the_reference(seed: int, services: bool) -> None:
 
 
 @pytest.mark.parametrize("services", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_serving_within_budgets_is_memory_then_serving(seed: int, services: bool) -> None:
+    """To the bit, where a row is within its room."""
+    network = small_network(seed, services)
+    generator = np.random.default_rng(seed)
+    requests = generator.poisson(4.0, (6, network.R)).astype(np.float64)
+    capacities = generator.uniform(0.0, 12.0, (1, network.P))
+    asked, before = (generator.random((2, 6, network.P)) < 0.4).astype(np.int8)
+    asked[0] = 0  # at least this is within
+    in_use, loaded = kernels.memory(network, asked, before)
+    limits = generator.uniform(0.5, 1.2) * in_use.mean(axis=0)
+    served, also_loaded, over = kernels.serve_within(network, requests, capacities, asked, before, limits)
+    assert np.array_equal(over, (in_use > limits).any(axis=1))
+    assert np.array_equal(loaded, also_loaded)
+    within = ~over
+    alone = kernels.serve(network, requests[within], capacities, asked[within])
+    for name, values, expected in zip(served._fields, served, alone, strict=True):
+        assert np.array_equal(values[within], expected), name
+
+
+@pytest.mark.parametrize("services", [False, True])
 @pytest.mark.parametrize("seed", range(20))
 def test_kernels_cut_and_add_as_the_reference(seed: int, services: bool) -> None:
     network = small_network(seed, services)
