@@ -35,6 +35,8 @@ pages: install
 	$(BIN)/python -m pytest -n 2 -m pages
 
 browser: install
+	@command -v chromium || command -v google-chrome || apt-get install --yes --quiet chromium > /dev/null 2>&1 \
+	    || echo "no Chromium, and none can be installed here: its tests are skipped"
 	$(BIN)/python -m pytest -rs -m browser
 
 lower-bounds:

@@ -9,8 +9,6 @@ from idn_gym.common.files import read_json
 from idn_gym.report.page.parts import Part, Picture
 from idn_gym.report.page.runs import sweep_part
 from idn_gym.report.page.streams import read_streams
-from idn_gym.suite import tables
-from idn_gym.suite.ranking import by_kind, standings
 
 _LABELS = {"scenario", "workload", "shape", "seed"}
 
@@ -23,6 +21,9 @@ def part(folder: Path) -> Part | None:
     command = read_json(path).get("command")
     if not isinstance(command, list) or command[1:2] != ["suite"]:
         return None
+    from idn_gym.suite import tables
+    from idn_gym.suite.ranking import by_kind, standings  # here, since other folders need no statistics
+
     swept = sweep_part(folder)
     streams = [
         stream for stream in read_streams(folder)[1] if not stream.missing
@@ -30,8 +31,7 @@ def part(folder: Path) -> Part | None:
     if not all(set(stream.labels) >= _LABELS for stream in streams) or not streams:
         return swept
     rows = [row for stream in streams for row in stream.rows]
-    hindsight = {str(result.agent) for result in streams[0].results if result.hindsight}
-    document = {"agents": standings(rows, hindsight), "kinds": by_kind(rows, hindsight)}
+    document = {"agents": standings(rows, swept.hindsight), "kinds": by_kind(rows, swept.hindsight)}
     cases, slots = len({row["scenario"] for row in rows}), rows[0]["slots"]
     title = f"Suite of {cases} cases, {slots} slots"
     ranked = [
@@ -39,6 +39,7 @@ def part(folder: Path) -> Part | None:
         *(
             tables.of_kinds(document, key, f"{about}, by workload")
             for key, about in (("behind", "behind the best causal agent"), ("of_bound", "share of the bound"))
+            if any(key in row for row in document["agents"])
         ),
     ]
     drawn = folder / "suite.png"

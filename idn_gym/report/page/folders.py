@@ -93,6 +93,7 @@ def _figure(folder: Path, name: str) -> Part:
         pictures=pictures,
         notes=swept.notes,
         views=swept.views,
+        hindsight=swept.hindsight,
         rows=swept.rows,
     )
 

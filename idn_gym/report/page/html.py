@@ -32,6 +32,7 @@ _SYMBOLS = {  # of matplotlib's markers
     "8": "octagon", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left", ">": "triangle-right",
     "P": "cross", "X": "x", "x": "x-thin-open", "+": "cross-thin-open",
 }  # fmt: skip
+_SCRIPTS = ("basics", "agents", "tables", "plots", "views", "network", "parts")
 _WIDTH = 2.0  # pixels of a line
 
 
@@ -89,14 +90,14 @@ def page_of(folders: Sequence[Path]) -> str:
         _Section(f"s{n}", name, part, _tables(part)) for n, (name, part) in enumerate(zip(names, parts, strict=True))
     ]
     flat = [one for section in sections for one in section.all]
-    hindsight = {str(row) for section in flat for row in _hindsight(section)}
+    hindsight = {printable(agent) for section in flat for agent in section.part.hindsight}
     agents = dict.fromkeys(agent for section in flat for agent in section.agents)
     data = {
         "agents": [_look(agent, look, agent in hindsight) for agent, look in _ordered(agents)],
         "parts": {section.id: section.part.views for section in flat if section.part.views is not None},
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    scripts = {name: _as_read(script) for name, script in (("plotly", get_plotlyjs()), ("page", _file("page.js")))}
+    scripts = {name: _as_read(script) for name, script in (("plotly", get_plotlyjs()), ("page", _page_script()))}
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -157,13 +158,6 @@ def _tables(part: Part) -> list[Plain]:
     return [table.plain() for table in part.tables]
 
 
-def _hindsight(section: _Section) -> Iterator[str]:
-    """The agents that a table marks as in hindsight."""
-    for table in section.tables:
-        for row in table.rows:
-            yield from (cell.removesuffix(" *") for cell in row if cell.endswith(" *"))
-
-
 def _ordered(agents: Collection[str]) -> list[tuple[str, Look]]:
     found = looks(agents)
     return [(agent, found[agent]) for agent in agents]
@@ -203,6 +197,12 @@ def _inert(text: str) -> str:
 
 def _file(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _page_script() -> str:
+    """The scripts of the page as one, whose names are nobody else's."""
+    body = "\n".join(_file(f"scripts/{name}.js") for name in _SCRIPTS)
+    return f'"use strict";\n(() => {{\n{body}}})();\n'
 
 
 def _as_read(script: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,5 +35,6 @@ class Part:
     pictures: Sequence[Picture] = ()
     notes: Sequence[str] = ()  # of what is left out or thinned
     views: Mapping[str, Any] | None = None  # JSON values, see `settings.views`
+    hindsight: Collection[str] = ()  # the agents of the views that have seen the streams
     rows: Sequence[Mapping[str, Any]] = ()  # of runs, as `table.csv` has them: what is compared
     parts: Sequence[Part] = ()  # below this one

@@ -53,6 +53,7 @@ def run_part(folder: Path) -> Part:
         more=services,
         notes=[*_missing([stream], 0), *_thinning(data), *note],
         views=data,
+        hindsight=_hindsight([stream]),
         rows=stream.rows,
     )
 
@@ -91,8 +92,7 @@ def sweep_part(folder: Path) -> Part:
         table = tables.sweep(rows, title)
     else:
         title = f"{scenarios[0]}, {slots[0]} slots, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
-        hindsight = {str(result.agent) for stream in streams for result in stream.results if result.hindsight}
-        table = tables.seeds({"agents": compared(rows, FIGURES), "seeds": seeds}, hindsight, title)
+        table = tables.seeds({"agents": compared(rows, FIGURES), "seeds": seeds}, _hindsight(streams), title)
     return Part(
         title=title,
         facts=facts,
@@ -103,6 +103,7 @@ def sweep_part(folder: Path) -> Part:
         more=more,
         notes=notes,
         views=data,
+        hindsight=_hindsight(streams),
         rows=rows,
     )
 
@@ -177,6 +178,10 @@ def _gain(row: Mapping[str, Any]) -> float | None:
 def _refuse_empty(folder: Path, streams: Sequence[Stream]) -> None:
     if not any(stream.results for stream in streams):
         raise IdnError(f"{folder}: no agent has a result there yet; there is nothing to report")
+
+
+def _hindsight(streams: Sequence[Stream]) -> set[str]:
+    return {str(result.agent) for stream in streams for result in stream.results if result.hindsight}
 
 
 def _missing(streams: Sequence[Stream], left: int) -> list[str]:

@@ -124,8 +124,10 @@ def figures_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[fl
 
 def interval(values: Sequence[float]) -> list[float | None]:
     """Mean, lower and upper end of the 95% interval, which one value does not have."""
+    if len(values) == 1:
+        return [short(values[0])]
     found = mean_interval(values)
-    return [short(found.mean), *(short(end) for end in found.ends if len(values) > 1)]
+    return [short(end) for end in (found.mean, *found.ends)]
 
 
 def short(value: float) -> float | None:
@@ -182,9 +184,8 @@ def _thinned(results: Sequence[Result], slots: int, edges: Any) -> dict[str, lis
             blocks = np.stack([_blocks(result, key, slots, edges) for result in results])
         else:
             continue
-        bands = student_bands(blocks)
-        kept = bands if len(results) > 1 else bands[:1]
-        found[key] = [[short(value) for value in column] for column in kept]
+        bands = student_bands(blocks) if len(results) > 1 else blocks
+        found[key] = [[short(value) for value in column] for column in bands]
     return found
 
 
