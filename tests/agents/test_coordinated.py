@@ -134,6 +134,30 @@ def test_window_is_long_where_counts_are_bursty_and_goes_back_to_the_last_shift(
     np.testing.assert_allclose(moving.mean, np.mean(moving.last(10), axis=0))
 
 
+def levels(*parts: tuple[float, int]) -> np.ndarray:
+    """Twenty numbers that scatter by 1 about a level: each level for so many slots."""
+    level = np.concatenate([np.full((slots, 20), level) for level, slots in parts])
+    return level + np.random.default_rng(0).normal(size=level.shape)
+
+
+@pytest.mark.parametrize(
+    ("stream", "believed"),
+    [
+        (levels((100.0, 30), (200.0, 30)), {30: True}),  # far off
+        (levels((100.0, 30), (200.0, 1), (100.0, 30), (200.0, 1)), {30: True, 61: False}),  # the first did not last
+        (levels((100.0, 30), (105.0, 30), (110.0, 1)), {30: False, 60: True}),  # near, and the first did last
+    ],
+)
+def test_a_surprise_is_believed_if_those_like_it_have_lasted(stream: np.ndarray, believed: dict[int, bool]) -> None:
+    window, found = Window(20), {}
+    for slot, vector in enumerate(stream):
+        window.see(vector)
+        if slot in believed:
+            assert window.surprised
+            found[slot] = window.length == 1
+    assert found == believed
+
+
 def test_window_of_a_length_that_is_asked_for(two: Network) -> None:
     window = Window(two.R, 3)
     for slot in range(7):
@@ -371,17 +395,18 @@ def test_a_stream_that_stands_still_is_settled_soon() -> None:
     assert changes[-1][0] < 100
 
 
-def test_a_shift_is_answered_two_slots_later() -> None:
-    """The first batch after it could be a burst; the second says that it is not."""
+def test_a_shift_is_answered_in_the_next_slot() -> None:
+    """A batch that is far off the forecast is believed, and the batch after a lone one is believed again."""
     network = Network.compile(load_scenario("topology-2-fixed"))
     batch = draw(network, 1, 0).requests
-    trace = Trace(
-        np.concatenate([np.repeat(batch, 100, axis=0), np.repeat(batch[:, ::-1], 20, axis=0)]), network.capacities[None]
-    )
+    other = batch[:, ::-1]
+    parts = [np.repeat(batch, 100, axis=0), np.repeat(other, 20, axis=0), batch, np.repeat(other, 4, axis=0)]
+    trace = Trace(np.concatenate(parts), network.capacities[None])
     result = play(network, trace, AgentSpec("infida-coordinated"), 0)
-    assert next(slot for slot, _ in result.changes if slot >= 100) == 102
-    settled = result.table.gain[[99, 100, 119]]
-    assert settled[1] < 0.9 * settled[0] < settled[2]
+    assert next(slot for slot, _ in result.changes if slot >= 100) == 101
+    gain = result.table.gain
+    assert gain[100] < 0.9 * gain[119] < gain[101]
+    assert gain[121] < 0.9 * gain[119] < gain[122]
 
 
 def test_loads_that_cannot_pay_are_not_made() -> None:

@@ -129,8 +129,9 @@ class Coordinated:
     """All nodes together, on a forecast of the next batch; loads what pays, and otherwise leaves it.
 
     A search by `OnlineSearch` goes on from what is held on a new forecast, and in the slots between tries to improve on
-    what it came to. Each load is charged what it has to earn. The forecast is new once half of what it is made of is,
-    and after a batch far off it.
+    what it came to; the first, and one after a batch far off the forecast, goes on from nothing as well. Each load is
+    charged what it has to earn. The forecast is new once half of what it is made of is, half of what the last search
+    looked at is, and after a batch far off it.
 
     Where requests need several models, searches are by whole routes: one from what is held, one from nothing, and one
     from routes drawn from the state. They come later while they find nothing.
@@ -144,6 +145,7 @@ class Coordinated:
         self._search = OnlineSearch(network, seed) if network.service.submodular else None
         self._allocation: IntArray | None = None
         self._waited, self._patience = 0, 1
+        self._length = 0  # batches that the last search looked at
         self.searches, self._batches = 0, 0
 
     def see(self, requests: FloatArray, capacities: FloatArray) -> None:
@@ -160,7 +162,8 @@ class Coordinated:
             self._allocation = nothing if self._network.priced else self._first.round(state)
         if self._forecast.length == 0:
             return self._allocation
-        if self._forecast.surprised or self._waited >= max(self._patience, self._forecast.length // 2):
+        length = min(self._forecast.length, self._length)
+        if self._forecast.surprised or self._waited >= max(self._patience, length // 2):
             self._look_at_the_forecast(state, self._allocation)
             self._waited = 0
         if self._search:
@@ -173,13 +176,15 @@ class Coordinated:
 
     def _look_at_the_forecast(self, state: FloatArray, held: IntArray) -> None:
         network, options = self._network, self.options
+        self._length = self._forecast.length
         self.searches, self._batches = self.searches + 1, self._batches + self._forecast.length
         requests, capacities = self._forecast.rows()
         gained = float(kernels.serve(network, requests, capacities, held[None]).gain.mean())
         service = gained / max(float(network.spendable.sum()), 1e-300)  # ms per MB held and slot
         charge = (options.update_weight + options.bonus * service) / options.horizon
         if self._search:
-            self._search.look_at(requests, capacities, held, charge)
+            anew = self.searches == 1 or self._forecast.surprised
+            self._search.look_at(requests, capacities, held, charge, anew)
             return
         found = self._by_routes(state, held, requests, capacities, charge)
         self._patience = 1 if found is not None else min(2 * self._patience, _PATIENCE)

@@ -18,6 +18,8 @@ LONGEST = 100_000  # slots that may be asked for
 _MEMORY = 64  # slots: errors are added up with a discount of one in as many
 _CLOSE = 1.02  # times the least squared error: of lengths within, the longest is taken
 _SURPRISE = 4.0  # times the usual error of the forecast
+_FAR = 100.0  # times it, above which a surprise is taken to last until surprises like it have not
+_LEARNT = 0.5  # weight of the latest surprise in what is known of whether they last
 _ROWS = 32  # that stand for bursty counts
 _STEADY = 0.003  # variance of a count over its squared mean, up to which the mean stands for it
 _POOL = 64  # batches, and types with the most requests, whose scatter is pooled
@@ -43,6 +45,9 @@ class Window:
         self._errors = np.zeros(len(self._sums))
         self._run = 0
         self._usual = 0.0
+        self._lasts = np.array([0.0, 1.0])  # share of surprises, those near and those far, that lasted
+        self._far = 0  # the last one
+        self._first = False  # whether the last vector was a surprise and the one before it none
         self.seen = 0
         self.surprised = False
 
@@ -51,7 +56,13 @@ class Window:
         if self.seen > 0:
             errors = ((self._sums / self._counts()[:, None] - vector) ** 2).sum(axis=1)
             error = float(errors[self._chosen()])
+            if self._first:
+                lasted = float(errors[-1] < errors[self._longest()])
+                self._lasts[self._far] += _LEARNT * (lasted - self._lasts[self._far])
+            self._far = int(error > _FAR * self._usual)
+            calm = not self.surprised
             self.surprised = self.seen > 1 and error > _SURPRISE * self._usual
+            self._first = calm and self.surprised
             capped = min(error, _SURPRISE * self._usual) if self.seen > 1 else error
             self._usual = error if self.seen == 1 else 0.9 * self._usual + 0.1 * capped
             self._errors = self._errors * (1.0 - 1.0 / _MEMORY) + errors
@@ -89,6 +100,12 @@ class Window:
     def _chosen(self) -> int:
         if self._fixed:
             return 0
+        if self.surprised and self._lasts[self._far] > 0.5:
+            return len(self._sums) - 1
+        return self._longest()
+
+    def _longest(self) -> int:
+        """Of the sums whose errors are about the least, that of most vectors."""
         counts = self._counts()
         close = np.flatnonzero(self._errors <= _CLOSE * self._errors.min())
         return int(close[np.argmax(counts[close])])

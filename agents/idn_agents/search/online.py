@@ -25,15 +25,19 @@ class OnlineSearch:
         self._network, self._search, self._generator = network, LocalSearch(network), generator(seed, 4)
         self._credit = 0
 
-    def look_at(self, requests: FloatArray, capacities: FloatArray, held: IntArray, charge: float) -> None:
-        """Go on from what is held (P,), on rows (T, R) and (1, P) and at a charge in ms per MB loaded and slot."""
+    def look_at(self, requests: FloatArray, capacities: FloatArray, held: IntArray, charge: float, anew: bool) -> None:
+        """Go on from what is held (P,), on rows (T, R) and (1, P) and at a charge in ms per MB loaded and slot.
+
+        With `anew` also from nothing, which takes the work of several slots; the better counts.
+        """
         self._slots, self._charge = len(requests), charge
         load = kernels.loads(self._network, requests)
         self._search.look_at(requests, capacities, load, self._price(held))
         self._search.start(held)
         before = self._search.work
         self._search.improve()
-        self._search.improve_from(np.zeros_like(held))
+        if anew:
+            self._search.improve_from(np.zeros_like(held))
         self._credit -= self._search.work - before
 
     def go_on(self) -> IntArray:
