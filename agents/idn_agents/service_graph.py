@@ -9,7 +9,7 @@ import numpy as np
 
 from idn_gym.experiment.folders import read_description
 from idn_gym.experiment.record_files import FORMAT
-from idn_gym.experiment.record_tables import read_changes
+from idn_gym.experiment.record_tables import Changes
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import RankedService
 from idn_gym.scenario import parse
@@ -63,7 +63,7 @@ def recorded_graph(folder: Path, agent: str) -> tuple[Network, FloatArray]:
     network = Network.compile(parse(kept.get("scenario"), str(folder / "run.json")))
     capacities = folder / "capacities.csv"
     trace = read_trace(network, folder / "requests.csv", capacities if capacities.exists() else None)
-    changes = dict(read_changes(network, folder / agent / "allocations.csv", trace.slots))
+    changes = dict(Changes(network, folder / agent / "allocations.csv", trace.slots))
     allocations, placed = [], np.zeros(network.P, dtype=np.int8)
     for slot in range(trace.slots):
         placed = changes.get(slot, placed)

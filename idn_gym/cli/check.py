@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idn_gym.errors import IdnError
-from idn_gym.experiment.record_tables import read_changes, read_slots
+from idn_gym.experiment.record_tables import Changes, read_slots
 from idn_gym.experiment.sweep_file import read_sweep
 from idn_gym.library.load import load_scenario
 from idn_gym.library.names import packaged_name
@@ -79,7 +79,8 @@ def _for_network(path: Path, kind: Kind, network: Network) -> Checked:
             "capacity", () if capacities.any() else ("capacity: 0 throughout; nothing that is placed serves",)
         )
     if kind is kinds.PLACED:
-        read_changes(network, path, MOST_VALUES)
+        for _ in Changes(network, path, MOST_VALUES):
+            pass
         return Checked("allocations.csv")
     read_allocation(network, path)
     return Checked("allocation")

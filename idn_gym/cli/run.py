@@ -103,7 +103,13 @@ def _run(
     plots = _plots().plot_run if output is not None else None
     with PlayProgress(verbose) as progress:
         network, stream, results = records.run(
-            runs, output, resume=resume, command=typed_command("--report"), progress=progress, plots=plots
+            runs,
+            output,
+            resume=resume,
+            command=typed_command("--report"),
+            progress=progress,
+            plots=plots,
+            keep=by_service,
         )
     services = [evaluation.by_service(network, stream, result.placed()) for result in results if by_service]
     if as_json:
@@ -112,7 +118,7 @@ def _run(
             row["services"] = of_agent
         print_json({"scenario": about[0], "slots": stream.slots, "seed": about[1], "agents": rows})
         return
-    title = f"{about[0]}, {stream.slots} slots, seed {about[1]}, {int(stream.requests.sum()):,} requests"
+    title = f"{about[0]}, {stream.slots} slots, seed {about[1]}, {int(results[0].table.requests.sum()):,} requests"
     _show(tables.results(results, title), "records and plots", output)
     for result, of_agent in zip(results, services, strict=False):
         _show(tables.services(of_agent, str(result.agent)))

@@ -21,7 +21,7 @@ def trace(
     capacities: Annotated[Path | None, typer.Option(help="capacity file to write as well")] = None,
 ) -> None:
     """Write the request stream of a seed as a trace file."""
-    from idn_gym.common.files import write_text
+    from idn_gym.common.files import write_pieces
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
     from idn_gym.workload.trace_file import capacities_csv, requests_csv
@@ -29,11 +29,11 @@ def trace(
     spec = RunSpec(load_scenario(scenario, overrides or ()), AgentSpec("none"), seed=seed, slots=slots)
     network, drawn = spec.stream()
     if capacities is not None:
-        write_text(capacities, capacities_csv(network, drawn))
+        write_pieces(capacities, capacities_csv(network, drawn))
     if output is None:
-        sys.stdout.write(requests_csv(network, drawn))
+        sys.stdout.write("".join(requests_csv(network, drawn)))
     else:
-        write_text(output, requests_csv(network, drawn))
+        write_pieces(output, requests_csv(network, drawn))
 
 
 def replay(
@@ -46,7 +46,7 @@ def replay(
     output: Annotated[Path | None, typer.Option(help="request file to write; default: stdout")] = None,
 ) -> None:
     """Turn a public trace into a trace file. Requests go to tasks and entry nodes by the scenario's popularity."""
-    from idn_gym.common.files import write_text
+    from idn_gym.common.files import write_pieces
     from idn_gym.library.load import load_scenario
     from idn_gym.model.network import Network
     from idn_gym.replay import replay as replay_counts
@@ -54,11 +54,11 @@ def replay(
 
     network = Network.compile(load_scenario(scenario, overrides or ()))
     stream = replay_counts(network, file, seed, rate)
-    text = requests_csv(network, stream.head(slots) if slots else stream)
+    pieces = requests_csv(network, stream.head(slots) if slots else stream)
     if output is None:
-        sys.stdout.write(text)
+        sys.stdout.write("".join(pieces))
     else:
-        write_text(output, text)
+        write_pieces(output, pieces)
 
 
 def evaluate(

@@ -5,19 +5,25 @@ What a kind of file holds is for the room that knows its format.
 
 from __future__ import annotations
 
+import codecs
+import hashlib
 import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from idn_gym.common.text import did_you_mean, line, printable, shown
 from idn_gym.errors import IdnError
 
 _MAX_BYTES = 64 * 2**20
+_MAX_LINE = 2**20  # bytes, where lines are read one by one
+_SHORT = 2**16  # bytes of a file that is collected
 _NO_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')  # strings come first: what they hold is no number
 
 
@@ -32,13 +38,34 @@ def read_text(path: Path, max_bytes: int = _MAX_BYTES) -> str:
         raise IdnError(f"{path}: not UTF-8 text (byte {error.start})") from None
 
 
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of `read_text`, one in memory at a time; errors come where they are reached."""
+    with _reading(path) as file:
+        at = 0
+        for n, content in enumerate(iter(partial(file.readline, _MAX_LINE + 1), b"")):
+            if len(content) > _MAX_LINE:
+                raise IdnError(f"{path}:{n + 1}: a line of more than {_MAX_LINE >> 20} MiB")
+            try:
+                yield (content.removeprefix(codecs.BOM_UTF8) if n == 0 else content).decode()
+            except UnicodeDecodeError as error:
+                raise IdnError(f"{path}: not UTF-8 text (byte {at + error.start})") from None
+            at += len(content)
+
+
 def read_beginning(path: Path, most: int) -> bytes:
     """The first bytes of a regular file, or an `IdnError` that says why not."""
+    with _reading(path) as file:
+        return file.read(most)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, or an `IdnError` that says why it cannot be read."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise IdnError(f"{path}: cannot be read: is a pipe or device, no regular file")
-            return file.read(most)
+            yield file
     except FileNotFoundError as error:
         raise IdnError(f"{path}: cannot be read: {error.strerror}{_beside(path)}") from None
     except OSError as error:
@@ -128,10 +155,51 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
+@contextmanager
+def collecting(path: Path, folder: Path) -> Iterator[IO[bytes]]:
+    """What is to become a file, in memory while it is short, then on the disk of a folder that is there already.
+
+    There it has no name: once it is closed, or whoever writes it is killed, nothing of it is left.
+    """
+    try:
+        with tempfile.SpooledTemporaryFile(_SHORT, dir=str(folder)) as file:
+            yield file
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+class Digested:
+    """A file that text is written to, and the SHA-256 digest of what was written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._hash = file, hashlib.sha256()
+
+    def write(self, text: str) -> None:
+        """Write a piece of the text."""
+        content = text.encode()
+        self._file.write(content)
+        self._hash.update(content)
+
+    @property
+    def digest(self) -> str:
+        """Of all so far."""
+        return self._hash.hexdigest()
+
+
+def write_text(path: Path, text: str) -> str:
+    """Write a text file atomically; returns its digest."""
+    return write_pieces(path, [text])
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> str:
+    """As `write_text`, of a text that comes in pieces."""
     with atomic(path) as file:
-        file.write(text.encode())
+        written = Digested(file)
+        for piece in pieces:
+            written.write(piece)
+    return written.digest
 
 
 def _beside(missing: Path) -> str:

@@ -58,7 +58,7 @@ def telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def best_static(results: Sequence[Result]) -> Result | None:
     """The agent in hindsight that gained most with one allocation throughout, if there is one."""
-    static = [result for result in results if result.hindsight and len(result.changes) == 1]
+    static = [result for result in results if result.hindsight and result.updates == 1]
     return max(static, key=lambda result: result.summary.worth, default=None)
 
 

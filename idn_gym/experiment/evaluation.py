@@ -18,6 +18,7 @@ from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
 Allocation = FloatArray | IntArray
+_AT_ONCE = 64  # slots of a trace that are looked at together
 
 
 def slot_table(
@@ -118,8 +119,9 @@ def by_service(network: Network, trace: Trace, placed: Iterable[Allocation]) -> 
     """
     count = len(network.service_names)
     totals = {name: np.zeros(count) for name in ("requests", *ServedTypes._fields)}
-    for t, (requests, allocation) in enumerate(zip(trace.requests, placed, strict=True)):
-        served = network.service.serve_types(requests, trace.capacities_at(t), allocation)
+    slots = ((part.requests[t], part.capacities_at(t)) for part in trace.parts(_AT_ONCE) for t in range(part.slots))
+    for (requests, capacities), allocation in zip(slots, placed, strict=True):
+        served = network.service.serve_types(requests, capacities, allocation)
         for name, values in {"requests": requests, **served._asdict()}.items():
             totals[name] += np.bincount(network.type_service, values, minlength=count)
     each = per_request(totals["requests"])

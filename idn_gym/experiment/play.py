@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,7 @@ _CHUNK = 64  # slots served at a time
 _VALUES = 2**23  # values (T, P) of a chunk at most: of large networks fewer slots are served at a time
 
 Progress = Callable[[str, int, int], None]  # agent, slots played, slots in all
+Changed = Callable[[int, IntArray], None]  # slot, and what is placed from it on (P,) int8
 
 
 def silent(agent: str, played: int, slots: int) -> None:
@@ -32,13 +33,22 @@ def silent(agent: str, played: int, slots: int) -> None:
 
 
 def play(
-    network: Network, trace: Trace, agent: AgentSpec | str | Any, seed: int, progress: Progress = silent
+    network: Network,
+    trace: Trace,
+    agent: AgentSpec | str | Any,
+    seed: int,
+    progress: Progress = silent,
+    changed: Changed | None = None,
 ) -> Result:
     """Let an agent face a stream, slot by slot.
+
+    Of each slot a row of the table is kept, and what is placed where that changed; an agent in hindsight gets the whole
+    stream.
 
     Parameters
     ----------
     agent : a spec, the text of the command line, or the agent itself, an object with `reset`, `act` and `info`.
+    changed : is told of each change of what is placed, which is not kept then.
 
     Raises
     ------
@@ -56,31 +66,51 @@ def play(
     if hindsight:
         with named(spec, "fit"):
             player.fit(trace)
-    parts = list(_chunks(network, trace, spec, player, progress))
     seconds = clock() - began
-    columns = [part.columns() for part, _, _ in parts]
+    columns: list[dict[str, FloatArray]] = []
+    changes: list[tuple[int, IntArray]] = []
+    held, total, updates = np.zeros(network.P, dtype=np.int32), None, 0
+    for chunk in _chunks(network, trace, spec, player, progress):
+        seconds += chunk.seconds
+        columns.append(chunk.table.columns())
+        updates += len(chunk.changes)
+        if changed is None:
+            changes += chunk.changes
+        else:
+            for change in chunk.changes:
+                changed(*change)
+        held += chunk.held
+        if chunk.states is not None:
+            total = chunk.states if total is None else total + chunk.states
     table = SlotTable(**{name: np.concatenate([column[name] for column in columns]) for name in columns[0]})
-    changes = [change for _, changed, _ in parts for change in changed]
-    states = [state for _, _, state in parts if state is not None]
-    fractional = np.minimum(sum(states) / trace.slots, 1.0) if states else None
+    fractional = None if total is None else np.minimum(total / trace.slots, 1.0)
     with named(spec, "info"):
         info = player.info()
-    return Result(spec, hindsight, summarise(table), seconds, info, table, changes, fractional)
+    summary = summarise(table)
+    return Result(spec, hindsight, summary, seconds, info, table, changes, updates, held / trace.slots, fractional)
 
 
-def _chunks(
-    network: Network, trace: Trace, spec: AgentSpec, agent: Any, progress: Progress
-) -> Iterator[tuple[SlotTable, list[tuple[int, IntArray]], FloatArray | None]]:
-    """Play and serve the trace a chunk at a time, so that memory does not grow with its length.
+class _Chunk(NamedTuple):
+    """Slots that were played."""
 
-    Yields the slots, the allocations that changed, and the sum (P,) of the fractional states.
-    """
+    table: SlotTable
+    changes: list[tuple[int, IntArray]]
+    held: IntArray  # (P,) slots during which each placement was held
+    states: FloatArray | None  # (P,) sum of the fractional states
+    seconds: float  # without those of reading the trace
+
+
+def _chunks(network: Network, trace: Trace, spec: AgentSpec, agent: Any, progress: Progress) -> Iterator[_Chunk]:
+    """Play and serve the trace a chunk at a time, so that memory does not grow with its length."""
     placed = np.zeros((1, network.P), dtype=np.int8)
     observation = observe(network, np.zeros(network.R), network.capacities, placed[0])
-    shown = None if trace.varying else shown_capacities(trace.capacities[0])
-    chunk = min(_CHUNK, max(1, _VALUES // max(1, network.P)))
-    for first in range(0, trace.slots, chunk):
-        slots = range(first, min(first + chunk, trace.slots))
+    shown: FloatArray | None = None
+    first = 0
+    for served in trace.parts(min(_CHUNK, max(1, _VALUES // max(1, network.P)))):
+        began = clock()
+        if shown is None and not trace.varying:
+            shown = shown_capacities(served.capacities[0])
+        slots = range(first, first + served.slots)
         submitted = np.empty((len(slots), network.P), dtype=np.int8)
         states: FloatArray | None = None
         for b, t in enumerate(slots):
@@ -91,19 +121,22 @@ def _chunks(
                 states = np.empty((len(slots), network.P)) if states is None else states
                 states[b] = state
             own = None if shown is None else shown.copy()  # an agent may write to what it is given
-            observation = observe(network, trace.requests[t], trace.capacities_at(t), submitted[b], own)
+            observation = observe(network, served.requests[b], served.capacities_at(b), submitted[b], own)
         before = np.concatenate([placed, submitted[:-1]])
         in_use, loaded = kernels.memory(network, submitted, before)
         _refuse_infeasible(network, spec, first, in_use)
-        served = trace.part(slots.start, slots.stop)
         changed = (submitted != before).any(axis=1)
-        yield (
+        yield _Chunk(
             slot_table(network, served.requests, served.capacities, submitted, loaded, fractional=states),
             [(t, submitted[b]) for b, t in enumerate(slots) if t == 0 or changed[b]],
+            np.add.reduce(submitted, axis=0, dtype=np.int8),  # of too few slots to overflow
             None if states is None else states.sum(axis=0),
+            clock() - began,
         )
         placed = submitted[-1:]
-        progress(str(spec), slots[-1] + 1, trace.slots)
+        first = slots.stop
+        del served  # before the next slots are drawn
+        progress(str(spec), first, trace.slots)
 
 
 @contextmanager

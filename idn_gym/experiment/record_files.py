@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
-from idn_gym.common.files import read_json, write_text
+from idn_gym.common.files import Digested, atomic, collecting, read_json, write_pieces, write_text
 from idn_gym.common.text import line
 from idn_gym.errors import IdnError
 from idn_gym.experiment.folders import read_description, refuse_other_versions, versions
 from idn_gym.experiment.metrics import Summary, summarise
 from idn_gym.experiment.record_tables import (
-    changes_csv,
+    Changes,
+    ChangesCsv,
     fractional_json,
-    read_changes,
+    held_and_updates,
     read_fractional,
     read_slots,
     slots_csv,
@@ -33,6 +35,7 @@ from idn_gym.experiment.record_tables import (
 from idn_gym.experiment.result import Result
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.model.network import Network
+from idn_gym.typing import IntArray
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.trace_file import capacities_csv, requests_csv
 
@@ -42,15 +45,18 @@ _ROW = ("agent", *(field.name for field in fields(Summary) if field.default is M
 _OF_AN_AGENT = ("slots.csv", "allocations.csv", "fractional.json")
 
 
-def stream_files(network: Network, trace: Trace) -> dict[str, str]:
-    """The files that hold a stream: name -> text."""
-    files = {"requests.csv": requests_csv(network, trace)}
-    if trace.varying:
-        files["capacities.csv"] = capacities_csv(network, trace)
-    return files
+def stream_digests(network: Network, trace: Trace) -> dict[str, str]:
+    """The files that hold a stream: name -> digest; nothing is written, and no text kept."""
+    digests = {}
+    for name, pieces in _stream_files(network, trace).items():
+        digest = hashlib.sha256()
+        for piece in pieces:
+            digest.update(piece.encode())
+        digests[name] = digest.hexdigest()
+    return digests
 
 
-def write_run(output: Path, description: dict[str, Any], stream: dict[str, str]) -> None:
+def write_run(output: Path, description: dict[str, Any], network: Network, trace: Trace) -> None:
     """Write what the agents of a run share: the files of the stream, and last ``run.json``.
 
     Raises
@@ -58,22 +64,22 @@ def write_run(output: Path, description: dict[str, Any], stream: dict[str, str])
     IdnError
         If the folder holds anything but what a run of this stream left that was killed before its ``run.json``.
     """
-    digests = _digests(stream)
-    for path in output.iterdir():  # the same stream, or the beginning of it
-        if path.suffix != ".part" and not (path.name in stream and _digest(path) == digests[path.name]):
-            raise IdnError(f"{output}: holds {path.name} but no run to resume; give another folder")
-    for name, text in stream.items():
-        write_text(output / name, text)
-    describe_run(output, description, stream)
+    if there := [path for path in output.iterdir() if path.suffix != ".part"]:  # of the same stream
+        digests = stream_digests(network, trace)
+        for path in there:
+            if not (path.name in digests and _digest(path) == digests[path.name]):
+                raise IdnError(f"{output}: holds {path.name} but no run to resume; give another folder")
+    files = _stream_files(network, trace)
+    describe_run(output, description, {name: write_pieces(output / name, files[name]) for name in files})
 
 
-def describe_run(output: Path, description: dict[str, Any], stream: dict[str, str]) -> None:
+def describe_run(output: Path, description: dict[str, Any], digests: dict[str, str]) -> None:
     """Write ``run.json`` beside the files of the stream, in place of one that lists fewer agents if it is there."""
-    _write_object(output / "run.json", {**description, "digests": _digests(stream)})
+    _write_object(output / "run.json", {**description, "digests": digests})
 
 
 def read_run(
-    output: Path, about: dict[str, Any], specs: Sequence[RunSpec], stream: dict[str, str] | None = None
+    output: Path, about: dict[str, Any], specs: Sequence[RunSpec], digests: dict[str, str] | None = None
 ) -> dict[str, Any]:
     """The values of a ``run.json`` that is about the same, and whose stream is the one that was written.
 
@@ -81,7 +87,7 @@ def read_run(
 
     Parameters
     ----------
-    stream : the files it must be about the stream of; None: whichever it has.
+    digests : `stream_digests` of the stream it must be about; None: whichever it has.
 
     Raises
     ------
@@ -102,7 +108,7 @@ def read_run(
         )
     if not differing:
         _refuse_changed(path, kept, _STREAM, "give another folder")
-        digests = kept["digests"] if stream is None else _digests(stream)
+        digests = kept["digests"] if digests is None else digests
         differing = [name for name in _STREAM if kept["digests"].get(name) != digests.get(name)]
     if differing:
         raise IdnError(f"{output}: holds a run with other {', '.join(differing)}; resume with the same command")
@@ -149,18 +155,19 @@ def read_result(network: Network, folder: Path, agent: AgentSpec, slots: int | N
         Naming the file that is missing, damaged, or not as it was written.
     """
     figures = read_figures(folder, agent, slots)
-    changes = read_changes(network, folder / "allocations.csv", len(figures.table.gain))
+    changes = Changes(network, folder / "allocations.csv", len(figures.table.gain))
+    held, updates = held_and_updates(changes)
     fractional = read_fractional(network, folder / "fractional.json")
     if (fractional is None) != (figures.table.fractional_gain is None):
         raise IdnError(f"{folder / 'fractional.json'}: goes with a column fractional_gain in slots.csv; one is missing")
-    return replace(figures, changes=changes, fractional=fractional)
+    return replace(figures, changes=changes, updates=updates, held=held, fractional=fractional)
 
 
 def read_figures(folder: Path, agent: AgentSpec, slots: int | None = None) -> Result:
-    """`read_result` less what was placed, which takes most of the time and memory: no `changes`, no `fractional`."""
+    """`read_result` less what was placed, which takes most of the time and memory: figures of slots alone."""
     kept = read_row(folder, agent)
     table = read_slots(folder / "slots.csv", slots)
-    return Result(agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table, [])
+    return Result(agent, kept["hindsight"], summarise(table), kept["seconds"], kept["info"], table)
 
 
 def read_row(folder: Path, agent: AgentSpec) -> dict[str, Any]:
@@ -184,28 +191,45 @@ def read_row(folder: Path, agent: AgentSpec) -> dict[str, Any]:
     return {key: value for key, value in kept.items() if key != "digests"}
 
 
-def write_result(network: Network, folder: Path, result: Result) -> None:
-    """Write what an agent leaves, ``result.json`` last.
+def record(network: Network, folder: Path, played: Callable[[Callable[[int, IntArray], None]], Result]) -> Result:
+    """Let an agent play and write what it leaves, what is placed as it goes, and ``result.json`` last.
+
+    Parameters
+    ----------
+    played : plays it, and tells what it is given of each slot in which what is placed changed, and what it is then.
 
     Raises
     ------
     IdnError
         If what it says of itself is not JSON.
     """
-    texts = {
-        "slots.csv": slots_csv(result.table),
-        "allocations.csv": changes_csv(network, result.changes),
-        "fractional.json": "" if result.fractional is None else fractional_json(network, result.fractional),
-    }
-    texts = {name: text for name, text in texts.items() if text}
-    folder.mkdir(exist_ok=True)
-    for name, text in texts.items():
-        write_text(folder / name, text)
-    about = {**result.row(), "hindsight": result.hindsight, "info": result.info, "digests": _digests(texts)}
+    path = folder / "allocations.csv"
+    with collecting(path, folder.parent) as file:  # the folder of an agent is made when it has played to the end
+        text, written = ChangesCsv(network), Digested(file)
+        written.write(text.header)
+        result = played(lambda slot, allocation: written.write(text.rows(slot, allocation)))
+        folder.mkdir(exist_ok=True)
+        digests = {"slots.csv": write_text(folder / "slots.csv", slots_csv(result.table)), path.name: written.digest}
+        file.seek(0)
+        with atomic(path) as kept:
+            shutil.copyfileobj(file, kept)
+    if result.fractional is not None:
+        pieces = fractional_json(network, result.fractional)
+        digests["fractional.json"] = write_pieces(folder / "fractional.json", pieces)
+    about = {**result.row(), "hindsight": result.hindsight, "info": result.info, "digests": digests}
     try:
         _write_object(folder / "result.json", about)
     except (TypeError, ValueError) as error:
         raise IdnError(f"agent {result.agent}: what it left is not JSON, as records are: {error}") from None
+    return replace(result, changes=Changes(network, path, len(result.table.gain)))
+
+
+def _stream_files(network: Network, trace: Trace) -> dict[str, Iterator[str]]:
+    """The files that hold a stream: name -> its text in pieces."""
+    files = {"requests.csv": requests_csv(network, trace)}
+    if trace.varying:
+        files["capacities.csv"] = capacities_csv(network, trace)
+    return files
 
 
 def _write_object(path: Path, values: dict[str, Any]) -> None:
@@ -245,11 +269,6 @@ def _own_digest(values: dict[str, Any]) -> str:
 
     kept = {key: value for key, value in values.items() if key != "command"}
     return hashlib.sha256(json.dumps(timeless(kept), sort_keys=True).encode()).hexdigest()
-
-
-def _digests(texts: dict[str, str]) -> dict[str, str]:
-    """Of the content of files that are written with these texts."""
-    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 
 def _digest(path: Path) -> str:

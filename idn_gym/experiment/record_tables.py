@@ -5,26 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from idn_gym.common.files import parse_json, read_text
+from idn_gym.common.files import parse_json, read_lines, read_text
 from idn_gym.errors import IdnError
 from idn_gym.experiment.metrics import SlotTable
 from idn_gym.model.allocation import check
-from idn_gym.model.allocation_file import named_values, parse_allocation
+from idn_gym.model.allocation_file import parse_allocation
 from idn_gym.model.network import Network
 from idn_gym.scenario.kinds import PLACED, expecting
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import MOST_VALUES
-from idn_gym.workload.trace_file import number
+from idn_gym.workload.trace_file import number, quoted
 
-Changes = list[tuple[int, IntArray]]  # (slot, allocation (P,) int8) wherever it changed
-
-_MAX_BYTES = 2**31
 _CHANGES = ("slot", "node", "model")
 _ALWAYS = tuple(field.name for field in fields(SlotTable) if field.default is MISSING)
 _OPTIONAL = tuple(field.name for field in fields(SlotTable) if field.default is not MISSING)
@@ -50,7 +47,7 @@ def read_slots(path: Path, slots: int | None = None) -> SlotTable:
     IdnError
         If columns or rows are missing or too many, or a value is no finite number.
     """
-    header, rows = _table(path)
+    header, *rows = list(_rows(path)) or [[]]
     known = header == ["slot", *_ALWAYS, *(name for name in _OPTIONAL if name in header)]
     if not known or any((one in header) != (other in header) for one, other in _TOGETHER):
         raise IdnError(f"{path}: columns {','.join(header)[:200]!r}; must be {','.join(('slot', *_ALWAYS))!r}")
@@ -72,47 +69,80 @@ def read_slots(path: Path, slots: int | None = None) -> SlotTable:
     return SlotTable(**{name: values[:, i] for i, name in enumerate(header) if name != "slot"})
 
 
-def changes_csv(network: Network, changes: Changes) -> str:
+class ChangesCsv:
     """The text of ``allocations.csv``: whole allocations; an empty one is a row without node and model."""
-    rows: list[tuple[int, str, str]] = []
-    for slot, allocation in changes:
-        rows += [(slot, *network.names(p)) for p in np.flatnonzero(allocation).tolist()] or [(slot, "", "")]
-    return _csv(_CHANGES, rows)
+
+    def __init__(self, network: Network) -> None:
+        self.header = _csv(_CHANGES, ())
+        self._node, self._model = network.placement_node, network.placement_model
+        self._nodes = [quoted([name]) for name in network.node_names]
+        self._models = [quoted([name]) for name in network.model_names]
+
+    def rows(self, slot: int, allocation: IntArray) -> str:
+        """What is placed (P,) from a slot on."""
+        placed = np.flatnonzero(allocation)
+        where = zip(self._node[placed].tolist(), self._model[placed].tolist(), strict=True)
+        return "".join([f"{slot},{self._nodes[v]},{self._models[m]}\n" for v, m in where]) or f"{slot},,\n"
 
 
-def read_changes(network: Network, path: Path, slots: int) -> Changes:
-    """Read an ``allocations.csv`` of a run of so many slots.
+@dataclass(frozen=True)
+class Changes:
+    """What was placed according to an ``allocations.csv`` of a run of so many slots.
 
-    Raises
-    ------
-    IdnError
-        Naming line and value of the first slot out of range or order, or node and model that are no placement, or
-        are given twice.
+    It is read anew whenever one goes through it, an allocation at a time: (slot, allocation (P,) int8) wherever it
+    changed.
     """
-    header, rows = _table(path)
-    if header != list(_CHANGES):
-        raise IdnError(f"{path}: columns {','.join(header)[:200]!r}; must be {','.join(_CHANGES)!r}")
-    changes: Changes = []
-    empty = False  # the allocation of the last slot
-    for line, (text, node, model) in enumerate(rows, 2):
-        where = f"{path}:{line}"
-        slot = int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else slots
-        first, last = (changes[-1][0], slots - 1) if changes else (0, 0)
-        if not first <= slot <= last:
-            raise IdnError(f"{where}: slot {text[:60]!r}; must be a whole number in {first}..{last}")
-        if not changes or slot > changes[-1][0]:
-            changes.append((slot, np.zeros(network.P, dtype=np.int8)))
-            empty = not (node or model)
-            if empty:
-                continue
-        p = network.number(node, model)
-        if p < 0 or empty or changes[-1][1][p]:
-            says = "no placement of the scenario" if p < 0 else "a second time, or in an empty allocation"
-            raise IdnError(f"{where}: node {node[:60]!r}, model {model[:60]!r}: {says}")
-        changes[-1][1][p] = 1
-    if not changes:
-        raise IdnError(f"{path}: no allocation; must have that of slot 0")
-    return changes
+
+    network: Network
+    path: Path
+    slots: int
+
+    def __iter__(self) -> Iterator[tuple[int, IntArray]]:
+        """Read the file.
+
+        Raises
+        ------
+        IdnError
+            Naming line and value of the first slot out of range or order, or node and model that are no placement, or
+            are given twice.
+        """
+        network, path, slots = self.network, self.path, self.slots
+        rows = _rows(path)
+        if (header := next(rows, [])) != list(_CHANGES):
+            raise IdnError(f"{path}: columns {','.join(header)[:200]!r}; must be {','.join(_CHANGES)!r}")
+        latest: tuple[int, IntArray] | None = None
+        empty = False  # the allocation of the last slot
+        for line, (text, node, model) in enumerate(rows, 2):
+            where = f"{path}:{line}"
+            slot = int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else slots
+            first, last = (latest[0], slots - 1) if latest else (0, 0)
+            if not first <= slot <= last:
+                raise IdnError(f"{where}: slot {text[:60]!r}; must be a whole number in {first}..{last}")
+            if latest is None or slot > latest[0]:
+                if latest is not None:
+                    yield latest
+                latest = slot, np.zeros(network.P, dtype=np.int8)
+                empty = not (node or model)
+                if empty:
+                    continue
+            p = network.number(node, model)
+            if p < 0 or empty or latest[1][p]:
+                says = "no placement of the scenario" if p < 0 else "a second time, or in an empty allocation"
+                raise IdnError(f"{where}: node {node[:60]!r}, model {model[:60]!r}: {says}")
+            latest[1][p] = 1
+        if latest is None:
+            raise IdnError(f"{path}: no allocation; must have that of slot 0")
+        yield latest
+
+
+def held_and_updates(changes: Changes) -> tuple[FloatArray, int]:
+    """(P,) the part of the slots during which each placement was held, and how often what is placed changed."""
+    held, updates, last = np.zeros(changes.network.P, dtype=np.int64), 0, 0
+    before: IntArray = np.zeros(changes.network.P, dtype=np.int8)
+    for slot, allocation in changes:
+        held += (slot - last) * before.astype(np.int64)
+        before, last, updates = allocation, slot, updates + 1
+    return (held + (changes.slots - last) * before.astype(np.int64)) / changes.slots, updates
 
 
 def read_placed(network: Network, path: Path, slot: int | None = None) -> IntArray:
@@ -121,7 +151,7 @@ def read_placed(network: Network, path: Path, slot: int | None = None) -> IntArr
     Raises
     ------
     IdnError
-        As `read_changes`; if the ``slots.csv`` beside the file, where there is one, ends before that slot; or if the
+        As `Changes`; if the ``slots.csv`` beside the file, where there is one, ends before that slot; or if the
         allocation is not feasible in this network.
     """
     beside = path.with_name("slots.csv")
@@ -129,8 +159,9 @@ def read_placed(network: Network, path: Path, slot: int | None = None) -> IntArr
     if slot is not None and slots is not None and slot >= slots:
         raise IdnError(f"{path}: slot {slot}; the run has slots 0 to {slots - 1}")
     with expecting(path, PLACED):
-        changes = read_changes(network, path, slots or MOST_VALUES)
-    placed = [allocation for start, allocation in changes if slot is None or start <= slot][-1]
+        for start, allocation in Changes(network, path, slots or MOST_VALUES):
+            if slot is None or start <= slot:
+                placed = allocation
     try:
         check(network, placed)
     except IdnError as error:
@@ -138,10 +169,17 @@ def read_placed(network: Network, path: Path, slot: int | None = None) -> IntArr
     return placed
 
 
-def fractional_json(network: Network, state: FloatArray) -> str:
-    """The text of ``fractional.json``, an allocation file with a line per node."""
-    text = json.dumps(named_values(network, state), separators=(",", ":"))
-    return text.replace("},", "},\n") + "\n"
+def fractional_json(network: Network, state: FloatArray) -> Iterator[str]:
+    """The text of ``fractional.json``, an allocation file with a line per node, line by line."""
+    before = "{"
+    for v in np.flatnonzero(np.diff(network.node_start)).tolist():
+        own = slice(int(network.node_start[v]), int(network.node_start[v + 1]))
+        models = [network.model_names[m] for m in network.placement_model[own].tolist()]
+        values = dict(zip(models, state[own].tolist(), strict=True))
+        node = network.node_names[v]
+        yield f"{before}{json.dumps(node)}:{json.dumps(values, separators=(',', ':'))}"
+        before = ",\n"
+    yield "}\n" if before != "{" else "{}\n"
 
 
 def read_fractional(network: Network, path: Path) -> FloatArray | None:
@@ -162,17 +200,18 @@ def read_fractional(network: Network, path: Path) -> FloatArray | None:
     return state
 
 
-def _table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows of a CSV file, each as long as the header."""
-    reader = csv.reader(io.StringIO(read_text(path, _MAX_BYTES)), strict=True)
+def _rows(path: Path) -> Iterator[list[str]]:
+    """The header and the rows of a CSV file, each as long as the header, one in memory at a time."""
+    reader = csv.reader(read_lines(path), strict=True)
+    width = None
     try:
-        header, *rows = list(reader) or [[]]
+        for line, row in enumerate(reader, 1):
+            width = len(row) if width is None else width
+            if len(row) != width:
+                raise IdnError(f"{path}:{line}: {len(row)} values; must be {width}")
+            yield row
     except csv.Error as error:
         raise IdnError(f"{path}:{reader.line_num}: not CSV: {error}") from None
-    for line, row in enumerate(rows, 2):
-        if len(row) != len(header):
-            raise IdnError(f"{path}:{line}: {len(row)} values; must be {len(header)}")
-    return header, rows
 
 
 def _finite(text: str, where: str) -> float:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from idn_gym.experiment.record_files import (
     read_result,
     read_row,
     read_run,
-    stream_files,
-    write_result,
+    record,
+    stream_digests,
     write_run,
 )
 from idn_gym.experiment.result import Result
 from idn_gym.experiment.spec import RunSpec, refuse_network
 from idn_gym.model.network import Network
+from idn_gym.typing import IntArray
 from idn_gym.workload.trace import Trace
 
 Plots = Callable[[Path, Network, Trace, list[Result]], None]  # the record folder, the stream, and what came of it
@@ -39,8 +41,13 @@ def run(
     command: Sequence[str] = (),
     progress: Progress = silent,
     plots: Plots | None = None,
+    keep: bool = False,
 ) -> tuple[Network, Trace, list[Result]]:
-    """Play agents on one and the same stream, and keep the records under `output` if given.
+    """Play agents on one and the same stream, one after the other, and keep the records under `output` if given.
+
+    Memory does not grow with the slots, but for the figures in each agent's table: 8 bytes a slot and column, 7 to 11
+    columns. The stream is drawn anew for each agent, and records are written as they come. It is held as a whole
+    where it comes from a file or an adversary, and where an agent is one in hindsight.
 
     Parameters
     ----------
@@ -50,6 +57,7 @@ def run(
         those that the folder is about: it is that of one run of them all then.
     command : what was typed, without ``--output`` and ``--resume``; kept in ``run.json``.
     plots : draws into the record folder once every agent has played.
+    keep : without `output`, keep in memory what is placed too: `Result.changes`, which grow with the slots.
 
     Raises
     ------
@@ -65,12 +73,16 @@ def run(
     network, trace = specs[0].stream()
     for spec, agent in zip(specs, agents, strict=True):
         refuse_network(spec.agent, agent, network)
+    if any(getattr(agent, "hindsight", False) for agent in agents):
+        trace = Trace(trace.requests, trace.capacities, varying=trace.varying)  # all of it, once
     if output is None:
-        return network, trace, [play(network, trace, spec.agent, spec.seed, progress) for spec in specs]
+        changed = None if keep else _forgotten
+        return network, trace, [play(network, trace, spec.agent, spec.seed, progress, changed) for spec in specs]
     with locked(output):
-        about, stream = _about(specs, trace.slots), stream_files(network, trace)
+        about = _about(specs, trace.slots)
         begun = resumed(output / "run.json", resume, "run")
-        there = read_run(output, about, specs, stream)["agents"] if begun else []
+        digests = stream_digests(network, trace) if begun else {}
+        there = read_run(output, about, specs, digests)["agents"] if begun else []
         folders = [output / spec.agent.folder for spec in specs]
         kept = [
             read_result(network, folder, spec.agent, trace.slots) if completed(folder) else None
@@ -78,36 +90,42 @@ def run(
         ]
         if there != about["agents"]:  # nothing is written before all that is there is known to be as it should
             description = described(FORMAT, command, about, [name for spec in specs for name in spec.code])
-            (describe_run if begun else write_run)(output, description, stream)
+            if begun:
+                describe_run(output, description, digests)
+            else:
+                write_run(output, description, network, trace)
         results = []
         for spec, folder, result in zip(specs, folders, kept, strict=True):
             if result is None:
-                result = play(network, trace, spec.agent, spec.seed, progress)
-                write_result(network, folder, result)
+                result = record(network, folder, partial(play, network, trace, spec.agent, spec.seed, progress))
             results.append(result)
         if plots is not None:
             plots(output, network, trace, results)
     return network, trace, results
 
 
-def verify(output: Path, specs: Sequence[RunSpec], stream: dict[str, str] | None = None) -> None:
+def verify(output: Path, specs: Sequence[RunSpec], digests: dict[str, str] | None = None) -> None:
     """Make sure that a folder holds what these runs wrote, as far as they have come, or some of their agents did.
 
     Parameters
     ----------
-    stream : the files of their stream (`record_files.stream_files`), where it need not be drawn for this.
+    digests : of the files of their stream (`record_files.stream_digests`), where it need not be drawn for this.
 
     Raises
     ------
     IdnError
         Naming the file that is missing, damaged, of another version or run, or not as it was written.
     """
-    slots = read_run(output, _about(specs, specs[0].slots), specs, stream).get("slots")
+    slots = read_run(output, _about(specs, specs[0].slots), specs, digests).get("slots")
     if not isinstance(slots, int):
         raise IdnError(f"{output / 'run.json'}: slots: {str(slots)[:60]}; must be a whole number")
     for spec in specs:
         if completed(output / spec.agent.folder):
             read_row(output / spec.agent.folder, spec.agent)
+
+
+def _forgotten(slot: int, allocation: IntArray) -> None:
+    """No change is kept."""
 
 
 def _about(specs: Sequence[RunSpec], slots: int | None = None) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import repeat
+from itertools import chain, pairwise, repeat
 from typing import Any
+
+import numpy as np
 
 from idn_gym.experiment.metrics import SlotTable, Summary
 from idn_gym.experiment.spec import AgentSpec
@@ -22,13 +24,16 @@ class Result:
     seconds: float  # from the agent's reset to its last slot, less those of compiling
     info: dict[str, Any]
     table: SlotTable
-    changes: list[tuple[int, IntArray]]  # (slot, allocation (P,) int8) wherever it changed
+    # (slot, allocation (P,) int8) wherever it changed, in memory or read from a record; empty if these were not kept
+    changes: Iterable[tuple[int, IntArray]] = ()
+    updates: int = 0  # how many these are or were
+    held: FloatArray | None = None  # (P,) part of the slots during which each placement was held
     fractional: FloatArray | None = None  # (P,) average over the slots of the fractional state, where there is one
 
     def placed(self) -> Iterator[IntArray]:
         """What was placed (P,), slot by slot."""
-        stops = [*(slot for slot, _ in self.changes[1:]), len(self.table.gain)]
-        for (first, allocation), stop in zip(self.changes, stops, strict=True):
+        end = len(self.table.gain), np.zeros(0, dtype=np.int8)
+        for (first, allocation), (stop, _) in pairwise(chain(self.changes, [end])):
             yield from repeat(allocation, stop - first)
 
     def row(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from idn_gym.experiment.folders import folder_name
 from idn_gym.model.network import Network
 from idn_gym.scenario import Scenario, yaml_file
 from idn_gym.scenario.workloads import Own, Replay
-from idn_gym.workload.stream import draw, replayed
+from idn_gym.workload.stream import DrawnTrace, replayed
 from idn_gym.workload.trace import Trace
 from idn_gym.workload.trace_file import read_trace
 
@@ -178,7 +178,7 @@ class RunSpec:
         return (self.agent.name, *own)
 
     def stream(self) -> tuple[Network, Trace]:
-        """The network and the stream that this run is about.
+        """The network and the stream that this run is about; one that is drawn is not in memory before it is asked for.
 
         Raises
         ------
@@ -193,7 +193,7 @@ class RunSpec:
         elif isinstance(self.scenario.workload, Replay):
             trace = replayed(network)
         else:
-            return network, draw(network, self.scenario.horizon if self.slots is None else self.slots, self.seed)
+            return network, DrawnTrace(network, self.slots or self.scenario.horizon, self.seed)
         return network, trace if self.slots is None else trace.head(self.slots)
 
 

@@ -30,7 +30,7 @@ from idn_gym.experiment.folders import (
     versions,
 )
 from idn_gym.experiment.metrics import Summary
-from idn_gym.experiment.record_files import in_order, read_row, stream_files
+from idn_gym.experiment.record_files import in_order, read_row, stream_digests
 from idn_gym.experiment.spec import AgentSpec, RunSpec, refuse_network
 from idn_gym.experiment.workers import on_processes, on_ray
 from idn_gym.model.network import Network
@@ -253,16 +253,16 @@ def _read_back(path: Path, listed: list[dict[str, Any]], agents: dict[str, dict[
 
 def _verify(output: Path, cells: Sequence[Cell]) -> None:
     """Raise unless the records of cells that were begun are as they were written, on the streams that they face now."""
-    files: dict[Any, dict[str, str]] = {}
+    found: dict[Any, dict[str, str]] = {}
     for cell in cells:
         run = cell.runs[0]
-        stream = None
+        digests = None
         if run.trace is not None or isinstance(run.scenario.workload, Replay):  # else scenario and seed decide it
             key = run.trace, run.capacities, run.slots, id(run.scenario)
-            if key not in files:
-                files[key] = stream_files(*run.stream())
-            stream = files[key]
-        records.verify(output / cell.folder, cell.runs, stream)
+            if key not in found:
+                found[key] = stream_digests(*run.stream())
+            digests = found[key]
+        records.verify(output / cell.folder, cell.runs, digests)
 
 
 def _complete(output: Path, cell: Cell) -> bool:

@@ -17,7 +17,7 @@ from idn_gym.experiment.spec import AgentSpec
 from idn_gym.model.network import Network
 from idn_gym.report import plots
 from idn_gym.report.look import Look, looks
-from idn_gym.report.shares import average_allocation, variant_shares
+from idn_gym.report.shares import variant_shares
 from idn_gym.report.trade_off import gain_against_price, latency_against_inaccuracy
 from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import Trace
@@ -35,7 +35,7 @@ def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]
     NTAG is not.
     """
     title = f"{network.scenario.name}, {trace.slots} slots"
-    total = trace.requests.sum(axis=1)
+    total = results[0].table.requests
     label = labels([result.agent for result in results])
     look = _looks(label)
     name = {result: label[str(result.agent)] for result in results}
@@ -72,7 +72,8 @@ def plot_run(output: Path, network: Network, trace: Trace, results: list[Result]
     tiers: list[str] = []
     shares = {}
     for result in results:
-        tiers, shares[name[result]] = variant_shares(network, average_allocation(result, trace.slots))
+        assert result.held is not None
+        tiers, shares[name[result]] = variant_shares(network, result.held)
     with atomic(output / "allocation.png") as file:
         plots.allocation_per_tier(shares, tiers, file, title=f"{title}, average over time")
 

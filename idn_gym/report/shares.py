@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from idn_gym.experiment.result import Result
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
 
@@ -42,13 +41,3 @@ def variant_shares(network: Network, allocation: FloatArray) -> tuple[list[str],
         result["others"] = shares[[i for i in range(len(variants)) if i not in kept]].sum(axis=0)
     nodes = np.bincount(network.tiers)
     return [f"tier {t}\n{nodes[t]} node{'s' if nodes[t] > 1 else ''}" for t in tiers], result
-
-
-def average_allocation(result: Result, slots: int) -> FloatArray:
-    """(P,) part of the slots during which each placement was held."""
-    starts = [slot for slot, _ in result.changes]
-    lengths = np.diff([*starts, slots])
-    held = np.zeros(len(result.changes[0][1]))
-    for length, (_, allocation) in zip(lengths, result.changes, strict=True):
-        held += length * allocation
-    return held / slots

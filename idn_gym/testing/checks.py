@@ -169,7 +169,7 @@ def without_foresight(agent: Agent, networks: Networks | None = None) -> None:
             for times, plus in ((2.0, 1.0), (5.0, 3.0)):  # neither is what a seed would draw
                 requests = np.concatenate([stream.requests[:half], times * stream.requests[half:] + plus])
                 trace = Trace(requests, stream.capacities, varying=stream.varying)
-                file.write_text(requests_csv(stood, trace))
+                file.write_text("".join(requests_csv(stood, trace)))
                 begun.append(copied(played(name, made(agent), stood, trace))[: half + 1])
             seen = f"with the same {half} slots behind it, and another future,"
             refuse_other(name, network, "without foresight", begun[0], begun[1], seen, mend)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +55,11 @@ class Trace:
         """The slots from `first` to before `stop`, as a trace of their own; capacities that vary stay so."""
         capacities = self.capacities[first:stop] if self.varying else self.capacities
         return Trace(self.requests[first:stop], capacities, varying=self.varying)
+
+    def parts(self, slots: int) -> Iterator[Trace]:
+        """The trace so many slots at a time; the last part may be shorter."""
+        for first in range(0, self.slots, slots):
+            yield self.part(first, min(first + slots, self.slots))
 
     def head(self, slots: int) -> Trace:
         """The first slots of the trace.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from idn_gym.workload.trace import LARGEST, Trace, fitting
 REQUEST_COLUMNS = ["slot", "task", "source", "requests"]
 CAPACITY_COLUMNS = ["slot", "node", "model", "capacity"]
 _MAX_BYTES = 2**30
+_AT_ONCE = 64  # slots that are written at a time
 
 
 def read_trace(network: Network, requests: Path, capacities: Path | None = None) -> Trace:
@@ -88,22 +89,40 @@ def read_capacities(network: Network, path: Path, slots: int | None = None, rows
     return _filled(network.capacities[None], fitting(path, wanted, network.P, rows_of_trace + len(entries)), entries)
 
 
-def requests_csv(network: Network, trace: Trace) -> str:
-    """The request file of a trace; `read_trace` reads it back to the same numbers."""
-    names = network.type_names
-    rows = [(t, *names[rho], number(trace.requests[t, rho])) for t, rho in np.argwhere(trace.requests > 0).tolist()]
-    if not trace.requests[-1].any():  # keeps T
-        rows.append((trace.slots - 1, *names[0], "0"))
-    return _csv(REQUEST_COLUMNS, rows)
+def requests_csv(network: Network, trace: Trace) -> Iterator[str]:
+    """The request file of a trace, slot by slot; `read_trace` reads it back to the same numbers."""
+    yield _csv([REQUEST_COLUMNS])
+    names = [quoted(pair) for pair in network.type_names]
+    slot, silent = 0, False
+    for part in trace.parts(_AT_ONCE):
+        for requests in part.requests:
+            asked = np.flatnonzero(requests > 0)
+            silent = len(asked) == 0
+            yield _slot_csv(slot, [names[rho] for rho in asked.tolist()], requests[asked])
+            slot += 1
+    if silent:  # keeps T
+        yield f"{slot - 1},{names[0]},0\n"
 
 
-def capacities_csv(network: Network, trace: Trace) -> str:
-    """The capacity file of a trace: what differs from nominal."""
-    names = [network.names(p) for p in range(network.P)]
-    capacities = np.broadcast_to(trace.capacities, (trace.slots, network.P))
-    differing = np.argwhere(capacities != network.capacities).tolist()
-    rows = [(t, *names[p], number(capacities[t, p])) for t, p in differing]
-    return _csv(CAPACITY_COLUMNS, rows)
+def capacities_csv(network: Network, trace: Trace) -> Iterator[str]:
+    """The capacity file of a trace, slot by slot: what differs from nominal."""
+    yield _csv([CAPACITY_COLUMNS])
+    nodes, models = ([quoted([name]) for name in names] for names in (network.node_names, network.model_names))
+    slot = 0
+    for part in trace.parts(_AT_ONCE):
+        for t in range(part.slots):
+            capacities = part.capacities_at(t)
+            differing = np.flatnonzero(capacities != network.capacities)
+            where = zip(
+                network.placement_node[differing].tolist(), network.placement_model[differing].tolist(), strict=True
+            )
+            yield _slot_csv(slot, [f"{nodes[v]},{models[m]}" for v, m in where], capacities[differing])
+            slot += 1
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names as they stand in a row of a CSV file."""
+    return _csv([names])[:-1]
 
 
 def header(path: Path) -> list[str]:
@@ -119,11 +138,14 @@ def number(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(float(value))
 
 
-def _csv(columns: list[str], rows: Sequence[tuple[object, ...]]) -> str:
+def _slot_csv(slot: int, names: list[str], values: FloatArray) -> str:
+    """The rows of a slot, whose names are quoted."""
+    return "".join([f"{slot},{name},{number(value)}\n" for name, value in zip(names, values.tolist(), strict=True)])
+
+
+def _csv(rows: Iterable[Iterable[str]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

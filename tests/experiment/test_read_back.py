@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from idn_gym.errors import IdnError
 from idn_gym.experiment import folders, record_files, records
 from idn_gym.experiment.folders import locked
-from idn_gym.experiment.record_tables import read_changes, read_fractional, read_slots
+from idn_gym.experiment.record_tables import Changes, read_fractional, read_slots
 from idn_gym.experiment.result import Result
 from idn_gym.experiment.spec import AgentSpec, RunSpec
 from idn_gym.library.load import load_scenario
@@ -261,7 +261,7 @@ class TestTables:
         path = tmp_path / "allocations.csv"
         path.write_text("slot,node,model\n" + content)
         with pytest.raises(IdnError) as error:
-            read_changes(self.NETWORK, path, 5)
+            list(Changes(self.NETWORK, path, 5))
         assert says in str(error.value)
 
     @pytest.mark.parametrize(

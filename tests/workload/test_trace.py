@@ -69,8 +69,8 @@ def odd_names() -> Network:
 
 
 def read_back(network: Network, trace: Trace, folder: Path) -> Trace:
-    (folder / "r.csv").write_text(requests_csv(network, trace), "utf-8")
-    (folder / "c.csv").write_text(capacities_csv(network, trace), "utf-8")
+    (folder / "r.csv").write_text("".join(requests_csv(network, trace)), "utf-8")
+    (folder / "c.csv").write_text("".join(capacities_csv(network, trace)), "utf-8")
     return read_trace(network, folder / "r.csv", folder / "c.csv")
 
 
@@ -126,14 +126,14 @@ def test_files_by_hand(tiny: Network) -> None:
     bs1 = tiny.node_names.index("bs1")
     capacities[2, tiny.placement_index[bs1, tiny.model_names.index("cars/large")]] = 1.5
     trace = Trace(requests, capacities)
-    assert requests_csv(tiny, trace) == REQUESTS + "0,people,bs1,2\n1,cars,bs0,0.25\n2,cars,bs0,0\n"
-    assert capacities_csv(tiny, trace) == CAPACITIES + "2,bs1,cars/large,1.5\n"
+    assert "".join(requests_csv(tiny, trace)) == REQUESTS + "0,people,bs1,2\n1,cars,bs0,0.25\n2,cars,bs0,0\n"
+    assert "".join(capacities_csv(tiny, trace)) == CAPACITIES + "2,bs1,cars/large,1.5\n"
 
 
 def test_a_trace_file_is_plain_csv(folder: Path) -> None:
     network = odd_names()
     trace = Trace(np.arange(network.R, dtype=float)[None], network.capacities[None])
-    rows = list(csv.reader(io.StringIO(requests_csv(network, trace))))
+    rows = list(csv.reader(io.StringIO("".join(requests_csv(network, trace)))))
     assert rows[0] == ["slot", "task", "source", "requests"]
     tasks = network.scenario.tasks
     expected = {(task, leaf): rho for (task, leaf), rho in network.type_index().items() if rho > 0}

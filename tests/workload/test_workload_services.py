@@ -107,7 +107,7 @@ def test_streams_are_those_without_services_where_each_task_has_one(workload: di
 def test_streams_of_services_read_back(workload: dict[str, Any], tmp_path: Path) -> None:
     network = network_with(workload)
     trace = draw(network, 5, seed=1)
-    (tmp_path / "trace.csv").write_text(requests_csv(network, trace))
+    (tmp_path / "trace.csv").write_text("".join(requests_csv(network, trace)))
     assert (read_trace(network, tmp_path / "trace.csv").requests == trace.requests).all()
 
 
