@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from idn_gym.common.text import printable
 from idn_gym.env.rendering import arranged, task_colours
-from idn_gym.experiment.record_tables import Changes
 from idn_gym.model.network import Network
 from idn_gym.report.page.settings import short
+from idn_gym.typing import IntArray
+
+Changes = Sequence[tuple[int, IntArray]]  # (slot, allocation (P,)) wherever it changed
 
 _MOST_SLOTS = 240  # that the slider stops at
 _MOST_NODES = 24  # side by side; of a larger tier several share a cell

@@ -140,7 +140,7 @@ def _placed(setting: dict[str, Any], stream: Stream, frames: int, served: int) -
     network, slots = stream.network, int(stream.about["slots"])
     whole = [read_result(network, stream.folder / one.agent.folder, one.agent, slots) for one in stream.results]
     agents = [printable(one.agent) for one in whole]
-    changes = {agent: one.changes for agent, one in zip(agents, whole, strict=True)}
+    changes = {agent: list(one.changes) for agent, one in zip(agents, whole, strict=True)}
     setting["network"] = networks.picture(network, changes, slots, frames) | {"seed": int(stream.about["seed"])}
     notes = []
     stops = len(setting["network"]["stops"])
