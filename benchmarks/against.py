@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -131,18 +130,10 @@ def checkout(revision: str) -> Iterator[Path]:
 
 def written(output: Path | None, repeats: int, **tables: Any) -> None:
     """Write tables as JSON, with what they were measured on and by, if asked."""
-    from idn_gym.experiment.folders import versions
+    from stored import stamp, write
 
-    about = {
-        "command": " ".join(["python", *sys.argv]),
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": versions(),
-        "repeats": repeats,
-        **tables,
-    }
     if output:
-        output.write_text(json.dumps(about, indent=1) + "\n")
+        write(output, {**stamp(), "repeats": repeats, **tables})
 
 
 def main() -> None:

@@ -8,10 +8,8 @@ First the results are compared with the CPU's, and a step is run with every wait
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,10 @@ import gymnasium
 import numpy as np
 import torch
 from idn_agents.infida.batch import InfidaBatch
+from stored import stamp, write
 
 import idn_gym  # noqa: F401 - registers the ids
 from idn_gym import batched
-from idn_gym.experiment.folders import versions
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 
@@ -162,15 +160,8 @@ def main() -> None:
         line = f"{name:42s} {rate / 1e6:8.3f} million slots/s  [{count / high / 1e6:.3f}, {count / low / 1e6:.3f}]"
         print(line + (f"  {share:.0%} of copy" if traffic else "") + f"  aim {aim / 1e6:g}", flush=True)
     if options.output:
-        about = {
-            "command": " ".join(["python", *sys.argv]),
-            "date": time.strftime("%Y-%m-%d"),
-            "device": torch.cuda.get_device_name(device),
-            "versions": versions() | {"torch": torch.__version__},
-            "bandwidth_bytes_per_s": bandwidth,
-            "rows": rows,
-        }
-        options.output.write_text(json.dumps(about, indent=1) + "\n")
+        about = {"device": torch.cuda.get_device_name(device), "bandwidth_bytes_per_s": bandwidth}
+        write(options.output, {**stamp(), **about, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -19,14 +19,21 @@ RESULTS = Path(__file__).parent / "results"
 
 def stamp() -> dict[str, Any]:
     """The command, commit (`-dirty` where it was changed), date, machine and versions of what runs now."""
-    described = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty", "--exclude", "*"]
     return {
         "command": " ".join(["python", *sys.argv]),
-        "commit": subprocess.run(described, capture_output=True, text=True, check=True).stdout.strip(),
+        "commit": _commit(),
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": versions(),
     }
+
+
+def _commit() -> str:
+    described = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        return subprocess.run(described, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"  # copied without its history
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:

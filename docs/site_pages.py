@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[^)]*)?(\))")
 MADE = re.compile(r"^(\*\w+\.json, \d{4}-.*\*)$", re.MULTILINE)
+HIDDEN = ("show_root_heading", "show_root_toc_entry", "show_bases", "members")  # of an agent all but its docstring
 MODULES = ("topology", "catalog", "wrappers", "sb3", "multi_agent", "datasets", "replay", "errors")
 
 
@@ -146,16 +147,11 @@ def _agents() -> str:
     parts += ["On the command line `name:key=value,key=value`; beside each other: [agents](../agents.md).", ""]
     for name in plugins.names(plugins.AGENTS):
         found = plugins.load(plugins.AGENTS, name)
-        parts += [
-            f"## {name}",
-            "",
-            f"`{name}{inspect.signature(found)}`",
-            "",
-            "```text",
-            inspect.cleandoc(found.__doc__ or ""),
-            "```",
-            "",
-        ]
+        taken = inspect.signature(found).parameters.values()
+        defaults = [f"{each.name}={each.default}" if each.default is not each.empty else each.name for each in taken]
+        parts += [f"## {name}", "", f"`{name}{':' * bool(defaults)}{','.join(defaults)}`", ""]
+        hidden = [f"      {key}: false" for key in HIDDEN]
+        parts += [f"::: {found.__module__}.{found.__qualname__}", "    options:", *hidden, ""]
         if f"agent {name}" in measured:
             parts += [f"<!-- table: {study} {results} agent {name} -->", "<!-- end -->", ""]
     text: str = tables.included("\n".join(parts))
