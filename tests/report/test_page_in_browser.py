@@ -182,3 +182,21 @@ def test_it_prints(browser: Browser, pages: dict[str, Path], tmp_path: Path) -> 
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
     assert browser.run(DRAWN)
     assert browser.complaints == []
+
+
+def test_it_stays_in_order(browser: Browser, pages: dict[str, Path], tmp_path: Path) -> None:
+    """After printing, and in a window of another width, plots are as high as before and as wide as their place."""
+    browser.show(pages["run"])
+    browser.wait(DRAWN)
+    sizes = "[...document.querySelectorAll('.js-plotly-plot')].map((plot) => [plot.clientWidth, plot.clientHeight])"
+    drawn = "[...document.querySelectorAll('.js-plotly-plot')].map((plot) => plot._fullLayout.width)"
+    before = browser.run(sizes)
+    assert browser.run(drawn) == [width for width, _ in before]
+    browser.pdf(tmp_path / "page.pdf")
+    assert browser.run(sizes) == before
+    assert browser.run(drawn) == [width for width, _ in before]
+    browser.call("Emulation.setDeviceMetricsOverride", width=800, height=900, deviceScaleFactor=1, mobile=False)
+    browser.wait(f"{drawn}.every((width) => width < 800)")
+    after = browser.run(sizes)
+    assert [height for _, height in after] == [height for _, height in before]
+    assert browser.run(drawn) == [width for width, _ in after]

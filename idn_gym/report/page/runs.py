@@ -125,7 +125,7 @@ def compared_part(names: Sequence[str], parts: Sequence[Part]) -> Part | None:
             for at, same in groups.items()
         ],
     }
-    title = "Folders compared"
+    title = "Side by side"
     return Part(
         title=title,
         facts={name: part.title for name, part in of_folder.items()},

@@ -7,8 +7,9 @@ const listeners = []; // what is drawn anew when other agents are chosen
 const SVG = "http://www.w3.org/2000/svg";
 const INK = "#222222", MUTED = "#5c5c5c", GRID = "#e3e3e3";
 const FONT = { family: "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif", size: 12, color: INK };
-const CONFIG = { displaylogo: false, responsive: true, displayModeBar: false };
+const CONFIG = { displaylogo: false, displayModeBar: false };
 const MARKS = 8; // on a line, about
+const PAPER = 680; // pixels of a plot's width in print
 const wide = () => window.innerWidth > 640;
 const touch = window.matchMedia("(pointer: coarse)").matches;
 

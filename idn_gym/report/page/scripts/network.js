@@ -6,7 +6,7 @@ function network(parent, level, part) {
   place.plot.removeAttribute("aria-label");
   const details = make("div", { class: "node", "aria-live": "polite" });
   place.below.append(details);
-  let setting = null, agent = null, stop = 0, cell = null, width = 0;
+  let setting = null, agent = null, stop = 0, cell = null;
   const held = () => { // numbers of the placements at this stop
     const found = new Set();
     for (const frame of setting.network.frames[agent].slice(0, stop + 1)) for (const n of frame) if (!found.delete(n)) found.add(n);
@@ -17,7 +17,7 @@ function network(parent, level, part) {
     const byNode = net.nodes.map(() => []);
     for (const n of held()) byNode[net.placed[n][0]].push(net.placed[n]);
     for (const list of byNode) list.sort((a, b) => a[2] - b[2]);
-    width = place.plot.clientWidth || 640;
+    const width = place.plot.clientWidth || 640;
     const LEFT = width > 640 ? 74 : 0, TANK = 54, least = 26;
     const lines = []; // rows, broken where they have more cells than there is room for
     for (const row of net.rows) {
@@ -50,8 +50,8 @@ function network(parent, level, part) {
           draw("rect", { x: x - w / 2, y: top, width: w, height: h, fill: net.tasks[one[2]].colour, stroke: h >= 3 ? "white" : "none", "stroke-width": 0.6 }, group);
         }
         draw("rect", { class: "frame", x: x - w / 2, y, width: w, height: TANK, fill: "none", stroke: "#6b6b6b" }, group);
-        if (pitch >= 34) draw("text", { x, y: y - 5, "text-anchor": "middle" }, group).textContent = brief(name, Math.max(4, Math.floor(pitch / 7)) + (pitch > 80 ? 0 : 0)).slice(0, Math.floor(pitch / 6.2));
-        if (pitch >= 30 && (budget || pitch >= 60)) draw("text", { class: "faint", x, y: y + TANK + 13, "text-anchor": "middle" }, group).textContent = says;
+        if (pitch >= 34) draw("text", { x, y: y - 5, "text-anchor": "middle" }, group).textContent = name.length * 6.2 <= pitch ? name : `${name.slice(0, Math.floor(pitch / 6.2) - 1)}\u2026`;
+        if (budget || pitch >= 60) draw("text", { class: "faint", x, y: y + TANK + 13, "text-anchor": "middle" }, group).textContent = pitch < 36 ? says.replace("%", "") : says;
         draw("title", {}, group).textContent = `${name}: ${says}`;
         const pick = () => { cell = nodes; picture(); svgFocus(nodes); };
         group.addEventListener("click", pick);
@@ -109,7 +109,6 @@ function network(parent, level, part) {
   };
   slider.addEventListener("input", () => { stop = Number(slider.value); tell(); picture(); });
   whose.addEventListener("change", () => { agent = whose.value; picture(); });
-  window.addEventListener("resize", () => { if (!place.element.hidden && Math.abs(place.plot.clientWidth - width) > 8) picture(); });
   listeners.push(() => update());
   return (now) => { if (now !== setting) { setting = now; stop = now && now.network ? now.network.stops.length - 1 : 0; } update(); };
 }

@@ -26,21 +26,24 @@ function partOf(place) {
   update();
 }
 
-
-
 agentsBar();
 for (const table of document.querySelectorAll("table")) sortable(table);
 const waiting = new Set(document.querySelectorAll(".views"));
 const begin = (place) => { if (waiting.delete(place)) partOf(place); };
 const seen = new IntersectionObserver((entries) => { for (const entry of entries) if (entry.isIntersecting) begin(entry.target); }, { rootMargin: "800px" });
 for (const place of waiting) seen.observe(place);
-const fit = (paper) => {
-  for (const plot of document.querySelectorAll(".js-plotly-plot")) Plotly.relayout(plot, paper ? { width: 680, autosize: false } : { width: null, autosize: true });
-};
+const redraw = () => { for (const listener of listeners) listener(); };
 window.addEventListener("beforeprint", () => {
   for (const place of [...waiting]) begin(place);
   for (const details of document.querySelectorAll("main details")) details.open = true;
-  fit(true);
+  for (const plot of document.querySelectorAll(".js-plotly-plot")) Plotly.relayout(plot, { width: PAPER });
 });
-window.addEventListener("afterprint", () => fit(false));
+window.addEventListener("afterprint", redraw);
+let width = window.innerWidth, waits = 0;
+window.addEventListener("resize", () => {
+  if (window.innerWidth === width) return; // a phone hides its address bar
+  width = window.innerWidth;
+  clearTimeout(waits);
+  waits = setTimeout(redraw, 120);
+});
 document.documentElement.dataset.ready = "";

@@ -59,7 +59,7 @@ function show(place, traces, more, height, agents) {
     return;
   }
   if (place.plot.querySelector(".empty")) place.plot.replaceChildren();
-  Plotly.react(place.plot, traces, layout(more, height), CONFIG);
+  Plotly.react(place.plot, traces, { ...layout(more, height), width: place.plot.clientWidth || PAPER }, CONFIG);
   if (agents) place.below.append(legend(agents));
 }
 

@@ -87,14 +87,14 @@ function costs(parent, level, part) {
     const beside = wide(), each = 24 * agents.length, room = wide() ? 30 : 17;
     const more = { barmode: "stack", margin: { l: 20, r: 14, t: 8, b: 44 }, annotations: [] };
     const traces = [];
-    const height = beside ? 70 + each : panels.length * (each + 64);
-    const gap = beside ? 0.04 : 64 / height;
-    const sizes = beside ? (panels.length === 2 ? [0.66, 0.34] : [0.5, 0.25, 0.25]) : panels.map(() => 1 / panels.length);
+    const height = beside ? 52 + each : 52 + panels.length * each + (panels.length - 1) * 64;
+    const gap = beside ? 0.04 : 64 / (height - 52); // between panels: the axis of the upper one
+    const sizes = beside ? (panels.length === 2 ? [0.66, 0.34] : [0.5, 0.25, 0.25]) : panels.map(() => (1 - gap * (panels.length - 1)) / panels.length);
     let from = beside ? 0 : 1;
     panels.forEach(([heading, parts], n) => {
       const suffix = n ? String(n + 1) : "";
-      const domain = beside ? [from + (n ? gap : 0), from + sizes[n]] : [Math.max(0, from - sizes[n] + gap), from];
-      from += beside ? sizes[n] : -sizes[n];
+      const domain = beside ? [from + (n ? gap : 0), from + sizes[n]] : [Math.max(0, from - sizes[n]), from];
+      from += beside ? sizes[n] : -sizes[n] - gap;
       more[`xaxis${suffix}`] = { title: title(heading), rangemode: "tozero", anchor: `y${suffix}`, gridcolor: GRID, nticks: 6, ...(beside ? { domain } : {}) };
       more[`yaxis${suffix}`] = { tickvals: agents.map((_, at) => at), ticktext: agents.map((agent) => literal(brief(agent, room))), showgrid: false, zeroline: false, automargin: true, anchor: `x${suffix}`,
         showticklabels: !beside || n === 0, range: [-0.6, agents.length - 0.4], ...(beside ? {} : { domain }) };
@@ -145,7 +145,7 @@ function services(parent, level, part) {
 }
 
 function sweep(parent, level, part, at) {
-  const place = view(parent, level, part.axes[0].key === "folder" ? "Side by side" : "Settings compared", "Means over seeds; bands and bars are 95% intervals of the mean.");
+  const place = view(parent, level, part.axes[0].key === "folder" ? "By folder" : "Settings compared", "Means over seeds; bands and bars are 95% intervals of the mean.");
   let key = part.figures[0].key, along = part.axes.reduce((most, axis, n) => (axis.values.length > part.axes[most].values.length ? n : most), 0);
   const update = () => {
     const axis = part.axes[along], numbers = axis.values.map(Number);
@@ -162,7 +162,7 @@ function sweep(parent, level, part, at) {
       const course = [column(0), ...(figures.some((figure) => figure.length > 1) ? [column(1), column(2)] : [])];
       if (numeric && course[1]) traces.push(band(look, x, course[1], course[2]));
       const drawn = line(look, x, course, `<extra>${literal(brief(agent, 40))}</extra>`, true);
-      if (!numeric) drawn.mode = "markers";
+      if (!numeric) Object.assign(drawn, { mode: "markers", marker: { ...drawn.marker, size: 10 } });
       if (!numeric && course[1]) {
         drawn.error_y = { type: "data", symmetric: false, color: look.colour, thickness: 1.2, width: 3,
           array: figures.map((figure) => (figure[2] ?? figure[0]) - figure[0]), arrayminus: figures.map((figure) => figure[0] - (figure[1] ?? figure[0])) };
