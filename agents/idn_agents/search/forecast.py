@@ -18,8 +18,12 @@ LONGEST = 100_000  # slots that may be asked for
 _MEMORY = 64  # slots: errors are added up with a discount of one in as many
 _CLOSE = 1.02  # times the least squared error: of lengths within, the longest is taken
 _SURPRISE = 4.0  # times the usual error of the forecast
-_FAR = 100.0  # times it, above which a surprise is taken to last until surprises like it have not
+_FAR = (
+    100.0  # times it, above which a surprise is taken to last until surprises like it have not: where the usual error
+)
+_FIRM = 0.03  # is at most that much of the squared mean
 _LEARNT = 0.5  # weight of the latest surprise in what is known of whether they last
+_MOSTLY = 0.6  # of them that lasted, so weighted, above which one is believed: more than the latest alone
 _ROWS = 32  # that stand for bursty counts
 _STEADY = 0.003  # variance of a count over its squared mean, up to which the mean stands for it
 _POOL = 64  # batches, and types with the most requests, whose scatter is pooled
@@ -55,11 +59,12 @@ class Window:
         """See the next one."""
         if self.seen > 0:
             errors = ((self._sums / self._counts()[:, None] - vector) ** 2).sum(axis=1)
-            error = float(errors[self._chosen()])
-            if self._first:
+            chosen = self._chosen()
+            error, mean = float(errors[chosen]), self._sums[chosen] / self._counts()[chosen]
+            if self._first and self._longest() < len(errors) - 1:
                 lasted = float(errors[-1] < errors[self._longest()])
                 self._lasts[self._far] += _LEARNT * (lasted - self._lasts[self._far])
-            self._far = int(error > _FAR * self._usual)
+            self._far = int(error > _FAR * self._usual and self._usual <= _FIRM * float(mean @ mean))
             calm = not self.surprised
             self.surprised = self.seen > 1 and error > _SURPRISE * self._usual
             self._first = calm and self.surprised
@@ -100,7 +105,7 @@ class Window:
     def _chosen(self) -> int:
         if self._fixed:
             return 0
-        if self.surprised and self._lasts[self._far] > 0.5:
+        if self.surprised and self._lasts[self._far] > _MOSTLY:
             return len(self._sums) - 1
         return self._longest()
 
