@@ -39,5 +39,8 @@ def is_program() -> bool:
     return base in ("idn-gym", "idn-gym.exe") or (base == "-m" and "idn_gym.cli" in sys.orig_argv)
 
 
+if is_program():  # its streams escape colours, and numba with colorama would leave one behind at the end
+    os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
+
 if is_program() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, leave)  # else whoever started us wants it ignored
