@@ -17,9 +17,10 @@ from page_records import HOSTILE, hostile, run, swept
 
 from idn_gym.experiment.intervals import student_bands, student_interval
 from idn_gym.experiment.record_files import read_result
+from idn_gym.report.page import runs
 from idn_gym.report.page.html import page_of
 from idn_gym.report.page.network import picture
-from idn_gym.report.page.runs import sweep_part
+from idn_gym.report.page.runs import run_part, sweep_part
 from idn_gym.report.page.settings import views
 from idn_gym.report.page.streams import read_stream
 
@@ -222,6 +223,20 @@ class TestData:
         gains = [sum(float(row[2][1].replace(",", "")) for row in table[1:]) for table in by_service]
         assert gains == pytest.approx([result.summary.gain for result in stream.results], abs=1.0)
 
+    @pytest.mark.parametrize(("served", "every"), [(15, 1), (14, 2), (6, 3)])
+    def test_services_of_long_runs(
+        self, served: int, every: int, wicked: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of every n-th slot, where all of them (5 of 3 agents) would take too long; the page says so."""
+        monkeypatch.setattr(runs, "_SERVED", served)
+        part = run_part(wicked)
+        said = [note for note in part.notes if note.startswith("Services are told apart in every")]
+        assert len(said) == (every > 1)
+        requests = read_stream(wicked).results[0].table.requests
+        for table in part.more:
+            asked = sum(float(row[1].replace(",", "")) for row in table.plain().rows)
+            assert asked == pytest.approx(requests[::every].sum(), rel=1e-5)
+
     def test_settings_of_a_sweep(self, grid: Path) -> None:
         part = sweep_part(grid)
         assert part.views is not None
@@ -230,6 +245,24 @@ class TestData:
         figures = part.views["settings"][1]["agents"]["random"]["figures"]["ntag"]
         expected = student_interval(ntag)
         assert figures == pytest.approx([expected.mean, expected.low, expected.high], rel=1e-4)
+
+    def test_what_is_not_complete_is_left_out(self, grid: Path, tmp_path: Path) -> None:
+        """And said: a stream that has not been begun, and an agent without a result."""
+        folder = Path(shutil.copytree(grid, tmp_path / "grid"))
+        first, second, *_ = sorted(path for path in folder.iterdir() if path.is_dir())
+        shutil.rmtree(first)
+        (second / "infida" / "result.json").unlink()
+        part = sweep_part(folder)
+        assert len(part.rows) == len(sweep_part(grid).rows) - 3
+        assert part.notes[:2] == [
+            "1 streams of this record have not been begun, and are left out.",
+            "1 runs are not complete, and are left out: infida.",
+        ]
+
+    def test_records_of_other_versions(self, record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Are read: only what adds to a record must be of its versions."""
+        monkeypatch.setattr("platform.python_version", lambda: "2.7")
+        assert page_of([record])
 
 
 class TestCommand:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,13 @@ from idn_gym.model.network import Network
 from idn_gym.report.page.settings import short
 from idn_gym.typing import IntArray
 
-Changes = Sequence[tuple[int, IntArray]]  # (slot, allocation (P,)) wherever it changed
+Placed = Iterable[tuple[int, IntArray]]  # (slot, allocation (P,)) wherever it changed
 
 _MOST_SLOTS = 240  # that the slider stops at
 _MOST_NODES = 24  # side by side; of a larger tier several share a cell
 
 
-def picture(network: Network, changes: Mapping[str, Changes], slots: int, room: int) -> dict[str, Any]:
+def picture(network: Network, changes: Mapping[str, Placed], slots: int, room: int) -> dict[str, Any]:
     """What a slider through slots shows.
 
     Parameters
@@ -34,13 +35,15 @@ def picture(network: Network, changes: Mapping[str, Changes], slots: int, room: 
     ``frames``: per agent and stop which of ``placed`` are held where they were not at the stop before, or the reverse.
     """
     rows, links = arranged(network, most_cells=_MOST_NODES)
-    used = np.flatnonzero(sum((a != 0 for held in changes.values() for _, a in held), np.zeros(network.P, dtype=int)))
     stops = np.unique(np.linspace(0, slots - 1, min(slots, _MOST_SLOTS)).astype(int))
+    held = {agent: _held(of_agent, stops) for agent, of_agent in changes.items()}
+    used = np.unique(np.concatenate([placed for of_agent in held.values() for placed in of_agent]))
+    kept = np.arange(len(stops))
     while True:
-        frames = {agent: _frames(held, stops, used) for agent, held in changes.items()}
-        if len(stops) < 3 or sum(len(frame) for of_agent in frames.values() for frame in of_agent) <= room:
+        frames = {agent: _frames([of_agent[n] for n in kept], used) for agent, of_agent in held.items()}
+        if len(kept) < 3 or sum(len(frame) for of_agent in frames.values() for frame in of_agent) <= room:
             break
-        stops = stops[np.unique(np.linspace(0, len(stops) - 1, (len(stops) + 1) // 2).astype(int))]
+        kept = kept[np.unique(np.linspace(0, len(kept) - 1, (len(kept) + 1) // 2).astype(int))]
     tasks = task_colours(network)
     return {
         "rows": [{"name": row.name, "cells": [cell.tolist() for cell in row.cells]} for row in rows],
@@ -69,18 +72,23 @@ def picture(network: Network, changes: Mapping[str, Changes], slots: int, room: 
             for p in used
         ],
         "slots": slots,
-        "stops": stops.tolist(),
+        "stops": stops[kept].tolist(),
         "frames": frames,
     }
 
 
-def _frames(changes: Changes, stops: Any, used: Any) -> list[list[int]]:
+def _held(changes: Placed, stops: IntArray) -> list[IntArray]:
+    """Per stop the placements that are held; gone through once, since all that a long run placed may be much."""
+    held: list[IntArray] = []
+    now: IntArray = np.zeros(0, dtype=np.int64)
+    for slot, allocation in changes:
+        while len(held) < len(stops) and stops[len(held)] < slot:
+            held.append(now)
+        now = np.flatnonzero(allocation)
+    return held + [now] * (len(stops) - len(held))
+
+
+def _frames(held: Sequence[IntArray], used: IntArray) -> list[list[int]]:
     """Per stop which placements, by their numbers among those used, differ from the stop before."""
-    starts = np.array([slot for slot, _ in changes])
-    before = np.zeros(len(used), dtype=bool)
-    frames = []
-    for stop in stops:
-        held = changes[int(np.searchsorted(starts, stop, side="right")) - 1][1][used] != 0
-        frames.append(np.flatnonzero(held != before).tolist())
-        before = held
-    return frames
+    none: IntArray = np.zeros(0, dtype=np.int64)
+    return [np.searchsorted(used, np.setxor1d(one, before)).tolist() for before, one in pairwise([none, *held])]

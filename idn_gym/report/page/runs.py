@@ -27,7 +27,7 @@ from idn_gym.workload.trace_file import read_trace
 
 _FRAMES = 300_000  # numbers that the frames of all networks of a part may take
 _NETWORKS = 12  # settings of a part of which the network is shown
-_SERVED = 20_000  # slots that are served again to tell services apart, over all agents; seconds
+_SERVED, _SERVED_CHAINS = 20_000, 200  # slots that are served again to tell services apart, over all agents; seconds
 
 
 def run_part(folder: Path) -> Part:
@@ -37,7 +37,7 @@ def run_part(folder: Path) -> Part:
     results, requests = stream.results, stream.results[0].table.requests
     title = f"{stream.labels['scenario']}, {len(requests)} slots, seed {stream.about['seed']}"
     data = views([[stream]], stream.rows)
-    services, note = _placed(data["settings"][0], stream, _FRAMES, _SERVED)
+    services, note = _placed(data["settings"][0], stream, 1)
     return Part(
         title=printable(title),
         facts={
@@ -70,7 +70,7 @@ def sweep_part(folder: Path) -> Part:
     more: list[Table[Any]] = []
     notes = [*_missing(streams, left), *_thinning(data)]
     for same, setting in zip(shown, data["settings"], strict=False):
-        services, note = _placed(setting, same[0], _FRAMES // len(shown), _SERVED // len(shown))
+        services, note = _placed(setting, same[0], len(shown))
         more += services if len(groups) == 1 else []
         notes += [one for one in note if one not in notes]
     if len(groups) > len(shown):
@@ -135,20 +135,29 @@ def compared_part(names: Sequence[str], parts: Sequence[Part]) -> Part | None:
     )
 
 
-def _placed(setting: dict[str, Any], stream: Stream, frames: int, served: int) -> tuple[list[Table[Any]], list[str]]:
-    """Add to a setting what nodes hold on one of its streams, and what services gain there; tables and notes of it."""
+def _placed(setting: dict[str, Any], stream: Stream, shown: int) -> tuple[list[Table[Any]], list[str]]:
+    """Add to a setting what nodes hold on one of its streams, and what services gain there; tables and notes of it.
+
+    Parameters
+    ----------
+    shown : settings that share the room and the time there is.
+    """
     network, slots = stream.network, int(stream.about["slots"])
     whole = [read_result(network, stream.folder / one.agent.folder, one.agent, slots) for one in stream.results]
     agents = [printable(one.agent) for one in whole]
-    changes = {agent: list(one.changes) for agent, one in zip(agents, whole, strict=True)}
-    setting["network"] = networks.picture(network, changes, slots, frames) | {"seed": int(stream.about["seed"])}
+    changes = {agent: one.changes for agent, one in zip(agents, whole, strict=True)}
+    setting["network"] = networks.picture(network, changes, slots, _FRAMES // shown) | {
+        "seed": int(stream.about["seed"])
+    }
     notes = []
     stops = len(setting["network"]["stops"])
     if stops < slots:
         notes.append(f"The slider of the network stops at {stops:,} of {slots:,} slots.")
     if stream.scenario.services is None:
         return [], notes
-    every = -(-slots * len(whole) // max(served, 1))
+    chains = any(len(service.stages) > 1 for service in stream.scenario.services)
+    served = max(1, (_SERVED_CHAINS if chains else _SERVED) // shown)
+    every = -(-slots * len(whole) // served)
     found = {agent: _services(network, stream, one, every) for agent, one in zip(agents, whole, strict=True)}
     if every > 1:
         notes.append(f"Services are told apart in every {every:,}th slot; their requests and gains are of those slots.")
@@ -200,7 +209,8 @@ def _thinning(data: Mapping[str, Any]) -> list[str]:
     if not thinned:
         return []
     most = max(-(-setting["slots"] // len(setting["x"])) for setting in thinned)
-    return [f"A point of a line over time is the mean of a block of up to {most:,} slots; tables are of every slot."]
+    block = f"a block of up to {most:,} slots"
+    return [f"A point over time is the mean of {block}, or an average so far at its end; tables are of every slot."]
 
 
 def _versions(about: Mapping[str, Any]) -> dict[str, str]:
