@@ -53,6 +53,7 @@ def measured(name: str, slots: int, seeds: int, limit: float) -> list[Row]:
     """One row per seed and agent: ms of net gain and of the certified bound."""
     network = Network.compile(load_scenario(name, {"workload.profile": "fixed"}))
     rows = []
+    solve(network, draw(network, 2, 1), gap=0.5, time_limit=30.0)  # compiles
     for seed in range(seeds):
         trace = draw(network, slots, seed)
         best = solve(network, trace, gap=0.001, time_limit=limit)
