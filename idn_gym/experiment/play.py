@@ -105,8 +105,9 @@ def _chunks(network: Network, trace: Trace, spec: AgentSpec, agent: Any, progres
     placed = np.zeros((1, network.P), dtype=np.int8)
     observation = observe(network, np.zeros(network.R), network.capacities, placed[0])
     shown: FloatArray | None = None
-    first = 0
-    for served in trace.parts(min(_CHUNK, max(1, _VALUES // max(1, network.P)))):
+    kept: FloatArray | None = None  # where the states of a chunk are
+    first, chunk = 0, min(_CHUNK, max(1, _VALUES // max(1, network.P)))
+    for served in trace.parts(chunk):
         began = clock()
         if shown is None and not trace.varying:
             shown = shown_capacities(served.capacities[0])
@@ -114,11 +115,15 @@ def _chunks(network: Network, trace: Trace, spec: AgentSpec, agent: Any, progres
         submitted = np.empty((len(slots), network.P), dtype=np.int8)
         states: FloatArray | None = None
         for b, t in enumerate(slots):
-            with named(spec, "act", t):
+            try:  # what `named` does, without its cost in each slot
                 chosen = agent.act(observation)
+            except Exception as error:
+                with named(spec, "act", t):
+                    raise error
             submitted[b] = integral(network, spec, t, chosen)
             if (state := getattr(agent, "fractional", None)) is not None:
-                states = np.empty((len(slots), network.P)) if states is None else states
+                kept = np.empty((chunk, network.P)) if kept is None else kept
+                states = kept[: len(slots)]
                 states[b] = state
             own = None if shown is None else shown.copy()  # an agent may write to what it is given
             observation = observe(network, served.requests[b], served.capacities_at(b), submitted[b], own)
@@ -159,8 +164,8 @@ def integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> I
         raise IdnError(f"agent {spec}, slot {slot}: allocation of no shape; must be ({network.P},)") from None
     if array.shape != (network.P,):
         raise IdnError(f"agent {spec}, slot {slot}: allocation of shape {array.shape}; must be ({network.P},)")
-    other = (array & ~1).any() if array.dtype == np.int8 else not ((array == 0) | (array == 1)).all()  # nan is neither
-    if other:
+    whole = array.dtype == np.int8  # its bytes say it all; of others, nan is neither
+    if not (array.view(np.uint8).max(initial=0) <= 1 if whole else ((array == 0) | (array == 1)).all()):
         raise IdnError(f"agent {spec}, slot {slot}: allocation with values other than 0 and 1")
     return array if array.dtype == np.int8 else array.astype(np.int8)
 

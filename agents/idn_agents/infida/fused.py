@@ -7,7 +7,7 @@ For networks whose services are of one class and one stage, and where holding co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -26,6 +26,32 @@ class Rates(Protocol):
 
     def parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """What the eta of the next step is made of: see `fused_kernel.step`."""
+
+
+class _Types(NamedTuple):
+    """Of `RankedTables` what gains are made of: a kernel takes longer to begin with each array that it is given."""
+
+    placement_group: IntArray
+    path_groups: IntArray
+    options: IntArray
+    costs: FloatArray
+    option_count: IntArray
+    groups: int
+    classes: int
+
+
+class _Shelf(NamedTuple):
+    """Of `PlacementTables` what states are of."""
+
+    node_start: IntArray
+    sizes: FloatArray
+    budgets: FloatArray
+    smallest: FloatArray
+    tail: FloatArray
+
+
+def _some(of: type[Any], tables: Any) -> Any:
+    return of(*(getattr(tables, name) for name in of._fields))
 
 
 def suits(network: Network) -> bool:
@@ -66,7 +92,8 @@ class FusedUpdate:
             residual == "fit",
         )
         self._all = np.ones(rows, dtype=np.bool_)
-        self._service: Any = network.service
+        service: Any = network.service
+        self._types, self._shelf = _some(_Types, service.tables), _some(_Shelf, network.tables)
         self._scratch: list[tuple[FloatArray, FloatArray]] = []  # of threads that are not at work
 
     @property
@@ -88,7 +115,7 @@ class FusedUpdate:
         steps : says what eta is.
         due : of all rows, or (B,).
         """
-        network, service = self._network, self._service
+        shelf = self._shelf
         due_rows = self._all if isinstance(due, bool) else due
         rounds = due if isinstance(due, bool) else bool(due.any())
         if slots is None and not rounds:
@@ -99,9 +126,9 @@ class FusedUpdate:
             scratch = self._scratch.pop() if self._scratch else self._made()
             rows = due_rows, first, stop
             if slots is None:
-                fused_kernel.round_states(network.tables, self.states, *self._rounding, scratch, *rows, self.allocation)
+                fused_kernel.round_states(shelf, self.states, *self._rounding, scratch, *rows, self.allocation)
             else:
-                learning = service.tables, network.tables, slots, 1.0 - TOLERANCE, rates, self._nodes
+                learning = self._types, shelf, slots, 1.0 - TOLERANCE, rates, self._nodes
                 if rounds:
                     filled = self.states, self.gain, self.allocation
                     fused_kernel.slot(*learning, self._rounding, scratch, *rows, *filled)
@@ -109,7 +136,7 @@ class FusedUpdate:
                     fused_kernel.step(*learning, scratch, first, stop, self.states, self.gain)
             self._scratch.append(scratch)
 
-        over_rows(len(self.states), network.P, work)
+        over_rows(len(self.states), self._network.P, work)
 
     def _made(self) -> tuple[FloatArray, FloatArray]:
         """What a thread works in: a row of states, and what is of a node."""
