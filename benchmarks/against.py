@@ -1,7 +1,7 @@
 """Another commit beside this checkout, on this machine, so that a slower commit is seen: ratios of processor time.
 
     make benchmarks-against REV=v0.2.0
-    python benchmarks/against.py REV [--only TEXT] [--repeats 15] [--output FILE.json]
+    python benchmarks/against.py REV [--only TEXT]... [--repeats 15] [--output FILE.json]
 
 The commit is checked out into a temporary folder. Each of the two works in a process of its own, pinned to one core,
 warm; what is compared takes turns, case by case, and a ratio is that of one turn: below 1, this checkout is faster.
@@ -20,12 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 os.environ["NUMBA_NUM_THREADS"] = "1"
+
+from stored import markdown, stamp, write
 
 ROOT = Path(__file__).resolve().parents[1]
 Cases = Mapping[str, Callable[[], object]]
@@ -96,13 +98,13 @@ class Worker:
 
 
 def compared(
-    first: tuple[Worker, str], second: tuple[Worker, str], repeats: int, only: str = ""
+    first: tuple[Worker, str], second: tuple[Worker, str], repeats: int, only: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """A row per case: milliseconds of both, medians, and the ratio of the second to the first with its middle half."""
     rows = []
     names = [worker.ask(group) for worker, group in (first, second)]
     for case in names[0]:
-        if only not in case:
+        if only and not any(text in case for text in only):
             continue
         turns = [[worker.ask(group, case) for worker, group in (first, second)] for _ in range(repeats)]
         ratios = sorted(after / before for before, after in turns)
@@ -128,19 +130,27 @@ def checkout(revision: str) -> Iterator[Path]:
             subprocess.run([*git, "remove", "--force", str(folder)], check=True)
 
 
-def written(output: Path | None, repeats: int, **tables: Any) -> None:
-    """Write tables as JSON, with what they were measured on and by, if asked."""
-    from stored import stamp, write
+def tables(document: dict[str, Any]) -> dict[str, str]:
+    """Markdown: each case that was compared."""
+    lines = [
+        [row["case"], f"{row['first_ms']:.3g}", f"{row['second_ms']:.3g}", f"{row['ratio']:.2f}", shown(row)]
+        for rows in document["groups"].values()
+        for row in rows
+    ]
+    header = ("what", f"ms, {document['revision']}", "ms, now", "ratio", "middle half")
+    return {"against": markdown(header, lines)}
 
-    if output:
-        write(output, {**stamp(), "repeats": repeats, **tables})
+
+def shown(row: dict[str, Any]) -> str:
+    """The middle half of a ratio."""
+    return f"{row['low']:.2f} to {row['high']:.2f}"
 
 
 def main() -> None:
     """Measure, print, and write JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("revision", nargs="?", help="a commit, a branch, a tag")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--only", default=[], action="append", help="cases whose name contains this, or another one")
     parser.add_argument("--repeats", type=int, default=15, help="turns of each case, at least 2")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
@@ -150,13 +160,16 @@ def main() -> None:
         return
     if not options.revision or options.repeats < 2:
         parser.error("give a commit to compare with, and at least 2 repeats")
-    tables = {}
+    groups_of = {}
     with checkout(options.revision) as folder:
         there, here = Worker(folder), Worker(ROOT)
         for group in groups():
             print(f"{group}: {options.revision}, then this checkout, and the ratio of the two")
-            tables[group] = compared((there, group), (here, group), options.repeats, options.only)
-    written(options.output, options.repeats, revision=options.revision, groups=tables)
+            groups_of[group] = compared((there, group), (here, group), options.repeats, options.only)
+    document = {**stamp(), "repeats": options.repeats, "revision": options.revision, "groups": groups_of}
+    print(tables(document)["against"])
+    if options.output:
+        write(options.output, document)
 
 
 if __name__ == "__main__":

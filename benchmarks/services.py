@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from against import ROOT, Worker, compared, written
+from against import ROOT, Worker, compared
+from stored import stamp, write
 
 PLAIN, ONE, FOUR = "as packaged", "services, one class", "services, four classes"
 ROWS = (1, 1024)
@@ -85,7 +86,9 @@ def main() -> None:
     options = parser.parse_args()
     here = Worker(ROOT)
     print(f"{ONE}, then {FOUR}")
-    written(options.output, options.repeats, classes=compared((here, ONE), (here, FOUR), options.repeats))
+    classes = compared((here, ONE), (here, FOUR), options.repeats)
+    if options.output:
+        write(options.output, {**stamp(), "repeats": options.repeats, "classes": classes})
 
 
 if __name__ == "__main__":

@@ -162,6 +162,7 @@ def cases() -> dict[str, Callable[[], float]]:
     return {
         "environment step": environment_steps,
         "INFIDA slot in the run loop": run_loop("infida"),
+        "infida-coordinated slot in the run loop": run_loop("infida-coordinated"),
         "last-batch-greedy slot in the run loop": run_loop("last-batch-greedy"),
         **kernel_calls(),
     }
