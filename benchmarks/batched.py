@@ -24,11 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-REGIMES = ("loose", "tight")
-FORMS = ("numpy verbatim", "torch verbatim", "torch factored", "torch compiled")
-FORMS += ("jax verbatim", "jax factored", "jax verbatim rows", "jax factored rows")
-SIZES = (64, 1024)
+from batched_tables import FORMS, REGIMES, SIZES, STEPS, tables
+from stored import stamp, write
 
 
 def jobs() -> list[dict[str, Any]]:
@@ -46,8 +43,8 @@ def jobs() -> list[dict[str, Any]]:
         found.append({"what": "gain", "name": "idn_gym", "rows": 64, "regime": "loose", "options": options})
     for nodes in (100, 1000, 10_000):
         found.append({"what": "gain", "name": "idn_gym", "rows": 8, "regime": "loose", "nodes": nodes})
-    steps = ("idn_gym", "idn_gym in place", "idn_gym tensors", "SyncVectorEnv")
-    found += [{"what": "steps", "name": name, "rows": 64} for name in steps]
+    for name in STEPS:
+        found += [{"what": "steps", "name": name, "rows": 64, "threads": threads} for threads in STEPS[name][1]]
     return found
 
 
@@ -247,6 +244,18 @@ def _memory(key: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith(key))
 
 
+def measured_alone(job: dict[str, Any], folder: str, repeats: int, threads: int) -> subprocess.CompletedProcess[str]:
+    """`measured` in a process of its own, with so many threads on as many cores."""
+    count = str(threads)
+    pinned = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), count)
+    pinned["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"
+    cores = sorted(os.sched_getaffinity(0))[:threads] if hasattr(os, "sched_getaffinity") else []
+    pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
+    command = [sys.executable, __file__, "--job", json.dumps(job), "--folder", folder]
+    command += ["--repeats", str(repeats), "--threads", count]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | pinned, preexec_fn=pin)
+
+
 def main() -> None:
     """Run every job in its own process, print a table, and write JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -260,10 +269,6 @@ def main() -> None:
     if options.job:
         print(json.dumps(measured(json.loads(options.job), options.folder, options.repeats, options.threads)))
         return
-    threads = str(options.threads)
-    pinned = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), threads)
-    pinned["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if options.threads > 1 else 'false'}"
-    cores = sorted(os.sched_getaffinity(0))[: options.threads] if hasattr(os, "sched_getaffinity") else []
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -271,74 +276,18 @@ def main() -> None:
         for job in jobs():
             if options.only not in json.dumps(job):
                 continue
-            command = [sys.executable, __file__, "--job", json.dumps(job), "--folder", name]
-            command += ["--repeats", str(options.repeats), "--threads", threads]
-            pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
-            done = subprocess.run(command, capture_output=True, text=True, env=os.environ | pinned, preexec_fn=pin)
+            done = measured_alone(job, name, options.repeats, job.get("threads", options.threads))
             if done.returncode:
                 print(f"{job}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
                 continue
             row = json.loads(done.stdout.splitlines()[-1])
             rows.append(row)
             print(_line(row, rows), flush=True)
+    document = {**stamp(), "threads": options.threads, "rows": rows}
     if options.output:
-        from stored import stamp, write
-
-        write(options.output, {**stamp(), "threads": options.threads, "rows": rows})
-
-
-SHOWN = {
-    "`idn_gym.batched`, values unchecked": ("gain", ("idn_gym",)),
-    "the same, values checked": ("gain", ("idn_gym checked",)),
-    "`idn_gym.batched.gain` alone": ("gain only", ("idn_gym",)),
-    "NumPy, verbatim": ("gain", ("numpy verbatim",)),
-    "PyTorch eager, verbatim": ("gain", ("torch verbatim",)),
-    "PyTorch eager, factored": ("gain", ("torch factored",)),
-    "`torch.compile`, factored": ("gain", ("torch compiled",)),
-    "JAX jit, best of four forms": ("gain", tuple(form for form in FORMS if form.startswith("jax"))),
-}
-STEPS = {
-    "environment step, NumPy in and out": ("steps", "idn_gym"),
-    "the same with CPU tensors": ("steps", "idn_gym tensors"),
-    "Gymnasium's `SyncVectorEnv` over the scalar environment": ("steps", "SyncVectorEnv"),
-    "a slot of batched INFIDA, float32: gain and subgradient, step and projection, rounding": ("infida", "float32"),
-    "the same in float64, equal to the scalar agent's": ("infida", "float64"),
-}
-
-
-def tables(document: dict[str, Any]) -> dict[str, str]:
-    """Markdown: forms of the gain beside each other, how its cost grows with B, and whole slots."""
-    from stored import markdown, of
-
-    plain = [row for row in document["rows"] if not {"options", "nodes"} & set(row)]
-    columns = [{"rows": rows, "regime": regime} for rows in SIZES for regime in REGIMES]
-    lines = []
-    for about, (what, names) in SHOWN.items():
-        each = [[row for name in names for row in of(plain, what=what, name=name, **column)] for column in columns]
-        grown = [
-            row["grown_bytes"] / row["must_move"]
-            for rows, column in zip(each, columns, strict=True)
-            if column["rows"] == SIZES[0]
-            for row in rows
-        ]
-        low, high = f"{min(grown):.1f}", f"{max(grown):.1f}"
-        medians = [f"{min(row['median_us'] for row in rows):.3g}" for rows in each]
-        lines.append([about, *medians, low if low == high else f"{low} to {high}"])
-    header = ["form", *(f"B = {column['rows']}, {column['regime']}" for column in columns)]
-    header.append(f"memory it grows by (B = {SIZES[0]}), of what it must read and write")
-    tight = sorted(of(plain, what="gain", name="idn_gym", regime="tight"), key=lambda row: row["rows"])
-    slots = []
-    for about, (what, name) in STEPS.items():
-        for row in of(plain, what=what, name=name):
-            slots.append([about, str(row["rows"]), f"{row['median_us']:.3g}", f"{1e6 / row['median_us']:,.0f}"])
-    return {
-        "gain": markdown(header, lines),
-        "growth": markdown(
-            ["B, tight", *(str(row["rows"]) for row in tight)],
-            [["microseconds per environment-slot", *(f"{row['median_us']:.3g}" for row in tight)]],
-        ),
-        "slots": markdown(("what", "B", "microseconds per environment-slot", "per second"), slots),
-    }
+        write(options.output, document)
+    if not options.only:
+        print("\n\n".join(tables(document).values()))
 
 
 def _line(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
