@@ -118,21 +118,21 @@ class BatchEnv(VectorEnv[Any, Any, Any]):
     def step(self, actions: Any) -> tuple[Values, Any, Any, Any, dict[str, Any]]:
         """One slot of every environment; see `IDNEnv.step`, and Gymnasium's autoreset modes."""
         asked = self._asked(actions)
-        begins = self._over & (self.autoreset_mode == AutoresetMode.NEXT_STEP)
-        if not self._started or (self._over & ~begins).any():
+        begins, waits = self._over, bool(self._over.any())
+        if not self._started or (waits and self.autoreset_mode != AutoresetMode.NEXT_STEP):
             raise gymnasium.error.ResetNeeded("an environment has not begun, or is over; call reset")
         live = ~begins
-        if begins.any():
+        if waits:
             self._begin(begins)
         rewards = self._zeros(self.num_envs, *([len(COMPONENTS)] if self._vector is not None else []))
         values: Values = {}
-        rows: Rows = EVERY if live.all() else np.flatnonzero(live)
+        rows: Rows = np.flatnonzero(live) if waits else EVERY
         where = self._where(rows)
         if live.any():
             played, outcome = self._play(rows, where, asked[where])
             self._put(rewards, where, played)
             values = outcome._asdict()
-        if not live.all():
+        if waits:
             of_rows, values = values, self._unserved()
             for key, value in of_rows.items():
                 self._put(values[key], where, value)

@@ -11,7 +11,7 @@ import numpy as np
 
 from idn_gym.model.network import Network
 from idn_gym.model.service import Served
-from idn_gym.typing import BoolArray, FloatArray
+from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 Information = dict[str, Any]  # of one slot: NumPy scalars and arrays
 
@@ -100,10 +100,15 @@ def tier_count(network: Network) -> int:
     return int(network.tiers.max()) + 1
 
 
-def by_tier(network: Network, by_node: FloatArray) -> FloatArray:
-    """(B, tiers) sums of (B, V), in the order of the nodes."""
+def by_tier(network: Network, by_node: FloatArray, where: IntArray | None = None) -> FloatArray:
+    """(B, tiers) sums of (B, V), in the order of the nodes; `where` is what `tier_places` gives for B rows."""
     if by_node.ndim == 1:
         return np.bincount(network.tiers, by_node)
     rows, count = len(by_node), tier_count(network)
-    where = (np.arange(rows)[:, None] * count + network.tiers).ravel()
+    where = tier_places(network, rows) if where is None else where
     return np.bincount(where, by_node.ravel(), minlength=rows * count).reshape(rows, count)
+
+
+def tier_places(network: Network, rows: int) -> IntArray:
+    """(B V,) where each node of each row is among the tiers of all rows."""
+    return (np.arange(rows)[:, None] * tier_count(network) + network.tiers).ravel()

@@ -11,7 +11,7 @@ from idn_gym.common import parameters
 from idn_gym.env.batch import EVERY, Array, BatchEnv, Values
 from idn_gym.env.buffers import Buffers, show
 from idn_gym.env.env import IDNEnv, as_bits
-from idn_gym.env.outcome import by_tier, unserved
+from idn_gym.env.outcome import by_tier, tier_places, unserved
 from idn_gym.env.repair import Granted, grant, serve_granted
 from idn_gym.errors import IdnError
 from idn_gym.model.service import Served
@@ -72,6 +72,7 @@ class IDNVectorEnv(BatchEnv):
         self._nominal = np.minimum(self._streams.nominal, LARGEST).astype(np.float32)
         self._capacities = self._nominal
         self._limits = self._budgets
+        self._tiers = tier_places(network, rows)
 
     def _served(
         self, rows: Rows, asked: Array, before: Array, budgets: Array, refused: Callable[[int], str] | None
@@ -83,7 +84,8 @@ class IDNVectorEnv(BatchEnv):
         return granted, requests, capacities, served
 
     def _by_tier(self, by_node: Array) -> Array:
-        return by_tier(self.network, by_node)
+        where = self._tiers if len(by_node) == self.num_envs else tier_places(self.network, len(by_node))
+        return by_tier(self.network, by_node, where)
 
     def _keep(self, where: Any, allocation: Array, by_node: Array, requests: Array) -> None:
         if where is EVERY:  # made for this slot, but for the allocation, which may be the action itself
@@ -118,9 +120,9 @@ class IDNVectorEnv(BatchEnv):
         return unserved(self.network, self.num_envs)._asdict()
 
     def _masked(self, values: Values, mask: BoolArray) -> dict[str, Any]:
-        infos = {}
+        infos, every = {}, bool(mask.all())
         for key, value in values.items():
-            infos[key] = value if mask.all() else self._chosen(mask, value, np.zeros_like(value))
+            infos[key] = value if every else self._chosen(mask, value, np.zeros_like(value))
             infos[f"_{key}"] = mask.copy()
         return infos
 
