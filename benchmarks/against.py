@@ -133,7 +133,7 @@ def checkout(revision: str) -> Iterator[Path]:
 def tables(document: dict[str, Any]) -> dict[str, str]:
     """Markdown: each case that was compared."""
     lines = [
-        [row["case"], f"{row['first_ms']:.3g}", f"{row['second_ms']:.3g}", f"{row['ratio']:.2f}", shown(row)]
+        [row["case"], f"{row['first_ms']:,.1f}", f"{row['second_ms']:,.1f}", f"{row['ratio']:.2f}", shown(row)]
         for rows in document["groups"].values()
         for row in rows
     ]
