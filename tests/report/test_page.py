@@ -143,6 +143,17 @@ class TestPage:
         folders = {row[0][1] for row in read.tables[0][1:]}
         assert folders == {"tiny", "grid"}
         assert set(read.data["parts"]) == {"s0", "s1", "s2"}
+        assert both["together"] == [], "a sweep has several settings"
+
+    def test_folders_over_time(self, record: Path, tmp_path: Path) -> None:
+        """Where each has one setting, the courses of all stand together: those of each by itself."""
+        other = run(tmp_path / "other", seed=1)
+        parts = Read(page_of([record, other])).data["parts"]
+        assert [one["name"] for one in parts["s0"]["together"]] == ["tiny", "other"]
+        for one, alone in zip(parts["s0"]["together"], (parts["s1"], parts["s2"]), strict=True):
+            [setting] = alone["settings"]
+            assert one["courses"] == {agent: found["courses"] for agent, found in setting["agents"].items()}
+            assert one["x"] == setting["x"]
 
     def test_a_reproduction_has_its_claims_and_pictures(self, grid: Path, tmp_path: Path) -> None:
         shutil.copytree(grid, tmp_path / "fig9")
@@ -275,6 +286,14 @@ class TestCommand:
         assert (record / "report.html").read_text() == page
         assert [path.name for path in record.iterdir() if path.suffix == ".part"] == []
 
+    def test_the_folder_one_is_in(
+        self, record: Path, grid: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        for folder in (record, grid):
+            monkeypatch.chdir(folder)
+            done = in_process("report", ".", "--output", tmp_path / "page.html")
+            assert done.status == 0, done.stderr
+
     def test_run_report(self, tmp_path: Path) -> None:
         folder = tmp_path / "run"
         done = in_process("run", "tiny", "--slots", 3, "--agent", "random", "--output", folder, "--report")
@@ -297,6 +316,7 @@ class TestCommand:
             ("nowhere", "there is no such folder"),
             ("file", "is a file; give a record folder"),
             ("empty", "no record folder"),
+            ("json of theirs", "no record folder"),
             ("slots", "slots.csv: not as the run wrote it"),
             ("missing slots", "slots.csv"),
             ("run.json", "run.json: not JSON"),
@@ -319,6 +339,9 @@ class TestCommand:
         elif fault == "empty":
             typed = [tmp_path / "empty"]
             (tmp_path / "empty").mkdir()
+        elif fault == "json of theirs":
+            typed = [tmp_path]
+            (tmp_path / "package.json").write_text("{ // theirs")
         elif fault == "slots":
             with (folder / "random" / "slots.csv").open("a") as file:
                 file.write("\n")

@@ -34,6 +34,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "sweep": [swept(folder / "grid")],
     }
     records["compared"] = [*records["run"], *records["sweep"]]
+    records["two runs"] = [*records["run"], run(folder / "other", seed=1)]
     figure = {"figure": "fig9", "title": "Nine", "slots": 5, "seeds": [0, 1], "streams": 4, "runs": 8}
     check = {"claim": "<b>claim</b>", "source": "paper", "outcome": "holds", "evidence": "1 ms"}
     for name in ("fig8", "fig9"):
@@ -61,7 +62,7 @@ def scroll_through(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["run", "hostile", "sweep", "compared", "figures"])
+@pytest.mark.parametrize("name", ["run", "hostile", "sweep", "compared", "two runs", "figures"])
 def test_it_is_quiet_and_fits(browser: Browser, pages: dict[str, Path], name: str, width: int) -> None:
     """No complaint, no request but for the page, no name that runs, and nothing wider than the window."""
     browser.show(pages[name], width, WIDTHS[width])

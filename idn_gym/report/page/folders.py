@@ -15,6 +15,7 @@ from idn_gym.report.page.parts import Part, Picture
 from idn_gym.report.page.runs import run_part, sweep_part
 
 _OF_A_FIGURE = ("figure", "title", "slots", "streams", "runs", "checks")
+_OUTCOMES = ("holds", "does not hold", "not decided")
 
 
 def part_of(folder: Path) -> Part:
@@ -35,9 +36,10 @@ def part_of(folder: Path) -> Part:
             return part
     if (folder / "run.json").exists():
         return run_part(folder)
-    beside = folder.with_name(f"{folder.resolve().name}.json")
-    if (folder / "table.csv").exists() and beside.exists() and _is_figure(read_json(beside)):
-        return _figure(folder.parent, folder.name)
+    here = folder.resolve()
+    beside = here.with_name(f"{here.name}.json") if here.name else here
+    if (here / "table.csv").exists() and beside.is_file() and _is_figure(read_json(beside)):
+        return _figure(here.parent, here.name)
     if (folder / "sweep.json").exists():
         return sweep_part(folder)
     return _reproduction(folder)
@@ -45,7 +47,8 @@ def part_of(folder: Path) -> Part:
 
 def _reproduction(folder: Path) -> Part:
     """The part about a folder of ``idn-gym reproduce``: its figures, in the order of their names."""
-    names = [path.stem for path in sorted(folder.glob("*.json")) if _is_figure(read_json(path))]
+    found = [path for path in sorted(folder.glob("*.json")) if path.with_suffix("").is_dir()]
+    names = [path.stem for path in found if _is_figure(read_json(path))]
     if not names:
         raise IdnError(
             f"{folder}: no record folder; it must hold run.json, sweep.json or system.json, or what reproduce writes"
@@ -53,11 +56,10 @@ def _reproduction(folder: Path) -> Part:
     if len(names) == 1:
         return _figure(folder, names[0])
     parts = [_figure(folder, name) for name in names]
-    outcomes = [check["outcome"] for name in names for check in read_json(folder / f"{name}.json")["checks"]]
-    counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(sorted(outcomes)))
+    checks = [check for name in names for check in read_json(folder / f"{name}.json")["checks"]]
     return Part(
         title=f"Reproduction of {len(names)} figures",
-        facts={"figures": ", ".join(map(printable, names)), "claims": f"{len(outcomes)}: {counts}"},
+        facts={"figures": ", ".join(map(printable, names)), "claims": _counted(checks)},
         command=parts[0].command,
         versions=parts[0].versions,
         parts=parts,
@@ -100,4 +102,5 @@ def _figure(folder: Path, name: str) -> Part:
 
 def _counted(checks: Sequence[dict[str, Any]]) -> str:
     outcomes = [printable(check["outcome"]) for check in checks]
-    return f"{len(checks)}: " + ", ".join(f"{outcomes.count(one)} {one}" for one in sorted(set(outcomes)))
+    named = [*_OUTCOMES, *sorted(set(outcomes) - set(_OUTCOMES))]
+    return f"{len(checks)}: " + ", ".join(f"{outcomes.count(one)} {one}" for one in named if one in outcomes)

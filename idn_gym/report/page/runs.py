@@ -26,6 +26,7 @@ from idn_gym.workload.trace import Trace
 from idn_gym.workload.trace_file import read_trace
 
 _FRAMES = 300_000  # numbers that the frames of all networks of a part may take
+_LINES = 4  # kinds of line, each of a folder
 _NETWORKS = 12  # settings of a part of which the network is shown
 _SERVED, _SERVED_CHAINS = 20_000, 200  # slots that are served again to tell services apart, over all agents; seconds
 
@@ -120,6 +121,7 @@ def compared_part(names: Sequence[str], parts: Sequence[Part]) -> Part | None:
         at = tuple(values.index(text_of(row.get(key))) for key, values in axes.items())
         groups.setdefault(at, []).append(row)
     data = views([], rows) | {
+        "together": _together(of_folder) if list(axes) == ["folder"] else [],
         "settings": [
             {"at": list(at), "agents": {agent: {"figures": found} for agent, found in figures_of(same).items()}}
             for at, same in groups.items()
@@ -133,6 +135,17 @@ def compared_part(names: Sequence[str], parts: Sequence[Part]) -> Part | None:
         notes=["Gains of two folders are comparable where their scenarios, seeds and slots are the same."],
         views=data,
     )
+
+
+def _together(of_folder: Mapping[str, Part]) -> list[dict[str, Any]]:
+    """The courses of folders that have one setting each; of none where they are more than lines can tell apart."""
+    found: list[dict[str, Any]] = []
+    for name, part in of_folder.items():
+        assert part.views is not None  # it has runs
+        [setting] = part.views["settings"]
+        courses = {agent: of_agent["courses"] for agent, of_agent in setting["agents"].items()}
+        found.append({"name": name, "x": setting["x"], "slots": setting["slots"], "courses": courses})
+    return found if len(found) <= _LINES else []
 
 
 def _placed(setting: dict[str, Any], stream: Stream, shown: int) -> tuple[list[Table[Any]], list[str]]:

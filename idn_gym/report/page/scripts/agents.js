@@ -15,7 +15,7 @@ function swatch(look) {
   };
   const open = { "x-thin-open": "M13 3l8 8m0-8l-8 8", "cross-thin-open": "M17 2.5v9m-4.5-4.5h9" }[look.symbol];
   if (open) draw("path", { d: open, stroke: look.colour, "stroke-width": 2, fill: "none" }, svg);
-  else draw("path", { d: marks[look.symbol], fill: look.colour }, svg);
+  else if (look.symbol) draw("path", { d: marks[look.symbol], fill: look.colour }, svg);
   return svg;
 }
 

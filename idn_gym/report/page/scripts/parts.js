@@ -20,6 +20,7 @@ function partOf(place) {
     if (course || part.axes.length > 1) place.append(bar);
     updates.push(sweep(place, level, part, at));
   }
+  if (part.together?.length) updates.push(together(place, level, part));
   if (course) {
     for (const one of [bars, overTime, costs, services, network]) updates.push(one(place, level, part));
   }

@@ -1,16 +1,23 @@
 // The plots of a part: each makes its place in `parent`, and gives what draws a setting there.
 
+const COURSES = {
+  ntag: "gain per request, averaged so far (ms)", gain: "gain per request (ms)", net: "net gain per request (ms)",
+  latency_ms: "latency per request (ms)", inaccuracy: "inaccuracy per request (points)", model_update_mb: "models loaded (MB per slot)",
+  missed: "deadlines missed (share)", price_per_hour: "price of what is held (per hour)",
+};
+
+function settled(key, course) { // what the axis shows of a course: an average over few slots scatters
+  return course[0].slice(key === "ntag" ? Math.floor(course[0].length / 10) : 0).filter((y) => y !== null);
+}
+
 function overTime(parent, level, part) {
-  const labels = { ntag: "gain per request, averaged so far (ms)", gain: "gain per request (ms)",
-    net: "net gain per request (ms)", latency_ms: "latency per request (ms)", inaccuracy: "inaccuracy per request (points)",
-    model_update_mb: "models loaded (MB per slot)", missed: "deadlines missed (share)", price_per_hour: "price of what is held (per hour)" };
   const there = new Set(part.settings.flatMap((one) => Object.values(one.agents).flatMap((agent) => Object.keys(agent.courses))));
   const several = part.settings.some((one) => one.seeds.length > 1);
   const place = view(parent, level, "Over time", ...(several ? ["Lines: means over seeds. Bands: 95% intervals of the mean."] : []));
   let key = "ntag", setting = null;
   const update = () => {
     const agents = present(setting).filter((agent) => setting.agents[agent].courses[key]);
-    const bands = [], lines = [], settled = [];
+    const bands = [], lines = [], ends = [];
     agents.forEach((agent, n) => {
       const look = looks.get(agent), course = setting.agents[agent].courses[key], x = setting.x;
       if (course[1]) bands.push(band(look, x, course[1], course[2]));
@@ -19,20 +26,51 @@ function overTime(parent, level, part) {
       const at = x.map((_, i) => i).filter((i) => i % every === from);
       const marks = line(look, at.map((i) => x[i]), [at.map((i) => course[0][i])], "", true);
       lines.push({ ...marks, mode: "markers", hoverinfo: "skip", hovertemplate: undefined });
-      const start = key === "ntag" ? Math.floor(x.length / 10) : 0; // an average over few slots scatters
-      for (const values of course.slice(0, 1)) settled.push(...values.slice(start).filter((y) => y !== null));
+      ends.push(...settled(key, course));
     });
-    const y = settled.length ? { range: spread(settled) } : {};
+    const y = ends.length ? { range: spread(ends) } : {};
     show(place, [...bands, ...lines], {
       hovermode: wide() && agents.length <= 12 ? "x unified" : "closest",
       xaxis: { title: title("slots"), range: [0, setting ? setting.slots : 1], hoverformat: ",d" },
-      yaxis: { title: title(labels[key]), ...y },
+      yaxis: { title: title(COURSES[key]), ...y },
     }, 430, agents);
   };
-  const options = Object.entries(labels).filter(([name]) => there.has(name));
+  const options = Object.entries(COURSES).filter(([name]) => there.has(name));
   place.controls.append(select("show", options, (name) => { key = name; update(); }));
   listeners.push(() => update());
   return (now) => { setting = now; update(); };
+}
+
+function together(parent, level, part) { // folders that have one setting each: a colour is an agent, a kind of line a folder
+  const KINDS = ["", "7px,3px", "2px,3px", "9px,3px,2px,3px"];
+  const folders = part.together, there = new Set(folders.flatMap((one) => Object.values(one.courses).flatMap(Object.keys)));
+  const place = view(parent, level, "Over time, by folder", "A colour is an agent, a kind of line a folder.");
+  let key = "ntag";
+  const update = () => {
+    const traces = [], ends = [];
+    folders.forEach((folder, n) => {
+      for (const [agent, courses] of Object.entries(folder.courses)) {
+        if (!chosen.has(agent) || !courses[key]) continue;
+        const look = { ...looks.get(agent), dash: KINDS[n] || "solid" };
+        traces.push(line(look, folder.x, courses[key], `<extra>${literal(`${brief(agent, 30)}, ${brief(folder.name, 24)}`)}</extra>`, false));
+        ends.push(...settled(key, courses[key]));
+      }
+    });
+    const agents = [...looks.keys()].filter((agent) => chosen.has(agent) && folders.some((one) => one.courses[agent]?.[key]));
+    show(place, traces, {
+      hovermode: "closest", xaxis: { title: title("slots"), range: [0, Math.max(...folders.map((one) => one.slots))] },
+      yaxis: { title: title(COURSES[key]), ...(ends.length ? { range: spread(ends) } : {}) },
+    }, 430);
+    if (!traces.length) return;
+    const plain = { colour: INK, symbol: "" };
+    place.below.append(
+      make("ul", { class: "legend" }, ...folders.map((one, n) => make("li", {}, swatch({ ...plain, lengths: KINDS[n].replace(/px/g, "") }), one.name))),
+      make("ul", { class: "legend" }, ...agents.map((agent) => make("li", {}, swatch({ ...looks.get(agent), symbol: "", lengths: "" }), agent))),
+    );
+  };
+  place.controls.append(select("show", Object.entries(COURSES).filter(([name]) => there.has(name)), (name) => { key = name; update(); }));
+  listeners.push(update);
+  return update;
 }
 
 function bars(parent, level, part) {
