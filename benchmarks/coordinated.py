@@ -4,11 +4,11 @@
     python benchmarks/coordinated.py --tables benchmarks/results/coordinated.json [--picture FILE.png]
 
 The first command computes everything, part by part (`--parts` for some of them): `causal`, the causal agents on sliding
-and bursty streams with the CPU time of each; `grid`, fixed popularity at several alpha and budgets against the bounds;
-`rivals`, one stream per seed for all agents, the greedies with the parameters that did best on seed 0; `rates`,
-learning rates of the state; `variants`, what each parameter of coordination changes; `adversaries`, regret over
-horizons; `speed`. The second prints the tables of a stored result. Intervals: 95%, Student's t over seeds; differences
-are paired.
+and bursty streams with the CPU time of each; `law`, the share of what a policy earns that knows the law; `grid`, fixed
+popularity at several alpha and budgets against the bounds; `rivals`, one stream per seed for all agents, the greedies
+with the parameters that did best on seed 0; `rates`, learning rates of the state; `variants`, what each parameter of
+coordination changes; `adversaries`, regret over horizons; `speed`. The second prints the tables of a stored result.
+Intervals: 95%, Student's t over seeds; differences are paired.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from coordinated_tables import draw_picture, tables
 from idn_agents.infida.bounds import regret_bound
+from idn_agents.optimum.dynamic_optimum import popularity_phase
 from regret import best_fixed_gain
 from stored import read, stamp, write
 
@@ -93,6 +94,7 @@ VARIANTS = (
 )
 HORIZONS = (256, 1024, 4096)
 ALPHAS, BUDGETS = (1, 2, 4), (0.5, 1, 2, 4)
+LAW_AWARE = {"sliding": "law-aware:delay=1,time_limit=60", "bursty": "law-aware:time_limit=60"}
 CAUSAL = ("infida-coordinated", "rolling-local-search", "last-batch-greedy:keep=0.5,average=0.9", "infida")
 
 
@@ -146,6 +148,30 @@ def causal_of(case: str, slots: int, seed: int) -> list[dict[str, Any]]:
         )
     print(f"{case}, seed {seed}: done", file=sys.stderr, flush=True)
     return rows
+
+
+def law_of(case: str, slots: int, seed: int) -> dict[str, Any]:
+    """Total gain beside that of a policy that knows the law, and how many ms per request it is behind in which slots.
+
+    Of a sliding popularity: in slot 0, in those it shifts in and the ones right after them, and in all others.
+    """
+    network = scenario_of(CASES[case])
+    trace = draw(network, slots, seed)
+    law = play(network, trace, AgentSpec.parse(LAW_AWARE[case.rpartition("-")[2]]), seed)
+    own = play(network, trace, AgentSpec.parse("infida-coordinated"), seed)
+    behind = (law.table.gain - own.table.gain) / trace.requests.sum()
+    slot, every = np.arange(slots), popularity_phase(network) or slots
+    shifted = (slot >= every) & (slot % every < 2)
+    parts = {"first": slot == 0, "shifts": shifted, "others": (slot > 0) & ~shifted}
+    print(f"{case}, seed {seed}: {own.summary.gain / law.summary.gain:.4f}", file=sys.stderr, flush=True)
+    return {
+        "case": case,
+        "seed": seed,
+        "ntag": own.summary.ntag,
+        "law": law.summary.ntag,
+        "share": own.summary.gain / law.summary.gain,
+        "behind": {part: float(behind[of].sum()) for part, of in parts.items()},
+    }
 
 
 def grid_of(scenario: str, alpha: int, factor: float, slots: int, seed: int) -> dict[str, Any]:
@@ -254,7 +280,7 @@ def speed(slots: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Compute and store, or print what is stored."""
-    parts = ("causal", "grid", "rivals", "rates", "variants", "adversaries", "speed")
+    parts = ("causal", "law", "grid", "rivals", "rates", "variants", "adversaries", "speed")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--slots", type=int, default=600)
@@ -262,6 +288,8 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     networks = ("topology-1-fixed", "topology-2-fixed")
     parser.add_argument("--networks", nargs="+", choices=networks, default=networks, help="of the grid")
+    moving = tuple(case for case in BOUNDED if not case.endswith("fixed"))
+    parser.add_argument("--cases", nargs="+", choices=moving, default=moving, help="of the law")
     parser.add_argument("--output", type=Path, help="added to what is there, part by part")
     parser.add_argument("--tables", type=Path)
     parser.add_argument("--picture", type=Path)
@@ -281,9 +309,11 @@ def main() -> None:
             began = time.perf_counter()
             rows: list[Any] = []
             if part == "causal":
-                cases = [case for case in BOUNDED if not case.endswith("fixed")]
-                jobs = [(case, options.slots, seed) for case in cases for seed in seeds]
+                jobs = [(case, options.slots, seed) for case in moving for seed in seeds]
                 rows = [row for found in pool.map(causal_of, *zip(*jobs, strict=True)) for row in found]
+            elif part == "law":
+                jobs = [(case, options.slots, seed) for case in options.cases for seed in seeds]
+                rows = list(pool.map(law_of, *zip(*jobs, strict=True)))
             elif part == "grid":
                 cells = [(s, a, b) for s in options.networks for a in ALPHAS for b in BUDGETS]
                 grid = [(*cell, options.slots // 2, seed) for cell in cells for seed in seeds]

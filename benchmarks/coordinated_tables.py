@@ -104,6 +104,18 @@ def _causal(rows: Rows) -> dict[str, str]:
     return found
 
 
+def _law(rows: Rows) -> dict[str, str]:
+    lines = []
+    for case in values(rows, "case"):
+        each = of(rows, case=case)
+        shares = cell([100.0 * row["share"] for row in each])
+        behind = [statistics.mean(row["behind"][part] for row in each) for part in ("first", "shifts", "others")]
+        ntags = [statistics.mean(row[key] for row in each) for key in ("law", "ntag")]
+        lines.append([case, *(f"{ntag:.2f}" for ntag in ntags), shares, *(f"{ms:.3f}" for ms in behind)])
+    header = ["", "`law-aware`, ms", "`infida-coordinated`, ms", "share, %"]
+    return {"": markdown([*header, "behind in slot 0, ms", "in shifts and right after", "in other slots"], lines)}
+
+
 def _grid(rows: Rows) -> dict[str, str]:
     lines = []
     for case in values(rows, "case"):
@@ -165,6 +177,7 @@ def _speed(rows: Rows) -> dict[str, str]:
 
 SHOWN = {
     "grid": _grid,
+    "law": _law,
     "causal": _causal,
     "rivals": _rivals,
     "rates": _rates,
