@@ -56,18 +56,29 @@ def cases(group: str) -> Cases:
 
 
 def work() -> None:
-    """A process that measures: a line in, group and case as JSON; a line out, seconds, or the names of all cases."""
+    """A process that measures: a line in, group and case as JSON; a line out.
+
+    That is seconds, null where the checkout has no such case, or the names of all cases.
+    """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     answers, sys.stdout = sys.stdout, sys.stderr
+    from idn_gym.errors import IdnError
+
     made: dict[str, Cases] = {}
     warm = set()
     for line in sys.stdin:
         group, case = json.loads(line)
         if group not in made:
-            made[group] = cases(group)
+            try:
+                made[group] = cases(group)
+            except IdnError:  # of another time, when there was no such scenario
+                made[group] = {}
         if case is None:
             print(json.dumps(list(made[group])), file=answers, flush=True)
+            continue
+        if case not in made[group]:
+            print(json.dumps(None), file=answers, flush=True)
             continue
         if (group, case) not in warm:
             made[group][case]()  # made, and compiled
@@ -87,7 +98,7 @@ class Worker:
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
     def ask(self, group: str, case: str | None = None) -> Any:
-        """Seconds of a case, or the names of all."""
+        """Seconds of a case, None where there is none, or the names of all."""
         assert self._process.stdin
         assert self._process.stdout
         print(json.dumps([group, case]), file=self._process.stdin, flush=True)
@@ -102,9 +113,9 @@ def compared(
 ) -> list[dict[str, Any]]:
     """A row per case: milliseconds of both, medians, and the ratio of the second to the first with its middle half."""
     rows = []
-    names = [worker.ask(group) for worker, group in (first, second)]
-    for case in names[0]:
-        if only and not any(text in case for text in only):
+    worker, group = second  # the first makes cases only where it is asked for one: it may be too old for some
+    for case in worker.ask(group):
+        if (only and not any(text in case for text in only)) or first[0].ask(first[1], case) is None:
             continue
         turns = [[worker.ask(group, case) for worker, group in (first, second)] for _ in range(repeats)]
         ratios = sorted(after / before for before, after in turns)
@@ -133,11 +144,11 @@ def checkout(revision: str) -> Iterator[Path]:
 def tables(document: dict[str, Any]) -> dict[str, str]:
     """Markdown: each case that was compared."""
     lines = [
-        [row["case"], f"{row['first_ms']:,.1f}", f"{row['second_ms']:,.1f}", f"{row['ratio']:.2f}", shown(row)]
-        for rows in document["groups"].values()
+        [group, row["case"], f"{row['first_ms']:,.1f}", f"{row['second_ms']:,.1f}", f"{row['ratio']:.2f}", shown(row)]
+        for group, rows in document["groups"].items()
         for row in rows
     ]
-    header = ("what", f"ms, {document['revision']}", "ms, now", "ratio", "middle half")
+    header = ("of", "what", f"ms, {document['revision']}", "ms, now", "ratio", "middle half")
     return {"against": markdown(header, lines)}
 
 
