@@ -124,9 +124,13 @@ def slot_gain(tables, r, capacity, y, covered, load, share, w, saved):
         share[p] = min(1.0, capacity[p] * share[p])
         w[p] = share[p] * y[p]
         saved[p] = 0.0
-    total = 0.0
-    for rho in range(len(r)):
+    order, total = tables.entry_order, 0.0
+    each = np.empty(len(order))
+    for i in range(len(r)):
+        rho = np.uint64(order[i]) if len(order) else np.uint64(i)
         if r[rho] == 0.0:
+            if len(order):
+                each[rho] = 0.0
             continue
         options, costs = tables.options[rho], tables.costs[rho]
         last = tables.option_count[rho] - 1
@@ -141,9 +145,21 @@ def slot_gain(tables, r, capacity, y, covered, load, share, w, saved):
             sum_w += here
             sum_cost += here * costs[k]
         at_star = costs[star]
-        total += r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * at_star)
+        of_type = r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * at_star)
         for k in range(star):
             saved[options[k]] += r[rho] * (at_star - costs[k])
+        if len(order):
+            each[rho] = of_type
+        else:
+            total += of_type
+    return in_order(each, total)
+
+
+@_jit
+def in_order(each, total):
+    """A total and all of these, added in their order, which the sum depends on."""
+    for value in each:
+        total += value
     return total
 
 
@@ -163,6 +179,8 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
     placements = allocation.shape[1]
     load = np.empty(tables.groups + 1)
     w = np.empty(placements)
+    order = tables.entry_order
+    each = np.empty(len(order))
     for b in range(first, stop):
         r, capacity, y = row_of(requests, b), row_of(capacities, b), row_of(allocation, b)
         add_load(tables, r, load)
@@ -171,8 +189,11 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
         for p in range(placements):
             w[p] = min(1.0, capacity[p] * w[p]) * y[p]
         total = 0.0
-        for rho in range(len(r)):
+        for i in range(len(r)):
+            rho = np.uint64(order[i]) if len(order) else np.uint64(i)
             if r[rho] == 0.0:
+                if len(order):
+                    each[rho] = 0.0
                 continue
             options, costs = tables.options[rho], tables.costs[rho]
             star = last = tables.option_count[rho] - 1
@@ -185,5 +206,9 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
                     break
                 sum_w += here
                 sum_cost += here * costs[k]
-            total += r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * costs[star])
-        gain[b] = total
+            of_type = r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * costs[star])
+            if len(order):
+                each[rho] = of_type
+            else:
+                total += of_type
+        gain[b] = in_order(each, total)

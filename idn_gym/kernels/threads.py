@@ -37,7 +37,7 @@ def over_rows(rows: int, width: int, work: Callable[[int, int], object]) -> None
     work : computes rows first:stop; must release Python's lock.
     """
     threads = min(config.NUMBA_NUM_THREADS, rows)
-    if threads < 2 or rows * width < _WORTH_SHARING or _here.at_work:
+    if threads < 2 or not worth_sharing(rows * width):
         work(0, rows)
         return
     chunk = max(1, rows // (threads * _CHUNKS))
@@ -73,6 +73,11 @@ def over_rows(rows: int, width: int, work: Callable[[int, int], object]) -> None
                 other.result()
     if failed:
         raise min(failed, key=lambda pair: pair[0])[1]
+
+
+def worth_sharing(values: int) -> bool:
+    """Whether so many values are for several threads to work on, and these are to be had."""
+    return config.NUMBA_NUM_THREADS > 1 and values >= _WORTH_SHARING and not _here.at_work
 
 
 @cache

@@ -16,6 +16,7 @@ import numpy as np
 from idn_gym.common.arrays import refuse_inconsistent, shaped
 from idn_gym.errors import IdnError
 from idn_gym.model.placements import Compiled, Placements, unsigned
+from idn_gym.model.ranking import entry_by_entry
 from idn_gym.model.service import Served, ServedTypes, Service, Terms
 from idn_gym.typing import FloatArray, IntArray
 
@@ -42,6 +43,7 @@ class RankedTables(NamedTuple):
     type_class: IntArray
     accuracy_weights: FloatArray
     deadlines: FloatArray
+    entry_order: IntArray
     groups: int
     classes: int
 
@@ -147,8 +149,13 @@ class RankedService(Compiled):
         """What the kernels read; indices unsigned, which spares them the test for a negative one."""
         own = [name for name in RankedTables._fields if name not in ("placement_node", "groups", "classes")]
         arrays = {name: getattr(self, name) for name in own} | {"placement_node": self.placements.placement_node}
-        views = {name: unsigned(array) for name, array in arrays.items()}
-        return RankedTables(**views, groups=self.groups, classes=self.classes)
+        return RankedTables(groups=self.groups, classes=self.classes, **{n: unsigned(a) for n, a in arrays.items()})
+
+    @cached_property
+    def entry_order(self) -> IntArray:
+        """(R,) `ranking.entry_by_entry`; (0,) where the types' own order does."""
+        tasks = self.groups // self.classes // self.placements.V
+        return entry_by_entry(self.paths[:, 0], self.path_groups[:, 0] % tasks, self.P)
 
     @cached_property
     def listing(self) -> tuple[IntArray, IntArray, IntArray]:

@@ -11,6 +11,7 @@ from idn_gym.model.placements import room
 from idn_gym.scenario.schema import Service
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
+_IN_CACHE = 2**16  # placements; what kernels look up of so many stays in a core's cache whatever the order of types
 _CHUNK = 2**22  # options ranked at a time, so that compiling stays far below the memory of the result
 
 
@@ -110,3 +111,28 @@ class Ranking:
 def latest(deadline_ms: float | None) -> float:
     """Ms that keep a deadline, the rounding of a sum included; inf where there is none."""
     return np.inf if deadline_ms is None else room(deadline_ms)
+
+
+def entry_by_entry(entry: IntArray, task: IntArray, placements: int) -> IntArray:
+    """(n,) types in an order in which those of an entry node, which list placements of the same nodes, come together.
+
+    Types of one task, which alone list the same placements, stay in their order: so do the sums of a placement. Where
+    that cannot be, and of networks with few placements, (0,).
+
+    Parameters
+    ----------
+    entry, task : (n,) of each type.
+    placements : how many there are.
+    """
+    n = len(entry)
+    by_pair = np.lexsort((entry, task))
+    new = (np.diff(task[by_pair], prepend=-1) != 0) | (np.diff(entry[by_pair], prepend=-1) != 0)
+    first = np.flatnonzero(new)
+    nth = np.empty(n, dtype=np.int64)  # of the types of its task from its entry node
+    nth[by_pair] = np.arange(n) - np.repeat(first, np.diff(first, append=n))
+    order = np.lexsort((entry, nth)).astype(np.int32)
+    by_task = order[np.argsort(task[order], kind="stable")]
+    stays = ((np.diff(by_task) > 0) | (np.diff(task[by_task]) > 0)).all()
+    order = order if stays and placements > _IN_CACHE else order[:0]
+    order.setflags(write=False)
+    return order

@@ -11,8 +11,9 @@ from idn_agents.infida.fused import FusedUpdate, suits
 from idn_agents.infida.infida import Infida, StepSizes, start, state_mass, update
 from instances import random_network
 
-from idn_gym import Network, draw, kernels, load_scenario
+from idn_gym import Network, draw, kernels, load_scenario, play
 from idn_gym.env.env import observe
+from idn_gym.kernels import threads
 
 
 @pytest.mark.parametrize("residual", ["drop", "reserve", "fit"])
@@ -66,3 +67,17 @@ def test_networks_of_all_shapes(seed: int) -> None:
         assert agent.fractional.tolist() == y[0].tolist()
         assert placed.tolist() == kernels.round_dependent(network, y, uniforms.random((1, network.P)))[0].tolist()
         observation = observe(network, rng.integers(0, 20, network.R).astype(float), network.capacities, placed)
+
+
+@pytest.mark.parametrize("refresh", [1, 2])
+def test_nodes_of_one_row_are_shared_out_without_a_change(monkeypatch: pytest.MonkeyPatch, refresh: int) -> None:
+    """What a node does depends on no other, also where threads take turns."""
+    network = Network.compile(load_scenario("topology-2-sliding"))
+    trace = draw(network, 10, 2)
+    alone = play(network, trace, f"infida:refresh={refresh}", 5)
+    monkeypatch.setattr(threads.config, "NUMBA_NUM_THREADS", 3)
+    monkeypatch.setattr(threads, "_WORTH_SHARING", 1)
+    shared = play(network, trace, f"infida:refresh={refresh}", 5)
+    assert np.array_equal(alone.fractional, shared.fractional)
+    for left, right in zip(alone.placed(), shared.placed(), strict=True):
+        assert np.array_equal(left, right)

@@ -14,11 +14,11 @@ import numpy as np
 from idn_agents.infida import fused_kernel
 from idn_gym import kernels
 from idn_gym.kernels.states import LEAST
-from idn_gym.kernels.threads import over_rows
+from idn_gym.kernels.threads import over_rows, worth_sharing
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import TOLERANCE
 from idn_gym.typing import BoolArray, FloatArray, IntArray
-from idn_gym.workload.pcg64 import state_of, strides
+from idn_gym.workload.pcg64 import skip, state_of, strides
 
 
 class Rates(Protocol):
@@ -36,6 +36,7 @@ class _Types(NamedTuple):
     options: IntArray
     costs: FloatArray
     option_count: IntArray
+    entry_order: IntArray
     groups: int
     classes: int
 
@@ -121,6 +122,9 @@ class FusedUpdate:
         if slots is None and not rounds:
             return
         rates = None if slots is None else steps.parts()
+        if slots is not None and len(self.states) == 1 and worth_sharing(self._network.P):
+            self._advance_one(slots, rates, rounds)
+            return
 
         def work(first: int, stop: int) -> None:
             scratch = self._scratch.pop() if self._scratch else self._made()
@@ -137,6 +141,24 @@ class FusedUpdate:
             self._scratch.append(scratch)
 
         over_rows(len(self.states), self._network.P, work)
+
+    def _advance_one(self, slots: tuple[FloatArray, FloatArray], rates: Any, due: bool) -> None:
+        """The slot of a single row, whose nodes are shared out once the subgradient is known."""
+        network, tables, shelf = self._network, self._types, self._shelf
+        scratch = self._scratch.pop() if self._scratch else self._made()
+        rows, (requests, capacities) = scratch[0], slots
+        slot = requests[0], capacities[0], 1.0 - TOLERANCE
+        self.gain[0] = fused_kernel.row_gain(tables, *slot, rows, np.empty(tables.groups + 1), self.states[0])
+
+        def work(first: int, stop: int) -> None:
+            filled = self.states[0], self.allocation[0]
+            fused_kernel.node_slots(shelf, rates, self._nodes, self._rounding, rows, due, first, stop, *filled)
+
+        over_rows(network.V, network.P // network.V, work)
+        if due:
+            generators, strides, *_ = self._rounding
+            skip(generators[0], strides[network.V])
+        self._scratch.append(scratch)
 
     def _made(self) -> tuple[FloatArray, FloatArray]:
         """What a thread works in: a row of states, and what is of a node."""

@@ -67,15 +67,46 @@ def slot(tables, shelf, slots, covered, rates, nodes, rounding, scratch, due, fi
 
 
 @_jit
-def _step_row(tables, shelf, r, capacity, covered, rates, nodes, scratch, load, b, s):
-    constant, scaled, steepest = rates
-    mass, everything, least = nodes
-    (y, share, w, saved), buffers = scratch
-    bits = buffers[1].view(np.int64)
+def row_gain(tables, r, capacity, covered, rows, load, s):
+    """The gain of a state (P,); what its subgradient is made of stands in two of the rows (4, P) then."""
+    y, share, w, saved = rows
     for p in range(len(s)):
         y[p] = max(s[p], 0.0)
-    gain = slot_gain(tables, r, capacity, y, covered, load, share, w, saved)
-    for v in range(len(mass)):
+    return slot_gain(tables, r, capacity, y, covered, load, share, w, saved)
+
+
+@_jit
+def node_slots(shelf, rates, nodes, rounding, rows, due, first, stop, s, rounded):
+    """Of nodes first to stop, the step of the one state (P,) after `row_gain`, and its rounding if that is due.
+
+    Each node is by itself, and finds its own draws: the generator stays where it is.
+    """
+    widest = np.int64(1)
+    for v in range(first, stop):
+        widest = max(widest, np.int64(shelf.node_start[v + 1]) - np.int64(shelf.node_start[v]))
+    buffers = np.empty((5, widest))
+    _step_nodes(shelf, rates, nodes, rows, buffers, 0, first, stop, s)
+    if due:
+        generators, strides, drop, fit = rounding
+        listing = rounding_scratch(widest)
+        _round_nodes(shelf, s, generators[0], strides, drop, fit, buffers, listing, first, stop, rounded)
+
+
+@_jit
+def _step_row(tables, shelf, r, capacity, covered, rates, nodes, scratch, load, b, s):
+    rows, buffers = scratch
+    gain = row_gain(tables, r, capacity, covered, rows, load, s)
+    _step_nodes(shelf, rates, nodes, rows, buffers, b, 0, len(nodes[0]), s)
+    return gain
+
+
+@_jit
+def _step_nodes(shelf, rates, nodes, rows, buffers, b, first, stop, s):
+    constant, scaled, steepest = rates
+    mass, everything, least = nodes
+    _, share, _, saved = rows
+    bits = buffers[1].view(np.int64)
+    for v in range(first, stop):
         start, end = np.int64(shelf.node_start[v]), np.int64(shelf.node_start[v + 1])
         n = end - start
         if n == 0 or mass[v] <= 0.0:
@@ -85,13 +116,17 @@ def _step_row(tables, shelf, r, capacity, covered, rates, nodes, scratch, load, 
         steepest[b, v] += top
         eta = constant[b] + (scaled[b] / steepest[b, v] if steepest[b, v] > 0.0 else 0.0)
         step_node(own, along, eta * top, size, eta, mass[v], everything[v], least, buffers[1:], bits, own)
-    return gain
 
 
 @_jit
 def _round_row(shelf, s, generator, strides, drop, fit, scratch, listing, rounded):
-    buffers = scratch[1]
-    for v in range(len(shelf.budgets)):
+    _round_nodes(shelf, s, generator, strides, drop, fit, scratch[1], listing, 0, len(shelf.budgets), rounded)
+    skip(generator, strides[len(shelf.budgets)])
+
+
+@_jit
+def _round_nodes(shelf, s, generator, strides, drop, fit, buffers, listing, first, stop, rounded):
+    for v in range(first, stop):
         start, end = np.int64(shelf.node_start[v]), np.int64(shelf.node_start[v + 1])
         n = end - start
         if n == 0:
@@ -104,7 +139,6 @@ def _round_row(shelf, s, generator, strides, drop, fit, scratch, listing, rounde
         draws = buffers[1, : min(n, listed[0] + 2)]
         fill_uniforms(generator, strides[v], draws)
         round_node(size, y, tail, shelf.smallest[v], listed, draws, drop, fit, room_of(shelf.budgets[v]), x, listing)
-    skip(generator, strides[len(shelf.budgets)])
 
 
 @_vector
