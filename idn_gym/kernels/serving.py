@@ -13,11 +13,12 @@ from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.gain import chains_of
 from idn_gym.kernels.rows import BITS, node_rows, placement_rows, ranked, shaped, slot_rows
 from idn_gym.kernels.shared import (
+    add_load,
     add_memory,
     empty_load,
     first_group,
-    know_load,
     placed_in,
+    reciprocal,
     row_of,
     share_of,
     trailing_zeros,
@@ -115,12 +116,17 @@ def _scratch(tables, placements):
 
 @_jit
 def _serve_row(reads, r, capacity, y, found, count, scratch, b, served):
-    tables, (start, listing_type, listing_rank), visitors = reads
+    tables, (start, listing_type, listing_rank), (visits, visitor) = reads
     load, share, placed = scratch
-    options, costs, of_class, by_node = tables.options, tables.costs, tables.groups // tables.classes, served.by_node[b]
-    load[:] = 0.0
-    for i in range(count):
-        know_load(visitors, tables.classes, of_class, r, tables.placement_group[found[i]], load)
+    options, costs, by_node = tables.options, tables.costs, served.by_node[b]
+    if tables.classes > 1:
+        add_load(tables, r, load)
+    else:  # where something is placed; in the loop itself, since arrays handed to a function have references counted
+        for i in range(count):
+            group, passing = np.uint64(tables.placement_group[found[i]]), 0.0
+            for n in range(visits[group], visits[group + np.uint64(1)]):
+                passing += r[np.uint64(visitor[n])]
+            load[group] = reciprocal(passing)
     for i in range(count):
         p = found[i]
         share[p] = share_of(tables, capacity, load, p, np.uint64(0)) * y[p]

@@ -52,32 +52,13 @@ def add_load(tables, requests, load):
         for group in range(of_class, tables.groups):
             ahead[group] = ahead[group - of_class] + load[group - of_class]
     for group in range(tables.groups):
-        load[group] = 1.0 / load[group] if load[group] > 0.0 else _NO_LOAD
+        load[group] = reciprocal(load[group])
 
 
 @_jit
-def know_load(visitors, classes, of_class, requests, group, load):
-    """The same of a group of the first class and of its like in the others, unless they are known: 0 says that not.
-
-    For where little is placed, so that few groups need be known.
-
-    Parameters
-    ----------
-    visitors : of the service.
-    classes, of_class : how many there are, and the groups of each.
-    """
-    if load[group] > 0.0:
-        return
-    start, types = visitors
-    above = 0.0
-    for c in range(classes):
-        here, total = np.uint64(group) + np.uint64(c * of_class), 0.0
-        for n in range(start[here], start[here + np.uint64(1)]):
-            total += requests[np.uint64(types[n])]
-        load[here] = 1.0 / total if total > 0.0 else _NO_LOAD
-        if classes > 1:
-            load[np.uint64(classes * of_class + 1) + here] = above
-            above += total
+def reciprocal(load):
+    """1/S, of requests that come by."""
+    return 1.0 / load if load > 0.0 else _NO_LOAD
 
 
 @intrinsic
