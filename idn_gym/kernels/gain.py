@@ -188,25 +188,24 @@ def _gain(tables, requests, capacities, allocation, first, stop, gain):
             w[p] = load[tables.placement_group[p]]
         for p in range(placements):
             w[p] = min(1.0, capacity[p] * w[p]) * y[p]
-        total = 0.0
+        options, costs, total = tables.options, tables.costs, 0.0
         for i in range(len(r)):
             rho = np.uint64(order[i]) if len(order) else np.uint64(i)
             if r[rho] == 0.0:
                 if len(order):
                     each[rho] = 0.0
                 continue
-            options, costs = tables.options[rho], tables.costs[rho]
             star = last = tables.option_count[rho] - 1
             sum_w = 0.0
             sum_cost = 0.0
             for k in range(last):
-                here = w[options[k]]
+                here = w[options[rho, k]]
                 if sum_w + here >= 1.0:
                     star = k
                     break
                 sum_w += here
-                sum_cost += here * costs[k]
-            of_type = r[rho] * (costs[last] - sum_cost - (1.0 - sum_w) * costs[star])
+                sum_cost += here * costs[rho, k]
+            of_type = r[rho] * (costs[rho, last] - sum_cost - (1.0 - sum_w) * costs[rho, star])
             if len(order):
                 each[rho] = of_type
             else:
