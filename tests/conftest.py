@@ -6,6 +6,7 @@ What it draws is small as it is, and shrinking a failure further may take minute
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ settings.register_profile(
 )
 settings.load_profile("fixed")
 os.environ.pop("COLUMNS", None)  # workers of pytest-xdist have one; tables are as wide as what they hold, then
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a job in the background, and so of all that tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 
