@@ -48,7 +48,7 @@ class OwnProcess:
         except Exception as error:
             raise IdnError(f"{self._who}: draw failed: {sources.fault(error)}") from error
         try:
-            block = np.array(drawn, dtype=np.float64)
+            block = np.array(drawn, dtype=np.float64, order="C")  # whichever way round it came
         except (TypeError, ValueError):
             raise IdnError(f"{self._who}: draw returned {type(drawn).__name__}, not an array of numbers") from None
         if block.shape != (slots, self._width):

@@ -15,6 +15,7 @@ from command_line import in_process, install_agents
 from idn_gym import IdnError, Network, draw, load_scenario
 from idn_gym.scenario import parse
 from idn_gym.scenario.file import read_scenario, to_yaml
+from idn_gym.workload.stream import DrawnTrace
 
 MINE = """
 import pathlib
@@ -37,6 +38,10 @@ class Fades:
 
     def draw(self, network, slots, generator):
         return network.capacities * generator.uniform(self.least, 1.0, (slots, 1))
+
+class Columns:
+    def draw(self, network, slots, generator):
+        return np.asfortranarray(np.arange(slots * network.R).reshape(slots, network.R))
 
 class Undrawn:
     pass
@@ -96,6 +101,14 @@ def test_the_stream_is_what_the_class_draws(here: Path) -> None:
     assert np.array_equal(stream.requests, np.concatenate(requests)[:100])
     assert np.array_equal(stream.capacities, np.concatenate(capacities)[:100])
     assert np.array_equal(draw(network, 100, 3).requests, stream.requests), "every stream has an object of its own"
+
+
+def test_arrays_may_be_of_any_order(here: Path) -> None:
+    """Memory that goes by columns is drawn, and gone through in parts, as rows are."""
+    network = tiny(here, {"kind": "mine.py:Columns"})
+    parts = list(DrawnTrace(network, 100, 0).parts(48))
+    expected = np.concatenate([np.arange(64.0 * network.R).reshape(64, network.R)] * 2)[:100]
+    assert np.array_equal(np.concatenate([part.requests for part in parts]), expected)
 
 
 def test_environments_draw_it_too(here: Path) -> None:
