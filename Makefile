@@ -1,5 +1,6 @@
 # make demo   install, run the main job on Topology I with sliding popularity, leave table, records and plots
-# make test   install, run the tests
+# make test   install, run the tests of what is computed
+# make commands   install, run the tests of commands from end to end: interrupts, terminals, sweeps, trainings, figures
 # make pages   install, run the notebooks and pages from top to bottom
 # make browser   install, open pages of idn-gym report in Chromium, if it is there
 # make lower-bounds, make newest-versions   a smoke test with the oldest versions that pyproject.toml allows, with the newest there are
@@ -11,9 +12,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile # a file's kernels are compiled by one of the two
 DEMO := runs/demo
 
-.PHONY: install demo test pages browser lower-bounds newest-versions release-check clients docs tables lint scenarios benchmarks benchmarks-against clean
+.PHONY: install demo test commands pages browser lower-bounds newest-versions release-check clients docs tables lint scenarios benchmarks benchmarks-against clean
 
 install: $(VENV)/.installed
 
@@ -29,7 +31,10 @@ demo: install
 	    --agent static-greedy --agent infida-offline --agent optimum:gap=0.005,time_limit=60
 
 test: install
-	$(BIN)/python -m pytest -n 2 -m "not pages and not browser"
+	$(PYTEST) -m "not commands and not pages and not browser"
+
+commands: install
+	$(PYTEST) -m commands
 
 pages: install
 	$(BIN)/python -m pytest -n 2 -m pages

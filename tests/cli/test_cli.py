@@ -27,6 +27,8 @@ from idn_gym.model import gain
 from idn_gym.model.network import Network
 from idn_gym.workload.stream import draw
 
+pytestmark = pytest.mark.commands
+
 needs_optimum = pytest.mark.skipif(find_spec("idn_agents.optimum") is None, reason="no idn_agents.optimum")
 
 SLOT = {"slot", "requests", "cost", "gain", "latency_ms", "inaccuracy"}

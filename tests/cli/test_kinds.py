@@ -13,6 +13,8 @@ from command_line import Outcome, in_process
 from idn_gym.scenario import kinds
 from idn_gym.scenario.kinds import Kind, kind_of
 
+pytestmark = pytest.mark.commands
+
 GRAPH = 'graph [ node [ id 0 label "a" ] node [ id 1 label "b" ] edge [ source 0 target 1 ] ]\n'
 
 # file -> its kind; the files of a run, a sweep and an optimum are those that the commands write

@@ -24,6 +24,8 @@ from idn_gym.scenario import parse
 from idn_gym.scenario.file import from_values, to_yaml
 from idn_gym.scenario.yaml_file import parse_yaml
 
+pytestmark = pytest.mark.commands
+
 # node names of tiny -> names that are markup, an emoji's name, joined emoji, right-to-left letters, a formula
 NAMES = {
     "bs0": "[/x]",

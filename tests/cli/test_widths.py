@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from command_line import ENTRY, Outcome, environment, idn_gym, in_process
 
+pytestmark = pytest.mark.commands
+
 WIDTHS = (40, 80, 100, 120)
 AGENTS = ("--agent", "infida:refresh=4,learning_rate=theory", "--agent", "random", "--agent", "optimum")
 

@@ -21,6 +21,8 @@ from idn_gym.cli.options import command_of_seed, seeds_in
 from idn_gym.errors import IdnError
 from idn_gym.experiment.intervals import compared
 
+pytestmark = pytest.mark.commands
+
 SLOTS = 12
 AGENTS = ("infida", "random:refresh=2", "optimum:time_limit=null")
 FIGURES = {"ntag", "gain", "latency_ms", "inaccuracy", "model_update_mb", "of_bound", "behind"}

@@ -23,6 +23,8 @@ from idn_gym.experiment.folders import locked
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.sweep_file import read_sweep
 
+pytestmark = pytest.mark.commands
+
 GRID: dict[str, Any] = {
     "format": "idn-gym/sweep-1",
     "scenarios": ["tiny", "greedy-trap"],

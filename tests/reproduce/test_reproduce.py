@@ -21,6 +21,8 @@ from idn_gym.reproduce.checks import Check, Outcome, Verdict
 from idn_gym.reproduce.runs import Budget, Runs, cells_of, last_part
 from idn_gym.reproduce.sensitivity import BURSTY, PACKAGED, settings
 
+pytestmark = pytest.mark.commands
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOLDS, FAILS, OPEN = Outcome.HOLDS, Outcome.FAILS, Outcome.OPEN
 PNG = b"\x89PNG\r\n\x1a\n"

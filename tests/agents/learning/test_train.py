@@ -24,6 +24,8 @@ from idn_agents.learning.ppo_torch import PPO, Trainer, make_policy  # noqa: E40
 from idn_gym.library.load import load_scenario  # noqa: E402
 from idn_gym.model.network import Network  # noqa: E402
 
+pytestmark = pytest.mark.commands
+
 SHORT = ("--steps", "320", "--envs", "4", "--slots", "20", "--seed", "3")
 
 
