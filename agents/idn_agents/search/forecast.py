@@ -18,10 +18,9 @@ LONGEST = 100_000  # slots that may be asked for
 _MEMORY = 64  # slots: errors are added up with a discount of one in as many
 _CLOSE = 1.02  # times the least squared error: of lengths within, the longest is taken
 _SURPRISE = 4.0  # times the usual error of the forecast
-_FAR = (
-    100.0  # times it, above which a surprise is taken to last until surprises like it have not: where the usual error
-)
-_FIRM = 0.03  # is at most that much of the squared mean
+# times the usual error, above which a surprise is taken to last until surprises like it have not
+_FAR = 100.0
+_FIRM = 0.03  # of the squared mean, that the usual error is at most where a surprise may count as far
 _LEARNT = 0.5  # weight of the latest surprise in what is known of whether they last
 _MOSTLY = 0.6  # of them that lasted, so weighted, above which one is believed: more than the latest alone
 _ROWS = 32  # that stand for bursty counts
