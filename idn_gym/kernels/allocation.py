@@ -214,7 +214,7 @@ def list_support(size, y, tail, x, scratch):
 
     Returns how many these are, and MB: of the tail, and of what is whole.
     """
-    mask, words, support, (mb, _) = scratch
+    mask, words, support, mb = scratch[0], scratch[1], scratch[2], scratch[3][0]
     mass, whole = 0.0, 0.0
     for i in range(len(y)):
         x[i] = y[i] >= 1.0
@@ -242,7 +242,7 @@ def round_node(size, y, tail, smallest, listed, uniform, drop, fit, room, x, scr
 
     `uniform` are the node's draws: one for each entry listed, and two more for its tail.
     """
-    support, (mb, buffer) = scratch[2], scratch[3]
+    support, mb, buffer = scratch[2], scratch[3][0], scratch[3][1]
     n, mass, used = listed
     carried, full_size, held = _NOBODY, 0.0, 0.0  # MB of what is carried from pair to pair: when full, and now
     last_coin, first = 0.0, n - 1

@@ -69,7 +69,7 @@ def slot(tables, shelf, slots, covered, rates, nodes, rounding, scratch, due, fi
 @_jit
 def row_gain(tables, r, capacity, covered, rows, load, s):
     """The gain of a state (P,); what its subgradient is made of stands in two of the rows (4, P) then."""
-    y, share, w, saved = rows
+    y, share, w, saved = rows[0], rows[1], rows[2], rows[3]
     for p in range(len(s)):
         y[p] = max(s[p], 0.0)
     return slot_gain(tables, r, capacity, y, covered, load, share, w, saved)
@@ -104,7 +104,7 @@ def _step_row(tables, shelf, r, capacity, covered, rates, nodes, scratch, load, 
 def _step_nodes(shelf, rates, nodes, rows, buffers, b, first, stop, s):
     constant, scaled, steepest = rates
     mass, everything, least = nodes
-    _, share, _, saved = rows
+    share, saved = rows[1], rows[3]
     bits = buffers[1].view(np.int64)
     for v in range(first, stop):
         start, end = np.int64(shelf.node_start[v]), np.int64(shelf.node_start[v + 1])
