@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 from idn_gym.kernels.compiled import compiled
 from idn_gym.model.placements import room
@@ -73,6 +75,33 @@ def _word_at(typing_context, values, at):
         return builder.bswap(word) if sys.byteorder == "big" else word
 
     return types.uint64(values, types.intp), generate
+
+
+@intrinsic
+def part(typing_context, array, start, stop):
+    """array[start:stop] of a contiguous array, without holding on to it: whoever calls does, for as long as it is used.
+
+    References are counted by atomic instructions, a pair for each array handed to a function, which a loop over short
+    pieces spends much of its time on.
+    """
+    if array.ndim != 1 or array.layout != "C":
+        return None  # not to be compiled: its strides are those of the piece
+
+    def generate(context, builder, signature, arguments):
+        values, first, last = arguments
+        whole = context.make_array(signature.args[0])(context, builder, values)
+        piece = context.make_array(signature.return_type)(context, builder)
+        populate_array(
+            piece,
+            data=builder.gep(whole.data, [first]),
+            shape=cgutils.pack_array(builder, [builder.sub(last, first)]),
+            strides=whole.strides,
+            itemsize=whole.itemsize,
+            meminfo=None,
+        )
+        return piece._getvalue()
+
+    return array(array, types.intp, types.intp), generate
 
 
 @intrinsic

@@ -10,7 +10,7 @@ import numpy as np
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.mirror import exponential, scale_to
 from idn_gym.kernels.rows import FLOATS, node_rows, placement_rows, single
-from idn_gym.kernels.shared import largest
+from idn_gym.kernels.shared import largest, part
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.placements import Placements
 from idn_gym.typing import FloatArray
@@ -62,7 +62,8 @@ def step_states(
 @_jit
 def _step_states(tables, states, ascent, rate, nodes, buffers, first, stop, out):
     mass, everything, least = nodes
-    bits = buffers[0].view(np.int64)
+    factors, xs, hs, es = buffers[0], buffers[1], buffers[2], buffers[3]
+    bits = factors.view(np.int64)
     for b in range(first, stop):
         etas = rate[b] if len(rate) > 1 else rate[0]
         for v in range(len(mass)):
@@ -71,14 +72,15 @@ def _step_states(tables, states, ascent, rate, nodes, buffers, first, stop, out)
                 out[b, start:end] = -np.inf
                 continue
             s, along, size = states[b, start:end], ascent[b, start:end], tables.sizes[start:end]
-            far = 0.0
+            n, far = end - start, 0.0
             for i in range(end - start):
                 far = max(far, abs(etas[v] * along[i]) if s[i] > -np.inf else 0.0)
-            step_node(s, along, far, size, etas[v], mass[v], everything[v], least, buffers, bits, out[b, start:end])
+            work = part(factors, 0, n), part(bits, 0, n), part(xs, 0, n), part(hs, 0, n), part(es, 0, n)
+            step_node(s, along, far, size, etas[v], mass[v], everything[v], least, work, out[b, start:end])
 
 
 @_jit
-def step_node(s, along, far, size, eta, mass, everything, least, buffers, bits, out):
+def step_node(s, along, far, size, eta, mass, everything, least, work, out):
     """The step of a node of mass > 0, in `out`, which may be `s`.
 
     Parameters
@@ -87,29 +89,27 @@ def step_node(s, along, far, size, eta, mass, everything, least, buffers, bits, 
     far : the largest |eta g / s| of what fits.
     everything : whether all that fits is to be placed.
     least : y below this are kept as their logarithms.
-    buffers, bits : scratch (4, n) at least; the first of it, seen as integers.
+    work : scratch, of n each: an array, the same seen as integers, and three more.
     """
-    n = len(s)
     if everything:
-        for i in range(n):
+        for i in range(len(s)):
             out[i] = 1.0 if s[i] > -np.inf else -np.inf
         return
-    factor, x, h, e = buffers[0], buffers[1, :n], buffers[2, :n], buffers[3, :n]
-    if far <= _STEEPEST and _step_plainly(s, along, size, eta, mass, least, factor, bits, x, h, e, out):
+    if far <= _STEEPEST and _step_plainly(s, along, size, eta, mass, least, work, out):
         return
-    _step_in_logarithms(s, along, size, eta, mass, least, h, e, out)
+    _step_in_logarithms(s, along, size, eta, mass, least, work[3], work[4], out)
 
 
 @_vector
-def _step_plainly(s, along, size, eta, mass, least, factor, bits, x, h, e, out):
+def _step_plainly(s, along, size, eta, mass, least, work, out):
     """With h = y e^(eta g / s), y' = min(1, h / level); whether that was possible without logarithms of all.
 
     Both forms of an entry are computed and one is selected: loads inside branches do not become vector instructions.
     """
-    n = len(s)
+    n, (factor, bits, x, h, e) = len(s), work
     for i in range(n):
         x[i] = eta * along[i] if s[i] > -np.inf else 0.0
-    exponential(x, factor[:n], bits[:n], e)
+    exponential(x, factor, bits, e)
     for i in range(n):
         h[i] = max(np.float64(s[i]), 0.0) * e[i]
     free, top, left, cut = _product(size, h), largest(h), mass, np.inf

@@ -10,7 +10,7 @@ import numpy as np
 from idn_gym.kernels.allocation import list_support, round_node, rounding_scratch
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.gain import slot_gain
-from idn_gym.kernels.shared import largest, room_of, row_of
+from idn_gym.kernels.shared import largest, part, room_of, row_of
 from idn_gym.kernels.states import step_node
 from idn_gym.workload.pcg64 import fill_uniforms, skip
 
@@ -105,17 +105,20 @@ def _step_nodes(shelf, rates, nodes, rows, buffers, b, first, stop, s):
     constant, scaled, steepest = rates
     mass, everything, least = nodes
     share, saved = rows[1], rows[3]
-    bits = buffers[1].view(np.int64)
+    ascents, factors, xs, hs, es = buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
+    bits = factors.view(np.int64)
     for v in range(first, stop):
         start, end = np.int64(shelf.node_start[v]), np.int64(shelf.node_start[v + 1])
         n = end - start
         if n == 0 or mass[v] <= 0.0:
             continue
-        own, size, along = s[start:end], shelf.sizes[start:end], buffers[0, :n]
-        top = _ascent(own, share[start:end], saved[start:end], size, along)
+        own, size = part(s, start, end), part(shelf.sizes, start, end)
+        along = part(ascents, 0, n)
+        top = _ascent(own, part(share, start, end), part(saved, start, end), size, along)
         steepest[b, v] += top
         eta = constant[b] + (scaled[b] / steepest[b, v] if steepest[b, v] > 0.0 else 0.0)
-        step_node(own, along, eta * top, size, eta, mass[v], everything[v], least, buffers[1:], bits, own)
+        work = part(factors, 0, n), part(bits, 0, n), part(xs, 0, n), part(hs, 0, n), part(es, 0, n)
+        step_node(own, along, eta * top, size, eta, mass[v], everything[v], least, work, own)
 
 
 @_jit
@@ -126,17 +129,18 @@ def _round_row(shelf, s, generator, strides, drop, fit, scratch, listing, rounde
 
 @_jit
 def _round_nodes(shelf, s, generator, strides, drop, fit, buffers, listing, first, stop, rounded):
+    ys, uniforms = buffers[0], buffers[1]
     for v in range(first, stop):
         start, end = np.int64(shelf.node_start[v]), np.int64(shelf.node_start[v + 1])
         n = end - start
         if n == 0:
             continue
-        y = buffers[0, :n]
+        y = part(ys, 0, n)
         for i in range(n):
             y[i] = max(s[start + i], 0.0)
-        size, tail, x = shelf.sizes[start:end], shelf.tail[v], rounded[start:end]
+        size, tail, x = part(shelf.sizes, start, end), shelf.tail[v], part(rounded, start, end)
         listed = list_support(size, y, tail, x, listing)
-        draws = buffers[1, : min(n, listed[0] + 2)]
+        draws = part(uniforms, 0, min(n, listed[0] + 2))
         fill_uniforms(generator, strides[v], draws)
         round_node(size, y, tail, shelf.smallest[v], listed, draws, drop, fit, room_of(shelf.budgets[v]), x, listing)
 
