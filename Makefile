@@ -6,6 +6,7 @@
 # make lower-bounds, make newest-versions   a smoke test with the oldest versions that pyproject.toml allows, with the newest there are
 # make benchmarks-against REV=COMMIT   this checkout's speed beside another commit's, on this machine
 # make release-check   build, install on every Python at hand, run the README: could this commit be released?
+# make results   run every study that is not of this commit, and include the tables; ONLY=studies (trainings, speed, or a study): those alone
 # make tables   include the tables of pages from stored results
 # make docs   build the site into site/, strictly: no broken link
 # make clients   install and run the programs of docs/how-to/trainers.md, each in an environment of its own
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile # a file's kernels are compiled by one of the two
 DEMO := runs/demo
 
-.PHONY: install demo test commands pages browser lower-bounds newest-versions release-check clients docs tables lint scenarios benchmarks benchmarks-against clean
+.PHONY: install demo test commands pages browser lower-bounds newest-versions release-check clients docs results tables lint scenarios benchmarks benchmarks-against clean
 
 install: $(VENV)/.installed
 
@@ -59,6 +60,10 @@ clients:
 docs: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+results: install
+	$(BIN)/python benchmarks/all.py $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python docs/tables.py
 
 tables: install
 	$(BIN)/python docs/tables.py

@@ -1,10 +1,10 @@
-"""The agents side by side on one stream per seed: the tables of docs/agents.md.
+"""The agents side by side on one stream per seed: the tables of docs/agents.md and docs/regimes.md.
 
-    python benchmarks/agents.py [--scenarios NAME ...] [--seeds 5] [--slots 600] [--output FILE.json]
+    python benchmarks/agents.py [--scenarios NAME ...] [--seeds 3] [--slots 600] [--output FILE.json]
 
 Prints a Markdown table per scenario: mean over seeds, plus or minus the standard deviation between seeds. Rows `tuned`
-have the parameters of `benchmarks/tuning.py`. With `--output` the streams that are in the file already, of the same
-agents and slots, are not run again, and others in it are kept: after an interruption the same command goes on.
+have the parameters of `benchmarks/tuning.py`. The file has a part per scenario; of what this commit stored there,
+streams of the same agents and slots are not run again: after an interruption the same command goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stored import markdown, of, read, stamp, values, write
+from stored import markdown, of, resumed, store, values
 from tuning import GRIDS, SCENARIOS, tuned
 
 from idn_gym.experiment.bounds import bound_shares, telling
@@ -69,9 +69,14 @@ def measured(scenario: str, slots: int, seed: int) -> list[Row]:
     return rows
 
 
+def rows_of(document: dict[str, Any]) -> list[Row]:
+    """The rows of all scenarios."""
+    return [row for part in document.values() for row in part["rows"]]
+
+
 def tables(document: dict[str, Any]) -> dict[str, str]:
     """Markdown by scenario, and by agent."""
-    rows = document["rows"]
+    rows = rows_of(document)
     found = {name: table(of(rows, scenario=name)) for name in values(rows, "scenario")}
     return found | {f"agent {name}": _of_agent(rows, name) for name in values(rows, "name") if ", tuned" not in name}
 
@@ -131,26 +136,21 @@ def main() -> None:
     """Run what is missing, storing it if asked, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenarios", nargs="+", default=SCENARIOS)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--slots", type=int, default=600)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    kept: list[Row] = []
-    if options.output and options.output.exists():
-        kept = [row for row in read(options.output)["rows"] if "name" in row]
     for scenario in options.scenarios:
         agents = {name: str(AgentSpec.parse(agent)) for name, agent in contenders(scenario).items()}
+        known = resumed(options.output, scenario).get("rows", [])
         rows: list[Row] = []
         for seed in range(options.seeds):
-            key = (scenario, seed)
-            stored = [row for row in kept if (row["scenario"], row["seed"]) == key]
-            same = {row["name"]: row["agent"] for row in stored if row["slots"] == options.slots} == agents
-            found = stored if same else measured(scenario, options.slots, seed)
-            rows += found
-            kept = [row for row in kept if (row["scenario"], row["seed"]) != key] + found
-            if options.output and not same:
-                write(options.output, {**stamp(), "rows": kept})
-        print(f"\n{tables({'rows': rows})[scenario]}", flush=True)
+            before = of(known, seed=seed, slots=options.slots)
+            same = {row["name"]: row["agent"] for row in before} == agents
+            rows += before if same else measured(scenario, options.slots, seed)
+            if options.output:
+                store(options.output, {"rows": rows}, scenario, unfinished=seed + 1 < options.seeds)
+        print(f"\n{table(rows)}", flush=True)
 
 
 if __name__ == "__main__":

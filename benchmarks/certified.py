@@ -18,7 +18,7 @@ from typing import Any
 
 from idn_agents.optimum.search import solve
 from idn_agents.optimum.solution import Solution
-from stored import stamp, write
+from stored import store
 
 from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
@@ -113,7 +113,6 @@ def main() -> None:
     compiling = compiled(CELLS[0])
     solve(compiling, draw(compiling, 1, 0), gap=0.0)
     about = {
-        **stamp(),
         "slots": options.slots,
         "seed": options.seed,
         "gap": GAP,
@@ -125,7 +124,7 @@ def main() -> None:
         rows.append(measured(cell, options.slots, options.seed, options.time_limit, options.leaves))
         print(line(rows[-1]), flush=True)
         if options.output:
-            write(options.output, {**about, "rows": rows})
+            store(options.output, {**about, "rows": rows}, unfinished=len(rows) < len(cells))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from idn_agents.rounding.whole_routes import draw_routes
 from idn_agents.routes import fill_by_routes
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
-from stored import RESULTS, markdown, stamp, write
+from stored import RESULTS, markdown, store
 
 from idn_gym import kernels
 from idn_gym.env.env import observe
@@ -242,12 +242,12 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for each way to the optimum")
     parser.add_argument("--output", type=Path, default=RESULTS / "chains.json")
     options = parser.parse_args()
-    document: dict[str, Any] = {**stamp(), "shares": [], "gaps": []}
+    document: dict[str, list[dict[str, str]]] = {"shares": [], "gaps": []}
     for name in options.scenario:
         for part, row in zip(("shares", "gaps"), row_of(name, options.slots, options.limit), strict=True):
             document[part].append(row)
         print(*tables(document).values(), sep="\n\n", flush=True)
-        write(options.output, document)
+        store(options.output, document, unfinished=name != options.scenario[-1])
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from idn_agents.infida.infida import Infida
 from idn_agents.optimum import solve
 from idn_agents.rounding.rounding import Dependent
 from idn_agents.rounding.whole_routes import WholeRoutes
-from stored import markdown, of, read, stamp, values, write
+from stored import markdown, of, store, values
 
 from idn_gym import kernels
 from idn_gym.experiment.play import play
@@ -167,13 +167,12 @@ def main() -> None:
             rows += steps(name, chosen.slots or 600, chosen.seeds or 2)
         else:
             rows += measured(name, chosen.slots or 120, chosen.seeds or 3, chosen.time_limit)
-    part = {"steps" if chosen.steps else "agents": {**stamp(), "rows": rows}}
-    print(*tables(part).values(), sep="\n\n")
+    part = "steps" if chosen.steps else "agents"
+    print(*tables({part: {"rows": rows}}).values(), sep="\n\n")
     if not chosen.steps:
         print("", verdicts(rows), sep="\n")
     if chosen.output:
-        kept = read(chosen.output) if chosen.output.exists() else {}
-        write(chosen.output, kept | part)
+        store(chosen.output, {"rows": rows}, part)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from coordinated_tables import draw_picture, tables
 from idn_agents.infida.bounds import regret_bound
 from idn_agents.optimum.dynamic_optimum import popularity_phase
 from regret import best_fixed_gain
-from stored import read, stamp, write
+from stored import read, store
 
 from idn_gym.env.env import observe
 from idn_gym.experiment.play import play
@@ -295,14 +295,11 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     if options.tables:
-        stored = read(options.tables)
-        print(*tables(stored).values(), sep="\n\n")
+        document = read(options.tables)
+        print(*tables(document).values(), sep="\n\n")
         if options.picture:
-            draw_picture(stored, options.picture)
+            draw_picture(document, options.picture)
         return
-    document: dict[str, Any] = {}
-    if options.output and options.output.exists():
-        document = read(options.output)
     seeds = range(options.seeds)
     with ProcessPoolExecutor(options.jobs) as pool:
         for part in options.parts:
@@ -332,15 +329,11 @@ def main() -> None:
                 rows = [row for found in pool.map(adversaries_of, *zip(*pairs, strict=True)) for row in found]
             else:
                 rows = speed(options.slots)
-            document[part] = {
-                **stamp(),
-                "seconds": time.perf_counter() - began,
-                "rows": rows,
-            }
-            print(f"{part}: {document[part]['seconds']:.0f} s", file=sys.stderr, flush=True)
+            found = {"seconds": time.perf_counter() - began, "rows": rows}
+            print(f"{part}: {found['seconds']:.0f} s", file=sys.stderr, flush=True)
+            print(*tables({part: found}).values(), sep="\n\n", flush=True)
             if options.output:
-                write(options.output, document)
-    print(*tables(document).values(), sep="\n\n")
+                store(options.output, found, part)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
     python benchmarks/learners.py train --folder runs/learners          # 20 trainings of 20 to 90 CPU seconds each
     python benchmarks/learners.py evaluate --folder runs/learners --output benchmarks/results/learners.json
-    python benchmarks/learners.py rivals benchmarks/results/learners.json   # the other agents alone, no policies needed
     python benchmarks/learners.py show benchmarks/results/learners.json [--plot docs/learners.png]
 
 One policy per training seed, kind and loading price, trained on topology-2-sliding and topology-2-bursty in turn, on
@@ -15,9 +14,7 @@ networks not trained on it is carried over, as policies are. Rows `tuned` have t
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +27,7 @@ from idn_agents.learning.features import NAMES, Features
 from idn_agents.learning.folder import TrainingFolder, read_curve
 from idn_agents.learning.ppo_torch import FIRST_SEED, PPO, Trainer, make_policy
 from idn_agents.learning.sb3_training import SB3, SB3Trainer
-from stored import of, stamp, values, write
+from stored import of, read, resumed, store, values
 from tuning import tuned
 
 from idn_gym import batched
@@ -192,35 +189,25 @@ def add(here: dict[str, dict[str, Any]], specs: list[AgentSpec], run: RunSpec, t
         row |= {"of_bound": row["gain"] / bound} if bound else {}
 
 
-def evaluate(folder: Path, before: dict[str, Any]) -> dict[str, Any]:
-    """One row per scenario, seed and agent; those that were evaluated before, of the same policies, are kept."""
+def evaluate(folder: Path, output: Path | None) -> dict[str, Any]:
+    """One row per scenario, seed and agent; goes on with what this commit stored of the same policies."""
     curves = {name: [read_curve(place(folder, name, seed) / "curve.csv") for seed in SEEDS] for name in LEARNT}
+    before = resumed(output)
     kept = before["rows"] if before.get("curves") == curves else []
-    rows = []
+    document: dict[str, Any] = {"steps": STEPS, "rows": [], "curves": curves}
     features = {scenario: best_feature(scenario) for scenario in TRAINED_ON}
     for scenario in (*TRAINED_ON, *ZERO_SHOT):
         feature = features[ZERO_SHOT.get(scenario, scenario)]
         for seed, run in streams(scenario):
-            here = {row["agent"]: row for row in kept if (row["scenario"], row["stream"]) == (scenario, run.seed)}
+            here = {row["agent"]: row for row in of(kept, scenario=scenario, stream=run.seed)}
             add(here, [*contenders(folder, seed, feature, scenario in TRAINED_ON), *rivals(scenario)], run, seed)
             here["best single feature"]["feature"] = ("-" if feature[1] < 0 else "") + NAMES[feature[0]]
-            rows += here.values()
-    return {"steps": STEPS, "rows": rows, "curves": curves, **stamp()}
-
-
-def with_rivals(document: dict[str, Any], scenarios: Sequence[str]) -> dict[str, Any]:
-    """Stored results with the rows of `rivals` that they lack on some scenarios."""
-    rows = []
-    for scenario in dict.fromkeys(row["scenario"] for row in document["rows"]):
-        if scenario not in scenarios:
-            rows += [row for row in document["rows"] if row["scenario"] == scenario]
-            continue
-        for seed, run in streams(scenario):
-            of = [row for row in document["rows"] if (row["scenario"], row["stream"]) == (scenario, run.seed)]
-            here = {row["agent"]: row for row in of}
-            add(here, rivals(scenario), run, seed)
-            rows += here.values()
-    return {**document, "rows": rows, **stamp()}
+            document["rows"] += here.values()
+            if output:
+                store(output, document, unfinished=True)
+    if output:
+        store(output, document)
+    return document
 
 
 def tables(document: dict[str, Any]) -> dict[str, str]:
@@ -312,27 +299,17 @@ def plot(document: dict[str, Any], target: Path) -> None:
 def main() -> None:
     """Train, evaluate, or show."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("train", "evaluate", "rivals", "show"))
+    parser.add_argument("what", choices=("train", "evaluate", "show"))
     parser.add_argument("results", nargs="?", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("runs/learners"))
     parser.add_argument("--output", type=Path)
     parser.add_argument("--plot", type=Path)
-    parser.add_argument("--scenarios", nargs="+", default=(*TRAINED_ON, *ZERO_SHOT), help="of rivals")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.what == "train":
         train(options.folder)
         return
-    if options.what in ("rivals", "show"):
-        document = json.loads(options.results.read_text())
-        if options.what == "rivals":
-            document = with_rivals(document, options.scenarios)
-            write(options.results, document)
-    else:
-        known = options.output is not None and options.output.exists()
-        document = evaluate(options.folder, json.loads(options.output.read_text()) if known else {})
-    if options.output:
-        write(options.output, document)
+    document = read(options.results) if options.what == "show" else evaluate(options.folder, options.output)
     print("\n\n".join(tables(document).values()))
     if options.plot:
         plot(document, options.plot)

@@ -1,10 +1,10 @@
 """What the distributed protocol of INFIDA sends, and what lost and late messages cost: the tables of docs/protocol.md.
 
-    python benchmarks/protocol.py [--slots 300] [--seeds 3] [--traffic NAME ...] [--faults NAME ...] [--output FILE]
+    python benchmarks/protocol.py [--slots 200] [--seeds 3] [--traffic NAME ...] [--faults NAME ...] [--output FILE]
 
 Prints Markdown: messages and bytes per slot, per scenario; then NTAG under loss and delay, mean over seeds. What a
-fault costs is against `infida` on the same stream and draws, plus or minus the standard deviation between seeds. In
-the output a part without names keeps what is there.
+fault costs is against `infida` on the same stream and draws, plus or minus the standard deviation between seeds. The
+output has both parts; one without names stays as it is there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stored import read, stamp, write
+from stored import store
 
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
@@ -26,8 +26,8 @@ from idn_gym.workload.stream import draw
 
 TRAFFIC = ("tiny", "topology-2-sliding", "abilene-sliding", "topology-1-sliding")
 FAULTS = ("topology-2-sliding", "topology-2-bursty", "topology-1-sliding")
-LOSSES = (0.0, 0.01, 0.1, 0.5)
-DELAYS = (0, 1, 5)
+LOSSES, LOSSES_WHEN_LATE = (0.0, 0.01, 0.1, 0.5), (0.0, 0.1)
+DELAYS = (1, 5)
 
 
 def traffic(name: str, slots: int, seeds: int) -> dict[str, Any]:
@@ -73,7 +73,8 @@ def traffic_table(rows: list[dict[str, Any]]) -> str:
 def faults(name: str, slots: int, seeds: int) -> list[dict[str, Any]]:
     """One row per seed and fault, with what it costs against the protocol without faults on the same stream."""
     network = Network.compile(load_scenario(name))
-    cases: list[dict[str, Any]] = [{"loss": loss, "delay": delay} for delay in DELAYS for loss in LOSSES]
+    cases: list[dict[str, Any]] = [{"loss": loss, "delay": 0} for loss in LOSSES]
+    cases += [{"loss": loss, "delay": delay} for delay in DELAYS for loss in LOSSES_WHEN_LATE]
     cases += [{"loss": loss, "delay": 0, "unheard": "nothing"} for loss in LOSSES[1:]]
     cases += [{"loss": 0.5, "delay": 0, "scale": 0.1}, {"loss": 1.0, "delay": 0}]
     rows = []
@@ -112,7 +113,7 @@ def faults_table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Run, print the tables, and write JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--slots", type=int, default=300)
+    parser.add_argument("--slots", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--traffic", nargs="*", default=TRAFFIC)
     parser.add_argument("--faults", nargs="*", default=FAULTS)
@@ -128,9 +129,9 @@ def main() -> None:
     if lost:
         print(f"\n**NTAG (what the fault costs) / fractional NTAG**, ms, {about}\n\n{faults_table(lost)}", flush=True)
     if options.output:
-        kept = read(options.output) if options.output.exists() else {}
-        found = {"traffic": sent, "faults": lost}
-        write(options.output, kept | {part: {**stamp(), "rows": rows} for part, rows in found.items() if rows})
+        for part, rows in {"traffic": sent, "faults": lost}.items():
+            if rows:
+                store(options.output, {"slots": options.slots, "seeds": options.seeds, "rows": rows}, part)
 
 
 def tables(document: dict[str, Any]) -> dict[str, str]:

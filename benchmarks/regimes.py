@@ -12,7 +12,7 @@ from typing import Any
 
 from stored import of, read, values
 
-from agents import COLUMNS, spread
+from agents import COLUMNS, rows_of, spread
 from idn_gym.experiment.bounds import telling
 
 Row = dict[str, Any]
@@ -40,10 +40,9 @@ def share(key: str) -> Callable[[Row], float | None]:
 
 def tables(document: dict[str, Any]) -> dict[str, str]:
     """Markdown by measure, of agents that were on every scenario; of shares only those of which they tell something."""
-    everywhere = len(values(document["rows"], "scenario"))
-    names = values(document["rows"], "name")
-    names = [name for name in names if len(values(of(document["rows"], name=name), "scenario")) == everywhere]
-    rows, found = [row for row in document["rows"] if row["name"] in names], {}
+    rows, found = rows_of(document), {}
+    names = [name for name in values(rows, "name") if len(values(of(rows, name=name), "scenario")) == len(document)]
+    rows = [row for row in rows if row["name"] in names]
     for key, about in COLUMNS.items():
         told = [name for name in values(rows, "scenario") if key in telling(of(rows, scenario=name))]
         if told:
@@ -59,9 +58,8 @@ def tables(document: dict[str, Any]) -> dict[str, str]:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", nargs="+", type=Path)
-    rows = [row for path in parser.parse_args().results for row in read(path)["rows"]]
-    print("\n\n".join(tables({"rows": rows}).values()))
+    parser.add_argument("results", type=Path)
+    print("\n\n".join(tables(read(parser.parse_args().results)).values()))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 
 from idn_agents.optimum import solve
 from idn_agents.systems.network import AGENTS
-from stored import RESULTS, of, read, stamp, values, write
+from stored import RESULTS, of, read, store, values
 
 from idn_gym.experiment.intervals import mean_interval
 from idn_gym.experiment.play import play
@@ -139,17 +139,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS / "systems.json")
     parser.add_argument("--tables", action="store_true")
     chosen = parser.parse_args()
-    stored: dict[str, Any] = read(chosen.results) if chosen.results.exists() else {}
     for name in () if chosen.tables else chosen.scenarios:
-        stored[name] = {
-            "rows": measured(name, chosen.slots, chosen.seeds, chosen.time_limit),
-            "slots": chosen.slots,
-            "time_limit": chosen.time_limit,
-            **stamp(),
-        }
-        stored = {each: stored[each] for each in AGENTS if each in stored}
-        write(chosen.results, stored)
-    print(*tables(stored).values(), sep="\n\n")
+        rows = measured(name, chosen.slots, chosen.seeds, chosen.time_limit)
+        store(chosen.results, {"slots": chosen.slots, "time_limit": chosen.time_limit, "rows": rows}, name)
+    print(*tables(read(chosen.results)).values(), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The parameters with which each heuristic is strongest, so that no rival is left at its defaults: the `tuned` rows.
 
-    python benchmarks/tuning.py [--scenarios NAME ...]     # goes on with what is not stored yet
+    python benchmarks/tuning.py [--scenarios NAME ...]     # goes on with what this commit has not stored yet
 
 The rule: per scenario and heuristic, the setting of `GRIDS` with the largest total net gain on the streams of seeds
 3000 and 3001, 240 slots; no table reports those. Ties go to the setting that is listed first, and lists begin with the
@@ -10,14 +10,13 @@ defaults. Stored with the gain of every setting, per request.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-from stored import stamp, write
+from stored import RESULTS as FOLDER
+from stored import read, resumed, store
 
 from idn_gym.experiment.play import play
 from idn_gym.experiment.spec import AgentSpec
@@ -26,7 +25,7 @@ from idn_gym.model.network import Network
 from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
 
-RESULTS = Path(__file__).parent / "results" / "tuning.json"
+RESULTS = FOLDER / "tuning.json"
 SCENARIOS = (
     *(f"topology-{number}-{profile}" for number in (2, 1) for profile in ("fixed", "sliding", "bursty")),
     *("abilene-sliding", "geant-sliding"),
@@ -67,30 +66,16 @@ def best(gains: Mapping[str, float]) -> str:
 
 
 def tuned(scenario: str, heuristics: Sequence[str] = tuple(GRIDS)) -> dict[str, str]:
-    """Heuristic -> its tuned setting for a scenario; what is not stored yet is tried and stored."""
-    found = stored(scenario)
-    return {heuristic: best(found[heuristic]) for heuristic in heuristics}
-
-
-def stored(scenario: str) -> dict[str, dict[str, float]]:
-    """Heuristic -> setting -> net gain per request in ms, tried now where it is not in the results."""
-    document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"scenarios": {}}
-    known: dict[str, dict[str, float]] = document["scenarios"].setdefault(scenario, {})
-    specs = {heuristic: settings(heuristic) for heuristic in GRIDS}
-    missing = [one for one in GRIDS if list(known.get(one, ())) != [str(spec) for spec in specs[one]]]
-    if missing:
-        network = Network.compile(load_scenario(scenario))
-        traces = {seed: draw(network, SLOTS, seed) for seed in SEEDS}
-    for heuristic in missing:
-        known[heuristic] = tried(network, traces, specs[heuristic])
-        print(f"{scenario}: {best(known[heuristic])}", file=sys.stderr, flush=True)
-        write(RESULTS, {**stamp(), "scenarios": document["scenarios"]})
-    return known
+    """Heuristic -> its tuned setting for a scenario, as stored."""
+    known = read(RESULTS) if RESULTS.exists() else {}
+    if scenario not in known or "unfinished" in known[scenario]:
+        raise SystemExit(f"{scenario} is not tuned yet: python benchmarks/tuning.py")
+    return {heuristic: best(known[scenario]["gains"][heuristic]) for heuristic in heuristics}
 
 
 def tables(document: dict[str, Any]) -> dict[str, str]:
     """The one table of what is stored."""
-    return {"tuned": table(document["scenarios"])}
+    return {"tuned": table({scenario: part["gains"] for scenario, part in document.items()})}
 
 
 def table(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
@@ -104,10 +89,20 @@ def table(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
 
 
 def main() -> None:
-    """Try what is missing, store it, print the table."""
+    """Try what is missing, storing it, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenarios", nargs="+", default=SCENARIOS)
-    print(table({scenario: stored(scenario) for scenario in parser.parse_args().scenarios}))
+    options = parser.parse_args()
+    for scenario in options.scenarios:
+        gains: dict[str, dict[str, float]] = resumed(RESULTS, scenario).get("gains", {})
+        network = Network.compile(load_scenario(scenario))
+        traces = {seed: draw(network, SLOTS, seed) for seed in SEEDS}
+        for heuristic in GRIDS:
+            if list(gains.get(heuristic, ())) != [str(spec) for spec in settings(heuristic)]:
+                gains[heuristic] = tried(network, traces, settings(heuristic))
+                print(f"{scenario}: {best(gains[heuristic])}", file=sys.stderr, flush=True)
+                store(RESULTS, {"gains": gains}, scenario, unfinished=len(gains) < len(GRIDS))
+    print(tables(read(RESULTS))["tuned"])
 
 
 if __name__ == "__main__":

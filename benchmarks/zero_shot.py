@@ -5,7 +5,7 @@
     python benchmarks/zero_shot.py evaluate [--jobs 2] [--held-out 24]
     python benchmarks/zero_shot.py show
 
-All goes to `--output`, benchmarks/results/zero_shot.json, and what is there already is not played again. Policies learn
+All goes to `--output`, benchmarks/results/zero_shot.json; what this commit stored is not played again. Policies learn
 on 48 cases of the suite's training split in turn, on streams of seeds above a million. `choose` finds, on the first 12
 of these cases, the input that ranks placements best, the inputs that do so together (`chosen_inputs`), and a setting of
 last-batch greedy. Policy s is evaluated on stream 2000 + s of four packaged networks, as every other agent is; a
@@ -15,7 +15,6 @@ held-out case is played on one stream, by one of the policies in turn.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -33,8 +32,8 @@ from idn_agents.learning.policy import View
 from idn_agents.learning.ppo_torch import FIRST_SEED, PPO, Trainer, make_policy
 from idn_agents.search.local_search import LocalSearch
 from learners import FIRST_STREAM, Contender
-from stored import of, stamp, values
-from stored import write as stored
+from stored import RESULTS as FOLDER
+from stored import of, read, resumed, store, values
 from tuning import best, settings, tried, tuned
 
 from idn_gym import batched, kernels
@@ -46,7 +45,8 @@ from idn_gym.library.load import load_scenario
 from idn_gym.model.network import Network
 from idn_gym.workload.stream import draw
 
-RESULTS = Path(__file__).parent / "results" / "zero_shot.json"
+RESULTS = FOLDER / "zero_shot.json"
+CHOSEN, PLAYED = "chosen", "played"  # parts of it
 SEEDS = range(3)  # of training; policy s faces stream FIRST_STREAM + s
 CASES, OPTIONS = 48, PPO(steps=98_304, envs=16, slots=64)  # each case twice
 NETWORKS = ("topology-1-sliding", "topology-2-sliding", "abilene-sliding", "geant-sliding")
@@ -245,29 +245,18 @@ def played(scenario: str, seed: int, folder: Path, chosen: dict[str, Any], known
     return rows
 
 
-def evaluate(folder: Path, document: dict[str, Any], held_out: int, jobs: int, output: Path) -> dict[str, Any]:
-    """Play what is not stored yet, and store it run by run."""
-    rows = document.setdefault("rows", [])
-    for scenario in NETWORKS:
-        tuned(scenario, (GREEDY,))  # stored before processes ask for it
+def evaluate(folder: Path, held_out: int, jobs: int, output: Path) -> None:
+    """Play what this commit has not stored yet, and store it run by run."""
+    chosen, rows = read(output)[CHOSEN], resumed(output, PLAYED).get("rows", [])
     with ProcessPoolExecutor(jobs) as pool:
         pending = []
         for scenario, seed in runs(held_out):
-            at = scenario, FIRST_STREAM + seed
-            known = {row["name"] for row in rows if (row["scenario"], row["stream"]) == at}
-            pending.append(pool.submit(played, scenario, seed, folder, document["chosen"], known))
-        for done in as_completed(pending):
-            rows += done.result()
+            known = {row["name"] for row in of(rows, scenario=scenario, stream=FIRST_STREAM + seed)}
+            pending.append(pool.submit(played, scenario, seed, folder, chosen, known))
+        for done, job in enumerate(as_completed(pending), 1):
+            rows += job.result()
             rows.sort(key=lambda row: (row["scenario"], row["stream"]))
-            document = write(output, document)
-    return document
-
-
-def write(output: Path, document: dict[str, Any]) -> dict[str, Any]:
-    """Store it with the command, commit, date and versions that made it."""
-    document = {"training": asdict(OPTIONS), **document, **stamp()}
-    stored(output, document)
-    return document
+            store(output, {"training": asdict(OPTIONS), "rows": rows}, PLAYED, unfinished=done < len(pending))
 
 
 def cell(values: Sequence[float], unit: str = "") -> str:
@@ -291,16 +280,17 @@ def against(rows: Sequence[dict[str, Any]]) -> dict[str, dict[tuple[str, int], f
 
 def show(document: dict[str, Any]) -> None:
     """What was chosen, and the tables."""
-    for step in document["chosen"]["inputs"]:
+    for step in document[CHOSEN]["inputs"]:
         print(f"{step['share']:.4f}", *(f"{'-' if sign < 0 else '+'}{name}" for name, sign in step["inputs"]))
-    print("setting:", best(document["chosen"][GREEDY]))
+    print("setting:", best(document[CHOSEN][GREEDY]))
     print("", *tables(document).values(), sep="\n\n")
 
 
 def tables(document: dict[str, Any]) -> dict[str, str]:
     """Markdown by network, and of the held-out cases."""
-    found = {name: _network(of(document["rows"], scenario=name)) for name in NETWORKS}
-    return found | {"held-out": _held_out(against([row for row in document["rows"] if "held-out" in row["scenario"]]))}
+    rows = document[PLAYED]["rows"]
+    found = {name: _network(of(rows, scenario=name)) for name in NETWORKS}
+    return found | {"held-out": _held_out(against([row for row in rows if "held-out" in row["scenario"]]))}
 
 
 def _network(rows: list[dict[str, Any]]) -> str:
@@ -351,16 +341,16 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    document = json.loads(options.output.read_text()) if options.output.exists() else {}
     match options.what:
         case "train":
             train(options.folder, options.seeds)
+            return
         case "choose":
-            write(options.output, {**document, "chosen": {"inputs": chosen_inputs(), GREEDY: chosen_setting()}})
+            store(options.output, {"inputs": chosen_inputs(), GREEDY: chosen_setting()}, CHOSEN)
+            return
         case "evaluate":
-            show(evaluate(options.folder, document, options.held_out, options.jobs, options.output))
-        case "show":
-            show(document)
+            evaluate(options.folder, options.held_out, options.jobs, options.output)
+    show(read(options.output))
 
 
 if __name__ == "__main__":

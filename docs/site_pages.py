@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import inspect
 import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+import tables
 
 if TYPE_CHECKING:
     from mkdocs.structure.files import Files
@@ -140,8 +142,7 @@ def _agents() -> str:
     """Registered agents, by their docstrings and by what was measured."""
     from idn_gym import plugins
 
-    tables = _tables()
-    study, results = "agents.py", "agents_tables.json"
+    study, results = "agents.py", "agents.json"
     measured = tables.tables("agents", results)
     parts = ["# Registered agents", "", "What is each, what does it take, and what does it reach?", ""]
     parts += ["On the command line `name:key=value,key=value`; beside each other: [agents](../agents.md).", ""]
@@ -154,18 +155,7 @@ def _agents() -> str:
         parts += [f"::: {found.__module__}.{found.__qualname__}", "    options:", *hidden, ""]
         if f"agent {name}" in measured:
             parts += [f"<!-- table: {study} {results} agent {name} -->", "<!-- end -->", ""]
-    text: str = tables.included("\n".join(parts))
-    return text
-
-
-def _tables() -> Any:
-    """docs/tables.py, which is in no package."""
-    spec = importlib.util.spec_from_file_location("docs_tables", ROOT / "docs" / "tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return tables.included("\n".join(parts))
 
 
 def _formats() -> str:

@@ -14,16 +14,18 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
-import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = "benchmarks/results"
+sys.path.append(str(ROOT / "benchmarks"))  # studies are in no package
+
+from stored import RESULTS, read, stamped  # noqa: E402
+
 TABLE = re.compile(
     r"(?P<marker><!-- table: (?P<study>\w+)\.py (?P<results>\w+\.json) (?P<name>[^\n]+?) -->\n)"
     r"(?P<body>.*?)(?P<end><!-- end -->)",
@@ -49,36 +51,35 @@ def wanted(match: re.Match[str]) -> str:
     LookupError
         If the study has no table of that name.
     """
-    found, document = tables(match["study"], match["results"]), stored(match["results"])
+    found, parts = tables(match["study"], match["results"]), stamped(results(match["results"]))
     name = match["name"]
     if name not in found:
         raise LookupError(f"{match['study']}.py: no table {name!r} of {match['results']}; it has {', '.join(found)}")
-    part = document.get(name.partition(":")[0], document)
-    return f"{found[name]}\n\n{made(part if 'rows' in part else document, match['results'])}"
+    part = parts.get(name.partition(":")[0])
+    return f"{found[name]}\n\n{made(match['results'], [part] if part else list(parts.values()))}"
 
 
-def made(document: dict[str, Any], results: str) -> str:
-    """The line below a table: the file, the day, the commit, the command."""
-    commands = document["command"] if isinstance(document["command"], list) else [document["command"]]
-    at = f"at commit {document['commit']}" if "commit" in document else f"stored with commit {document['stored_with']}"
-    return f"*{results}, {document['date']}, {at}: {', '.join(f'`{command}`' for command in commands)}.*"
+def made(name: str, parts: Sequence[dict[str, Any]]) -> str:
+    """The line below a table: the file, and of all that it shows the day, the commit and the commands."""
+    commands: dict[str, dict[str, None]] = {}
+    for part in parts:
+        for run in (part, *part.get("also", ())):
+            at = f"at commit {run['commit']}" if "commit" in run else f"stored with commit {run['stored_with']}"
+            commands.setdefault(f"{run['date']}, {at}", {})[f"`{run['command']}`"] = None
+    runs = [f"{when}: {', '.join(each)}" for when, each in commands.items()]
+    return f"*{name}, {'; '.join(runs)}.*"
 
 
 @cache
-def stored(results: str) -> dict[str, Any]:
+def results(name: str) -> dict[str, Any]:
     """A results file."""
-    document: dict[str, Any] = json.loads((ROOT / RESULTS / results).read_text("utf-8"))
-    return document
+    return read(RESULTS / name)
 
 
 @cache
-def tables(study: str, results: str) -> dict[str, str]:
+def tables(study: str, name: str) -> dict[str, str]:
     """All tables that a study makes of a results file."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        found: dict[str, str] = importlib.import_module(study).tables(stored(results))
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
+    found: dict[str, str] = importlib.import_module(study).tables(results(name))
     return found
 
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+import site_pages
 import typer.main
 import yaml
 
@@ -16,16 +17,6 @@ from idn_gym.cli import program
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-
-
-def site_pages() -> object:
-    """docs/site_pages.py, which is in no package."""
-    spec = importlib.util.spec_from_file_location("docs_site_pages", DOCS / "site_pages.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
@@ -52,9 +43,8 @@ def test_every_command_has_a_row_and_every_row_a_command() -> None:
 
 
 def test_every_public_name_is_documented_and_in_the_reference() -> None:
-    site = site_pages()
-    page = site._python()
-    for package, names in site.public().items():
+    page = site_pages._python()
+    for package, names in site_pages.public().items():
         for name, home in names.items():
             assert inspect.getdoc(getattr(importlib.import_module(package), name)), f"{package}.{name} says nothing"
             assert f"::: {home}\n" in page
