@@ -54,43 +54,53 @@ class Study:
 INTO = "--output benchmarks/results"
 COORDINATED = f"{INTO}/coordinated.json --jobs 1 --parts"
 STUDIES = (
-    Study("tuning", 0, ("tuning.py",)),
-    Study("agents", 0, (f"agents.py {INTO}/agents.json",)),
-    Study("causal", 0, (f"coordinated.py {COORDINATED} causal --seeds 3",), parts=("causal",)),
-    Study("grid", 0, (f"coordinated.py {COORDINATED} grid --seeds 1 --networks topology-2-fixed",), parts=("grid",)),
-    Study("rates", 0, (f"coordinated.py {COORDINATED} rates --seeds 3",), parts=("rates",)),
-    Study("suite", 0, ("suite.py",)),
-    Study("runs", 0, (f"runs.py {INTO}/runs.json",)),
-    Study("systems", 0, ("systems.py --seeds 5 --slots 60",)),
-    Study("prices", 0, (f"prices.py {INTO}/prices.json --picture docs/prices.png",)),
-    Study("services", 0, (f"prices.py --effects {INTO}/services.json",)),
-    Study("chains", 0, ("chains.py --limit 60",)),
-    Study("chains_agents", 0, (f"chains_agents.py --slots 60 {INTO}/chains_agents.json",), parts=("agents",)),
-    Study("chains_steps", 0, (f"chains_agents.py --steps --slots 300 {INTO}/chains_agents.json",), parts=("steps",)),
-    Study("certified", 0, (f"certified.py {INTO}/certified.json",)),
-    Study("optimum", 0, (f"optimum.py {INTO}/optimum.json --plot docs/optimum.png",)),
-    Study("protocol", 0, (f"protocol.py {INTO}/protocol.json",)),
-    Study("regret", 0, (f"regret.py {INTO}/regret.json --picture docs/regret.png",)),
+    Study("tuning", 4, ("tuning.py",)),
+    Study("agents", 14, (f"agents.py {INTO}/agents.json",)),
+    Study("causal", 3, (f"coordinated.py {COORDINATED} causal --seeds 5",), parts=("causal",)),
+    Study("grid", 1, (f"coordinated.py {COORDINATED} grid --seeds 1 --networks topology-2-fixed",), parts=("grid",)),
+    Study("rates", 0.5, (f"coordinated.py {COORDINATED} rates --seeds 5",), parts=("rates",)),
+    Study("suite", 11, ("suite.py",)),
+    Study("runs", 2, (f"runs.py {INTO}/runs.json",)),
+    *(
+        Study(name, minutes, (f"systems.py --scenarios {name} {size}",), parts=(name,))
+        for name, minutes, size in (
+            ("variants-cores", 4, "--seeds 10"),
+            ("pipeline-cores", 6, "--seeds 8 --slots 60"),
+            ("uploads-4g", 1, "--seeds 10 --time-limit 5"),
+            ("partition-priority", 1, "--seeds 3 --slots 60"),
+            ("draft-and-verify", 2, "--seeds 5 --slots 60"),
+            ("quantised-split", 1, "--seeds 3 --slots 60"),
+        )
+    ),
+    Study("prices", 1, (f"prices.py {INTO}/prices.json --picture docs/prices.png",)),
+    Study("services", 1, (f"prices.py --effects {INTO}/services.json",)),
+    Study("chains", 7, ("chains.py --limit 60",)),
+    Study("chains_agents", 4, (f"chains_agents.py --slots 60 {INTO}/chains_agents.json",), parts=("agents",)),
+    Study("chains_steps", 1, (f"chains_agents.py --steps --slots 300 {INTO}/chains_agents.json",), parts=("steps",)),
+    Study("certified", 2, (f"certified.py {INTO}/certified.json",)),
+    Study("optimum", 2, (f"optimum.py {INTO}/optimum.json --plot docs/optimum.png",)),
+    Study("protocol", 8, (f"protocol.py {INTO}/protocol.json",)),
+    Study("regret", 6.5, (f"regret.py {INTO}/regret.json --picture docs/regret.png",)),
     Study("bound_sizes", 0.5, (f"bound_sizes.py {INTO}/bound_sizes.json",)),
     Study("hard_instances", 0.5, (f"hard_instances.py {INTO}/hard_instances.json",)),
     Study("load_aware", 1, (f"load_aware.py --seeds 3 --slots 400 {INTO}/load_aware.json",)),
     Study("outages", 1, (f"outages.py {INTO}/outages.json --picture docs/outages.png",)),
     Study(
         "learners",
-        0,
+        7,
         ("learners.py train", f"learners.py evaluate {INTO}/learners.json --plot docs/learners.png"),
         "trainings",
     ),
-    Study("zero_shot", 0, ("zero_shot.py train", "zero_shot.py choose", "zero_shot.py evaluate"), "trainings"),
-    Study("multi_agent", 0, (f"multi_agent.py run {INTO}/multi_agent.json",), "trainings"),
-    Study("offline", 0, (f"offline.py run --scenario tiny {INTO}/offline.json",), "trainings"),
-    Study("speed", 0, (f"speed.py {INTO}/speed.json",), "speed"),
-    Study("batched", 0, (f"batched.py {INTO}/batched.json",), "speed"),
-    Study("large", 0, (f"large.py {INTO}/large.json",), "speed"),
-    Study("training_speed", 0, (f"training_speed.py {INTO}/training_speed.json",), "speed"),
+    Study("zero_shot", 60, ("zero_shot.py train", "zero_shot.py choose", "zero_shot.py evaluate"), "trainings"),
+    Study("multi_agent", 5, (f"multi_agent.py run {INTO}/multi_agent.json",), "trainings"),
+    Study("offline", 3, (f"offline.py run --scenario tiny {INTO}/offline.json",), "trainings"),
+    Study("speed", 3, (f"speed.py --repeats 5 {INTO}/speed.json",), "speed"),
+    Study("batched", 10, (f"batched.py --repeats 3 {INTO}/batched.json",), "speed"),
+    Study("large", 3, (f"large.py {INTO}/large.json",), "speed"),
+    Study("training_speed", 5, (f"training_speed.py --repeats 5 {INTO}/training_speed.json",), "speed"),
     Study(
         "against",
-        0,
+        15,
         (
             "against.py e5cc379 --repeats 9 --only 'run loop' --only 'environment step' --only 'steps, idn_gym, B' "
             f"--only 'infida, float32' {INTO}/against.json",
@@ -197,7 +207,7 @@ def main() -> None:
     if options.list:
         print(f"code as of {BEGUN_AT}")
         for each in found:
-            about = f"{each.name:16s} {each.group:10s} {each.minutes:4g} min"
+            about = f"{each.name:18s} {each.group:10s} {each.minutes:4g} min"
             print(f"{about}  {', '.join(commits(each)):26s} {standing(each)}")
         return
     if not clean(BEGUN_AT):

@@ -1,6 +1,6 @@
 """What the distributed protocol of INFIDA sends, and what lost and late messages cost: the tables of docs/protocol.md.
 
-    python benchmarks/protocol.py [--slots 200] [--seeds 3] [--traffic NAME ...] [--faults NAME ...] [--output FILE]
+    python benchmarks/protocol.py [--slots 300] [--seeds 3] [--traffic NAME ...] [--faults NAME ...] [--output FILE]
 
 Prints Markdown: messages and bytes per slot, per scenario; then NTAG under loss and delay, mean over seeds. What a
 fault costs is against `infida` on the same stream and draws, plus or minus the standard deviation between seeds. The
@@ -113,7 +113,7 @@ def faults_table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Run, print the tables, and write JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--slots", type=int, default=200)
+    parser.add_argument("--slots", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--traffic", nargs="*", default=TRAFFIC)
     parser.add_argument("--faults", nargs="*", default=FAULTS)
