@@ -14,7 +14,7 @@ from idn_agents.agent import observed
 from idn_gym import kernels
 from idn_gym.common.parameters import one_of, real
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.shared import first_group, room_of, share_of
+from idn_gym.kernels.shared import borrowed, first_group, room_of, share_of
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray, IntArray
@@ -77,6 +77,7 @@ class LoadAwareGreedy:
 @compiled()
 def _count(tables, requests, capacities, held, load, position, repository_position, own, counted, saved):
     """Add the last slot to the counters: requests (R, K), and the ms (R, K) that serving them here would have saved."""
+    tables, capacities, held, load = borrowed(tables), borrowed(capacities), borrowed(held), borrowed(load)
     options, costs = tables.options, tables.costs
     served = np.empty(options.shape[1] + 1)
     rank = np.empty(options.shape[1] + 1, dtype=np.int64)
@@ -111,6 +112,9 @@ def _count(tables, requests, capacities, held, load, position, repository_positi
 @compiled()
 def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, saved, allocation):
     """At each node take the placement that saves most per MB, subtract what it absorbs, until nothing helps or fits."""
+    shelf, tables, listing = borrowed(shelf), borrowed(tables), borrowed(listing)
+    capacities, held, holding = borrowed(capacities), borrowed(held), borrowed(holding)
+    counted, saved, allocation = borrowed(counted), borrowed(saved), borrowed(allocation)
     start, types, ranks = listing
     absorbed = np.zeros(len(tables.costs))
     cost = np.full(len(tables.costs), np.inf)  # of serving each type at the placement just taken
@@ -166,7 +170,7 @@ def _fill(shelf, tables, listing, capacities, held, shared, holding, counted, sa
                 room -= shelf.sizes[p]
 
 
-@compiled()
+@compiled(inline="always")
 def _value(shelf, tables, listing, capacities, shared, holding, counted, saved, p, passing):
     """Ms saved per MB by placing p, net of holding it; fills in the requests (classes,) that it could serve better."""
     start, types, ranks = listing
@@ -182,7 +186,7 @@ def _value(shelf, tables, listing, capacities, shared, holding, counted, saved, 
     return (ms - holding[p]) / shelf.sizes[p]
 
 
-@compiled()
+@compiled(inline="always")
 def _value_of_one(shelf, listing, capacities, shared, holding, counted, saved, p):
     """`_value` where there is one class, and the requests that placement p could serve better."""
     start, types, ranks = listing
@@ -197,7 +201,7 @@ def _value_of_one(shelf, listing, capacities, shared, holding, counted, saved, p
     return (ms - holding[p]) / shelf.sizes[p], passing
 
 
-@compiled()
+@compiled(inline="always")
 def _absorbed(tables, capacity, shared, of_type, passing, rho):
     """Requests of a type that a model is credited with; see `LoadAwareGreedy` for the sharing of its capacity."""
     own = tables.type_class[rho]
@@ -207,7 +211,7 @@ def _absorbed(tables, capacity, shared, of_type, passing, rho):
     return _credit(max(0.0, capacity), shared, of_type, passing[own])
 
 
-@compiled()
+@compiled(inline="always")
 def _credit(capacity, shared, of_type, of_all):
     """The same, of what the classes above the type's leave of the capacity, for all of its class together."""
     return of_type * min(1.0, capacity / of_all) if shared and of_all > 0.0 else min(of_type, capacity)

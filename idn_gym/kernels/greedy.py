@@ -9,12 +9,13 @@ import numpy as np
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.marginal import marginal_gain
 from idn_gym.kernels.rows import FLOATS, filled, indices, single, window_rows
-from idn_gym.kernels.shared import room_of
+from idn_gym.kernels.shared import borrowed, room_of
 from idn_gym.model.network import Network
 from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray
 
 _jit = compiled(error_model="numpy")
+_inlined = compiled(error_model="numpy", inline="always")
 
 
 def fill_by_gain(
@@ -50,6 +51,9 @@ def fill_by_gain(
 
 @_jit
 def _fill_by_gain(shelf, tables, listing, requests, capacities, load, nodes, bonus, holding, y):
+    shelf, tables, listing = borrowed(shelf), borrowed(tables), borrowed(listing)
+    requests, capacities, load = borrowed(requests), borrowed(capacities), borrowed(load)
+    bonus, holding, y = borrowed(bonus), borrowed(holding), borrowed(y)
     value = np.empty(len(y))
     for v in nodes:
         start, stop = shelf.node_start[v], shelf.node_start[v + 1]
@@ -79,7 +83,7 @@ def _fill_by_gain(shelf, tables, listing, requests, capacities, load, nodes, bon
                     value[p] = _value(shelf, tables, listing, requests, capacities, load, bonus, holding, y, p)
 
 
-@_jit
+@_inlined
 def _value(shelf, tables, listing, requests, capacities, load, bonus, holding, y, p):
     gain = marginal_gain(tables, listing, requests, capacities, y, load, p)
     return max(0.0, gain - holding[p]) * bonus[p] / shelf.sizes[p]

@@ -11,13 +11,14 @@ from idn_gym.errors import IdnError
 from idn_gym.kernels.chains import chain_cuts, chain_joint_gains, chain_marginal_gains
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import indices, ranked, single, window_rows
-from idn_gym.kernels.shared import first_group, row_of, share_of
+from idn_gym.kernels.shared import borrowed, first_group, row_of, share_of
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.network import Network
 from idn_gym.model.routed import RoutedService
 from idn_gym.typing import FloatArray
 
 _jit = compiled(error_model="numpy")
+_inlined = compiled(error_model="numpy", inline="always")
 
 
 def type_gains(
@@ -115,7 +116,8 @@ def joint_gains(
 @_jit
 def _joint_gains(tables, listing, requests, capacities, y, load, start, placements, gains):
     """One placement of a set after the other: what they gain together, for types that rank their options."""
-    y = y.copy()
+    tables, listing = borrowed(tables), borrowed(listing)
+    requests, capacities, load, y = borrowed(requests), borrowed(capacities), borrowed(load), y.copy()
     for n in range(len(start) - 1):
         own = placements[start[n] : start[n + 1]]
         before = y[own]
@@ -128,6 +130,7 @@ def _joint_gains(tables, listing, requests, capacities, y, load, start, placemen
 
 @_jit
 def _type_cuts(tables, start, requests, capacities, y, load, first, stop, constant, slope):
+    tables, capacities, load, y = borrowed(tables), borrowed(capacities), borrowed(load), borrowed(y)
     options, costs = tables.options, tables.costs
     share = np.empty(options.shape[1])
     for rho in range(first, stop):
@@ -155,11 +158,13 @@ def _type_cuts(tables, start, requests, capacities, y, load, first, stop, consta
 
 @_jit
 def _marginal_gains(tables, listing, requests, capacities, y, load, candidates, gains):
+    tables, listing = borrowed(tables), borrowed(listing)
+    requests, capacities, load, y = borrowed(requests), borrowed(capacities), borrowed(load), borrowed(y)
     for n in range(len(candidates)):
         gains[n] = marginal_gain(tables, listing, requests, capacities, y, load, candidates[n])
 
 
-@_jit
+@_inlined
 def marginal_gain(tables, listing, requests, capacities, y, load, added):
     """Gain in ms, summed over the slots, of adding one placement alone; for other kernels."""
     start, types, ranks = listing

@@ -16,6 +16,7 @@ from idn_gym.kernels.compiled import compiled
 from idn_gym.model.placements import room
 
 _jit = compiled(error_model="numpy")
+_inlined = compiled(error_model="numpy", inline="always")
 # stands for 1/0 where no request comes by: the share is then 1 wherever there is any capacity, and unused
 _NO_LOAD = 1e30
 
@@ -30,7 +31,7 @@ def load_width(service: Any) -> int:
 _width = _jit(load_width)
 
 
-@_jit
+@_inlined
 def row_of(array, b):
     """Row b of as many as there are, or the one that serves all."""
     return array[b] if len(array) > 1 else array[0]
@@ -105,6 +106,26 @@ def part(typing_context, array, start, stop):
 
 
 @intrinsic
+def borrowed(typing_context, value):
+    """An array, or a tuple with arrays in it, whose references are not counted; see `part`."""
+
+    def without(context, builder, of, value):
+        if isinstance(of, types.Array):
+            array = context.make_array(of)(context, builder, value)
+            array.meminfo = cgutils.get_null_value(array.meminfo.type)
+            return array._getvalue()
+        if isinstance(of, types.BaseTuple):
+            parts = [without(context, builder, each, builder.extract_value(value, i)) for i, each in enumerate(of)]
+            return context.make_tuple(builder, of, parts)
+        return value
+
+    def generate(context, builder, signature, arguments):
+        return without(context, builder, signature.return_type, arguments[0])
+
+    return value(value), generate
+
+
+@intrinsic
 def trailing_zeros(typing_context, value):
     """Number of the lowest bit that is set in a uint64 other than 0."""
 
@@ -150,20 +171,20 @@ def add_memory(sizes, nodes, held, before, found, count, used):
     return added
 
 
-@_jit
+@_inlined
 def ahead_of(tables, load, group):
     """Requests of the classes above a group's, at its node and of its task; only where there are several classes."""
     return load[np.uint64(tables.groups + 1) + np.uint64(group)]
 
 
-@_jit
+@_inlined
 def first_group(tables, rho):
     """Of the groups of a type's class: those of the classes above it come before."""
     c = np.uint64(tables.type_class[rho])
     return c * np.uint64(tables.groups // tables.classes) if c else c
 
 
-@_jit
+@_inlined
 def share_of(tables, capacities, load, p, first):
     """What part of a type's requests placement p has capacity for; `load` as of `loads`, `first` as of `first_group`.
 

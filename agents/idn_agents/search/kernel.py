@@ -9,7 +9,7 @@ import numpy as np
 
 from idn_agents.search.moves_kernel import ALL, NONE, renew, value_of
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.shared import room_of
+from idn_gym.kernels.shared import borrowed, room_of
 
 BUCKETS = 256  # of the sizes that a node's combinations of moves are told apart by; the sizes themselves stay exact
 _CLEARED = 3  # tasks at most that a perturbation clears
@@ -19,6 +19,8 @@ _jit = compiled(error_model="numpy")
 @_jit
 def improve(shelf, tables, ground, rows, desk, limit, least):
     """Nodes in turn, each by its best combination of moves, until none gains more than `least` ms or work is out."""
+    shelf, tables, ground = borrowed(shelf), borrowed(tables), borrowed(ground)
+    rows, desk = borrowed(rows), borrowed(desk)
     n = len(desk.waiting)
     idle, v = 0, 0
     while idle < n:
@@ -40,6 +42,9 @@ def iterate(shelf, tables, ground, rows, desk, kept, limit, least, failed, patie
     `kept` (a `Desk`) is room for what a failed trial goes back to; `failed` are the trials in a row that failed so far.
     Returns how many have at the end.
     """
+    shelf, tables, ground = borrowed(shelf), borrowed(tables), borrowed(ground)
+    rows, desk = borrowed(rows), borrowed(desk)
+    kept = borrowed(kept)
     touched = np.zeros(ground.tasks, dtype=np.bool_)
     saved = np.zeros(len(desk.stale), dtype=np.bool_)
     kept.y[:] = desk.y
@@ -129,6 +134,7 @@ def _perturb(ground, desk, generator):
 @_jit
 def _improve_node(shelf, ground, desk, v, least):
     """Make the best combination of moves of all tasks of a node, if that gains more than `least`."""
+    shelf, ground, desk = borrowed(shelf), borrowed(ground), borrowed(desk)
     moves, first = desk.moves, v * ground.tasks
     hope = False
     for task in range(ground.tasks):

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from idn_gym.kernels.compiled import compiled
-from idn_gym.kernels.shared import room_of, row_of, share_of
+from idn_gym.kernels.shared import borrowed, room_of, row_of, share_of
 from idn_gym.typing import BoolArray, FloatArray, IntArray
 
 NONE, ALL = -1, -2  # what a move drops, or adds: nothing; or drops: all of the task
 _jit = compiled(error_model="numpy")
+_inlined = compiled(error_model="numpy", inline="always")
 
 
 class Ground(NamedTuple):
@@ -95,6 +96,8 @@ def shares_of(tables, requests, capacities, load, shares):
 @_jit
 def value_of(shelf, tables, ground, rows, desk, task):
     """Net gain of a task, ms over all slots."""
+    shelf, tables, ground = borrowed(shelf), borrowed(tables), borrowed(ground)
+    rows, desk = borrowed(rows), borrowed(desk)
     total = 0.0
     slots = rows.requests.shape[1]
     rest = np.empty(slots)
@@ -118,7 +121,7 @@ def value_of(shelf, tables, ground, rows, desk, task):
     return total
 
 
-@_jit
+@_inlined
 def _serve(requests, share, rest):
     """Requests that a share of what is left serves, over all slots; `rest` (T,) is what it leaves."""
     total = 0.0
@@ -152,6 +155,9 @@ def renew(shelf, tables, ground, rows, desk, v):
 
 @_jit
 def _find_moves(shelf, tables, ground, rows, desk, group, room, held, free, gains, scratch, size, gain, out, into):
+    shelf, tables, ground = borrowed(shelf), borrowed(tables), borrowed(ground)
+    rows, desk = borrowed(rows), borrowed(desk)
+    held, free, gains, scratch = borrowed(held), borrowed(free), borrowed(gains), borrowed(scratch)
     start = ground.group_start[group]
     here = ground.placements[start : ground.group_start[group + 1]]
     y, price = desk.y, rows.price
@@ -223,7 +229,9 @@ def _find_moves(shelf, tables, ground, rows, desk, group, room, held, free, gain
 @_jit
 def _add_gains(tables, ground, rows, desk, group, here, held, free, bases, gains, scratch):
     """Per base: what the types that pass by gain with it (last column), and with one more placement on top."""
-    present, mass, rest, take = scratch
+    tables, ground, rows, desk = borrowed(tables), borrowed(ground), borrowed(rows), borrowed(desk)
+    here, held, free, gains = borrowed(here), borrowed(held), borrowed(free), borrowed(gains)
+    present, mass, rest, take = borrowed(scratch)
     n, h, f = len(here), len(held), len(free)
     slots = len(rest)
     at = ground.rank_start[group]
@@ -249,9 +257,11 @@ def _add_gains(tables, ground, rows, desk, group, here, held, free, bases, gains
                 for c in held:
                     gone = gone or (base > h and ranks[c] == k)
                 if gone:
-                    mass[j, :] = 0.0
+                    for t in range(slots):
+                        mass[j, t] = 0.0
                     continue
-                mass[j, :] = rest
+                for t in range(slots):
+                    mass[j, t] = rest[t]
                 gains[base, n] += _serve(requests, shares[options[k]], rest) * (repository - costs[k])
                 for t in range(slots):
                     mass[j, t] -= rest[t]
