@@ -94,7 +94,8 @@ VARIANTS = (
 )
 HORIZONS = (256, 1024, 4096)
 ALPHAS, BUDGETS = (1, 2, 4), (0.5, 1, 2, 4)
-LAW_AWARE = {"sliding": "law-aware:delay=1,time_limit=60", "bursty": "law-aware:time_limit=60"}
+# of steady counts few slots tell the mean; plans on 1,000 would not be done in that time on Abilene and GEANT
+LAW_AWARE = {"sliding": "law-aware:delay=1,samples=120,time_limit=240", "bursty": "law-aware:time_limit=240"}
 CAUSAL = ("infida-coordinated", "rolling-local-search", "last-batch-greedy:keep=0.5,average=0.9", "infida")
 
 

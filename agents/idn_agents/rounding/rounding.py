@@ -25,6 +25,7 @@ from idn_gym.typing import FloatArray, IntArray
 
 ROUNDINGS = ("dependent", "routes", "coordinated", "guarded")
 _PATIENCE = 64  # slots between searches by routes at most, while they find nothing and the forecast holds
+_UNEVEN = 0.1  # how much more popular one type may be than another, before any batch: else all nodes hold the same
 _TRUST = 0.98  # prior weight of coordination in the guard; the others share the rest
 
 
@@ -156,10 +157,9 @@ class Coordinated:
             self._patience = 1
 
     def round(self, state: FloatArray) -> IntArray:
-        """(P,) int8; before any batch, as each node by itself, or nothing where holding has a price."""
+        """(P,) int8."""
         if self._allocation is None:
-            nothing = np.zeros(self._network.P, dtype=np.int8)
-            self._allocation = nothing if self._network.priced else self._first.round(state)
+            self._allocation = self._unseen(state)
         if self._forecast.length == 0:
             return self._allocation
         length = min(self._forecast.length, self._length)
@@ -173,6 +173,17 @@ class Coordinated:
     def info(self) -> dict[str, Any]:
         """Searches, and batches that each looked at on average."""
         return {"searches": self.searches, "mean_window": self._batches / max(1, self.searches)}
+
+    def _unseen(self, state: FloatArray) -> IntArray:
+        """(P,) int8 before any batch: as if all types were about as popular, or nothing where holding has a price."""
+        network, nothing = self._network, np.zeros(self._network.P, dtype=np.int8)
+        if network.priced:
+            return nothing
+        if not self._search:
+            return self._first.round(state)
+        requests = 1.0 + _UNEVEN * self._generator.random((1, network.R))  # few: no capacity is short
+        self._search.look_at(requests, network.capacities[None], nothing, 0.0, anew=False)
+        return self._search.go_on()
 
     def _look_at_the_forecast(self, state: FloatArray, held: IntArray) -> None:
         network, options = self._network, self.options

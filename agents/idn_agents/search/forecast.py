@@ -23,7 +23,7 @@ _FAR = 100.0
 _FIRM = 0.03  # of the squared mean, that the usual error is at most where a surprise may count as far
 _LEARNT = 0.5  # weight of the latest surprise in what is known of whether they last
 _MOSTLY = 0.6  # of them that lasted, so weighted, above which one is believed: more than the latest alone
-_ROWS = 32  # that stand for bursty counts
+_ROWS = 128  # that stand for bursty counts: with fewer, what few large ones need is not seen
 _STEADY = 0.003  # variance of a count over its squared mean, up to which the mean stands for it
 _POOL = 64  # batches, and types with the most requests, whose scatter is pooled
 

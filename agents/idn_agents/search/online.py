@@ -11,6 +11,7 @@ from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
 _WORK = 60_000  # options looked at per slot on average, in four rows at once
+_MANY = 8  # times that at most, of many rows: the more of them, the fewer options
 _SAVED = 8  # slots' worth of work that may be saved up
 _PATIENCE = 64  # trials that fail in a row, after which nothing is expected of more
 
@@ -43,7 +44,7 @@ class OnlineSearch:
     def go_on(self) -> IntArray:
         """(P,) int8: the best found, for another slot's work; from now on it is what is held."""
         search = self._search
-        work = _WORK * -(-self._slots // 4)
+        work = _WORK * min(-(-self._slots // 4), _MANY)
         self._credit = min(self._credit + work, _SAVED * work)
         before = search.work
         if self._credit > 0:
