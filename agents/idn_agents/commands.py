@@ -48,7 +48,7 @@ def optimum(
 ) -> None:
     """Best static allocation in hindsight, with a proven bound."""
     from idn_agents.optimum.certificate_file import refuse_long, write_certificate
-    from idn_agents.optimum.highs import require_solver
+    from idn_agents.optimum.relaxation.highs import require_solver
     from idn_agents.optimum.search import log_step, refuse_options, solve
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
@@ -105,7 +105,7 @@ def saa(
     as_json: AsJson = False,
 ) -> None:
     """Best static allocation over a distribution of streams. With an interval on how far from optimal it is."""
-    from idn_agents.optimum.highs import require_solver
+    from idn_agents.optimum.relaxation.highs import require_solver
     from idn_agents.optimum.saa import estimate
     from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import named

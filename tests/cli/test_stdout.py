@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from command_line import Outcome, idn_gym, in_process, install_agents
-from idn_agents.optimum.highs import new_model
+from idn_agents.optimum.relaxation.highs import new_model
 
 SOURCE = """
 import atexit, ctypes, os, subprocess, sys

@@ -29,8 +29,8 @@ from idn_agents.agent import HindsightAgent
 from idn_agents.greedy import static_greedy
 from idn_agents.infida.mixture_kernel import mix, node_products
 from idn_agents.learning.orders_kernel import order_probability, turns
-from idn_agents.optimum.columns import Columns
 from idn_agents.optimum.local_search import TraceSearch
+from idn_agents.optimum.relaxation.columns import Columns
 from idn_agents.rounding.hedge import AdaHedge
 from idn_agents.search import reference
 from idn_agents.search.forecast import Forecast

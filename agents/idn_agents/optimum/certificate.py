@@ -18,7 +18,9 @@ from hashlib import sha256
 
 import numpy as np
 
+from idn_agents.optimum.charges import most_left
 from idn_agents.optimum.knapsack import Knapsack, knapsacks
+from idn_agents.optimum.rounding import UNDERFLOW, UNIT, operations, rounding
 from idn_gym import kernels
 from idn_gym.errors import IdnError
 from idn_gym.model import allocation as feasible
@@ -30,8 +32,6 @@ from idn_gym.workload.trace import Trace
 
 OPEN = -1  # neither placed nor left out
 MOST_LEAVES = 10_000  # of a certificate
-_UNIT = 2.0**-53  # a float64 operation errs by this much at most, relative to its result
-_UNDERFLOW = 1e-200  # ms: more than all that can be lost to products below the smallest float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,7 @@ class Leaf:
     cuts: IntArray  # (k,) of the certificate's points
     weights: FloatArray  # (k, R) >= 0; what a type's miss to 1 is put on what the type can save at all
     types: BoolArray | None = None  # (R,) of the part that it bounds, with the other leaves of these types; None: all
+    charges: FloatArray | None = None  # (n,) ms per term, of each type for its placements: in place of weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +134,11 @@ def certified_bound(network: Network, trace: Trace, certificate: Certificate) ->
         bounds = []
         for n in members:
             values = np.where(own, slopes[n], 0.0)
-            won, lost = linear_maximum(nodes, constants[n], values, certificate.leaves[n].fixed, known)
+            won, lost = linear_maximum(nodes, max(constants[n], 0.0), values, certificate.leaves[n].fixed, known)
+            lost += max(-constants[n], 0.0)
             bounds.append(won * (1.0 + error) - lost * (1.0 - error))
         total += float(np.max(bounds))
-    return total + _UNDERFLOW
+    return total + UNDERFLOW
 
 
 def _owned(network: Network, parts: list[tuple[BoolArray, list[int]]]) -> list[BoolArray]:
@@ -173,9 +175,15 @@ def _mixed(
     ceiling, _ = kernels.type_gains(network, trace.requests, capacities, fits, load)
     constants, slopes = [0.0] * len(certificate.leaves), np.zeros((len(certificate.leaves), network.P))
     users: list[list[tuple[int, FloatArray]]] = [[] for _ in certificate.points]
+    charged = sum(leaf.charges is not None for leaf in certificate.leaves)
     for types, members in parts:
         for n in members:
             leaf = certificate.leaves[n]
+            if leaf.charges is not None:
+                of_slots = trace.requests, capacities, load, leaf.charges
+                left, charges = most_left(network, *of_slots, leaf.fixed, charged)
+                constants[n], slopes[n] = float(left[types].sum()), terms.by_placement(charges * types[terms.type])
+                continue
             weights = np.clip(np.nan_to_num(leaf.weights), 0.0, 1.0) * types
             constants[n] = float(_rest(weights)[types] @ ceiling[types])
             for cut, row in zip(leaf.cuts.tolist(), weights, strict=True):
@@ -246,7 +254,7 @@ def certified_gain(network: Network, trace: Trace, allocation: IntArray) -> floa
     held = allocation.astype(np.float64)
     error = rounding(operations(network, trace, 0))
     capacities = _moved(network, trace, 1.0 - error)
-    service, lost = network.service, _UNDERFLOW
+    service, lost = network.service, UNDERFLOW
     if isinstance(service, RoutedService):
         gained = float(kernels.gain(network, trace.requests, capacities, held[None]).sum())
         chains = service.chains
@@ -271,29 +279,12 @@ def certified_net(network: Network, trace: Trace, allocation: IntArray) -> float
     error = rounding(operations(network, trace, 0))
     gained = certified_gain(network, trace, allocation)
     paid = float(held_price(network, trace)[allocation > 0].sum()) * (1.0 + error)
-    return gained - paid * (1.0 + _UNIT) if paid else gained
+    return gained - paid * (1.0 + UNIT) if paid else gained
 
 
 def relative_gap(gain: float, bound: float) -> float:
     """Share of the bound that the gain misses; 0 if the bound is 0."""
     return (bound - gain) / bound if bound > 0.0 else 0.0
-
-
-def operations(network: Network, trace: Trace, points: int) -> int:
-    """Upper bound on the roundings on the way from an input to a certified bound or gain.
-
-    Loads sum R requests, shares, slopes and constants take less than 20 operations each, slots, types, options and
-    points are summed once and twice over, knapsacks sum V nodes of P placements, class by class. A chain counts its
-    placements as options.
-    """
-    widest = int(np.diff(network.service.terms.start).max(initial=0)) + 1
-    summed = network.R + trace.slots + network.R * (points + widest) + points + 3 * network.P + network.V
-    return 2 * summed + 100
-
-
-def rounding(operations: int) -> float:
-    """gamma_n = n u / (1 - n u), the relative error of n float64 operations on numbers of one sign; rounded up."""
-    return 1.01 * operations * _UNIT / (1.0 - operations * _UNIT)
 
 
 def linear_maximum(

@@ -33,7 +33,7 @@ from idn_gym.scenario.workloads import Replay
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import MOST_VALUES, Trace
 
-FORMAT: Literal["idn-gym/certificate-3"] = "idn-gym/certificate-3"
+FORMAT: Literal["idn-gym/certificate-4"] = "idn-gym/certificate-4"
 _MARGIN = 1e-11  # relative, of what is claimed to what was computed: sums may come out otherwise on other machines
 _DIGITS = 9  # of weights; what is lost goes to the type's ceiling
 _MAX_BYTES = 2**27
@@ -45,6 +45,7 @@ _MOST_ROWS = 1_000_000  # of weights, over all leaves
 _Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 _Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 _Gain = Annotated[float, Field(ge=0.0)]
+_Charge = Annotated[float, Field(ge=0.0, le=_MOST_CHARGED)]
 
 
 class Weights(Section):
@@ -60,13 +61,16 @@ class LeafSection(Section):
     tasks: list[str] | None = None  # whose gain the leaf bounds, with the other leaves of these tasks; None: of all
     placed: dict[str, list[str]] = Field(default={})  # node -> models
     left_out: dict[str, list[str]] = Field(default={})
-    weights: list[Weights]
+    weights: list[Weights] = Field(default=[])
+    # in place of weights: task -> entry node -> node -> model -> ms that the type pays for what serves it
+    type_charges: dict[str, dict[str, dict[str, dict[str, _Charge]]]] | None = None
 
 
 class CertificateFile(Section):
     """The content of a certificate file: claims, the stream they are about, and what proves them."""
 
-    format: Literal["idn-gym/certificate-3", "idn-gym/certificate-2"]  # 2 had neither charges nor tasks of a leaf
+    # 3 had no charges of types in leaves, 2 no charges at all, nor tasks of a leaf
+    format: Literal["idn-gym/certificate-4", "idn-gym/certificate-3", "idn-gym/certificate-2"]
     gain: _Gain  # ms over the stream: claimed of the allocation, at least
     net: float | None = None  # the same of its net gain, where anything has a price
     certified_bound: _Gain  # ms over the stream: claimed of every static allocation, at most; of the net gain, if any
@@ -234,7 +238,9 @@ def refuse_long(network: Network, slots: int) -> None:
 
 def _refuse_too_much(network: Network, file: CertificateFile) -> None:
     rows = sum(len(leaf.weights) for leaf in file.leaves)
+    charged = sum(leaf.type_charges is not None for leaf in file.leaves)
     values = (len(file.points) + len(file.leaves)) * network.P + rows * network.R
+    values += charged * len(network.service.terms)
     if rows > _MOST_ROWS or values > MOST_VALUES // 8:
         counted = f"{len(file.points)} points, {len(file.leaves)} leaves, {rows} rows of weights"
         most = f"at most {_MOST_ROWS} rows and {MOST_VALUES // 8} values"
@@ -254,6 +260,7 @@ def _section(network: Network, leaf: Leaf) -> LeafSection:
             Weights(point=int(cut), types=_by_task(network, row))
             for cut, row in zip(leaf.cuts, leaf.weights, strict=True)
         ],
+        type_charges=None if leaf.charges is None else _named_charges(network, leaf.charges),
     )
 
 
@@ -275,7 +282,12 @@ def _leaf(network: Network, types: dict[tuple[str, str], int], section: LeafSect
             if task not in known:
                 raise IdnError(f"{source}.tasks: no request type for task {task!r}")
         of_part = np.array([task in section.tasks for task, _ in types], dtype=np.bool_)
-    return Leaf(fixed, np.array(cuts, dtype=np.int64), np.array(rows).reshape(len(rows), network.R), of_part)
+    charges = None
+    if section.type_charges is not None:
+        if rows:
+            raise IdnError(f"{source}: has weights and type_charges; must have one of them")
+        charges = _type_charges(network, types, section.type_charges, f"{source}.type_charges")
+    return Leaf(fixed, np.array(cuts, dtype=np.int64), np.array(rows).reshape(len(rows), network.R), of_part, charges)
 
 
 def _by_task(network: Network, weights: FloatArray) -> dict[str, dict[str, float]]:
@@ -295,3 +307,39 @@ def _type_weights(types: dict[tuple[str, str], int], weights: dict[str, dict[str
                 raise IdnError(f"{source}: no request type for task {task!r} from {entry!r}")
             by_type[types[task, entry]] = weight
     return by_type
+
+
+def _named_charges(network: Network, charges: FloatArray) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """What of the charges (n,) per term is not 0, as a file has it."""
+    terms = network.service.terms
+    held: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for term in np.flatnonzero(charges):
+        task, entry = network.type_names[terms.type[term]]
+        node, model = network.names(int(terms.placement[term]))
+        held.setdefault(task, {}).setdefault(entry, {}).setdefault(node, {})[model] = float(charges[term])
+    return held
+
+
+def _type_charges(
+    network: Network,
+    types: dict[tuple[str, str], int],
+    charges: dict[str, dict[str, dict[str, dict[str, float]]]],
+    source: str,
+) -> FloatArray:
+    """(n,) per term, of a file."""
+    terms = network.service.terms
+    by_term = np.zeros(len(terms))
+    for task, by_entry in charges.items():
+        for entry, by_node in by_entry.items():
+            at = f"{source}.{task}.{entry}"
+            if (task, entry) not in types:
+                raise IdnError(f"{source}: no request type for task {task!r} from {entry!r}")
+            rho = types[task, entry]
+            own = slice(terms.start[rho], terms.start[rho + 1])
+            by_placement = parse_allocation(network, by_node, at, _MOST_CHARGED)
+            by_term[own] = by_placement[terms.placement[own]]
+            by_placement[terms.placement[own]] = 0.0
+            if by_placement.any():
+                node, model = network.names(int(by_placement.argmax()))
+                raise IdnError(f"{at}: {model!r} at {node!r} does not serve it")
+    return by_term

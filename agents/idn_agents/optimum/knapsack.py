@@ -1,4 +1,4 @@
-"""Exact knapsacks of the nodes: the most that a linear function can reach, and the inequalities a fraction violates.
+"""Exact knapsacks of the nodes: the most that a linear function can reach.
 
 A node's integral allocations are the 0-1 solutions of one knapsack; placements of the same size are interchangeable in
 it, so that all work is over classes of sizes. The fractional knapsack is a weak stand-in where a node holds one to five
@@ -10,18 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from idn_agents.optimum.highs import new_model, run
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK
 from idn_gym.typing import FloatArray, IntArray
 
 _STATES = 4096  # partial sums kept; more are merged, optimistically or not
-_CUT_ROUNDS = 100  # rows found for one inequality
-VIOLATION = 1e-4  # of an inequality scaled to a right-hand side of 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,45 +141,3 @@ def choose(
     for group in range(len(kept) - 1, -1, -1):
         state, picks[group] = divmod(int(kept[group][state]), len(sizes[group]))
     return float(total_value[-1]), picks
-
-
-class Separator:
-    """Finds inequalities that all feasible counts of a kind of knapsack keep and given fractional counts violate.
-
-    Source: Boyd, Fenchel cuts for integer programs, Operations Research 42(1), 1994: maximise a.n over the a >= 0 with
-    a.n' <= 1 for every feasible n', generating the n' by knapsacks.
-    """
-
-    def __init__(self, knapsack: Knapsack, highspy: Any) -> None:
-        self._knapsack, self._highspy = knapsack, highspy
-        self._found: list[FloatArray] = []
-        self._model = new_model(highspy)
-        classes = len(knapsack.sizes)
-        self._model.addVars(classes, np.zeros(classes), np.full(classes, highspy.kHighsInf))
-        for c in range(classes):
-            self._add(int(min(knapsack.counts[c], knapsack.room / knapsack.sizes[c])) * (np.arange(classes) == c))
-
-    def separate(self, counts: FloatArray) -> FloatArray | None:
-        """(C,) coefficients a with a.n <= 1 for all feasible n and a.counts > 1, or None if there are none."""
-        for known in self._found:  # nodes of a kind share them
-            if known @ counts > 1.0 + VIOLATION:
-                return known
-        classes = np.arange(len(counts), dtype=np.int32)
-        # the small weight lifts coefficients that the fraction leaves free
-        self._model.changeColsCost(len(counts), classes, counts + VIOLATION)
-        for _ in range(_CUT_ROUNDS):
-            run(self._model)
-            weights = np.maximum(self._model.getSolution().col_value, 0.0)
-            if weights @ counts <= 1.0 + VIOLATION:
-                return None
-            most, at = self._knapsack.most(weights)
-            cut: FloatArray = weights / most
-            if most <= 1.0 + 1e-7 or cut @ counts > 1.0 + 0.5 * (weights @ counts - 1.0):
-                self._found.append(cut)
-                return cut
-            self._add(at)
-        return None
-
-    def _add(self, counts: IntArray) -> None:
-        index = np.flatnonzero(counts).astype(np.int32)
-        self._model.addRow(-self._highspy.kHighsInf, 1.0, len(index), index, counts[index].astype(np.float64))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from idn_agents.optimum.highs import require_solver
+from idn_agents.optimum.relaxation.highs import require_solver
 from idn_agents.optimum.search import log_step, refuse_options, solve
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray

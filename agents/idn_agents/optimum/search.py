@@ -1,9 +1,9 @@
 """The search for the best static allocation in hindsight, with a proven bound on how much better any other could be.
 
 Relax: cutting planes on the gains of the request types and on the hulls of the nodes' allocations, to the optimum of
-the relaxation. Round: dependent rounding of it, and local search. Part: a bound part by part, which needs no solver to
-be checked. Branch: branch and bound over the cuts, cutting again where its solutions promise more than they gain, until
-the gap is closed. Certify: branch once more, for the proof, where that may still help it.
+the relaxation. Round: dependent rounding of it, and local search. Envelop: cuts that hold for integral allocations
+only, and rounding again. Branch: branch and bound over the cuts, cutting again where its solutions promise more than
+they gain, until the gap is closed. Certify: envelopes, if there are none yet, and a tree for the proof.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 
 from idn_agents.agent import refuse_other
 from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, certified_bound, held_price, relative_gap
-from idn_agents.optimum.columns import Columns
-from idn_agents.optimum.cutting_planes import SUMMING, Master, Proof
-from idn_agents.optimum.highs import import_highspy
 from idn_agents.optimum.local_search import TraceSearch
-from idn_agents.optimum.parts import CertificateTree, Parts
+from idn_agents.optimum.relaxation.columns import Columns
+from idn_agents.optimum.relaxation.cutting_planes import SUMMING, Master, Proof
+from idn_agents.optimum.relaxation.envelope import Envelopes
+from idn_agents.optimum.relaxation.highs import import_highspy
+from idn_agents.optimum.relaxation.tree import CertificateTree
 from idn_agents.optimum.route_search import RouteSearch
 from idn_agents.optimum.solution import Solution
 from idn_gym import kernels
@@ -36,9 +37,9 @@ _CONTRADICTION = 1e-6  # relative; a bound that much below a gain proves nothing
 LONGEST_S = 1e9  # of a search: 31 years
 LEAVES = 32  # of a tree, by default
 _LARGE = 5000  # placements; on larger networks that few leaves take long for what they prove: 1 is the default
-_LOOSE = 0.004  # of the bound: the certified gap up to which one tree has to do, unless leaves are asked for
-_PACE = 8  # leaves, after which a tree that would not reach at its pace what parts prove is given up
+_LOOSE = 0.004  # of the bound: the certified gap above which types' envelopes come before branch and bound
 _ROUNDS = 50  # of the relaxation, at most
+_PROGRESS = 0.02  # of the gap: below it, rounds of cuts at envelopes come to an end
 _TRIALS = 8  # roundings of the relaxed optimum, each with a local search
 _STALE_TRIALS = 3  # after so many without a better one there are no more
 _ROUGH = 1e-3  # share of a type's ceiling that the master may overestimate it by at a rounded allocation
@@ -69,8 +70,7 @@ def solve(
     gap : relative gap between gain and bound to stop at.
     time_limit : seconds to stop after; however few, there is an allocation.
     progress : told gain and bound in ms, and the phase; the gain never falls, the bound never rises.
-    leaves : of a tree of the certificate, at most; by default 32, on networks of over 5,000 placements 1: no branching,
-        and a tree per part of the types only where one leaf leaves over 0.4 % open.
+    leaves : of the certificate's tree, at most; by default 32, on networks of over 5,000 placements 1: no branching.
 
     Returns
     -------
@@ -86,8 +86,7 @@ def solve(
     default = LEAVES if network.P <= _LARGE else 1
     import_highspy()
     refuse_other(network, trace)
-    trees = (default, max(gap, _LOOSE)) if leaves is None else (leaves, gap)
-    search = _Search(network, trace, gap, time.monotonic() + limit, progress, *trees)
+    search = _Search(network, trace, gap, time.monotonic() + limit, progress, default if leaves is None else leaves)
     status = "feasible"
     try:
         search.run()
@@ -118,22 +117,23 @@ class _Search:
         deadline: float,
         progress: Progress | None,
         leaves: int,
-        loose: float,
     ) -> None:
-        self._leaves, self._loose = leaves, loose
+        self._leaves = leaves
         self._network, self._trace, self._gap, self._deadline = network, trace, gap, deadline
         self._progress, self._begun = progress, clock()
         self._reported = (-1.0, np.inf, "")
         self._phase = "relax"
         self._load = kernels.loads(network, trace.requests)
         fits = network.fits.astype(np.float64)
-        self._ceiling = kernels.type_gains(network, trace.requests, trace.capacities, fits, self._load)[0]
+        self._stream = network, trace.requests, trace.capacities
+        self._ceiling = kernels.type_gains(*self._stream, fits, self._load)[0]
         self._price = held_price(network, trace)
         self._allocation = np.zeros(network.P, dtype=np.int8)
         self._gain = 0.0  # net of the price, as all gains and bounds here
         self._bound = self._certified_bound = float(self._ceiling.sum()) * (1.0 + SUMMING)
         self._fractional = (0.0, self._bound)  # gain and bound
         self._root: Proof | None = None
+        self._envelopes: Envelopes | None = None
         self._certificate = Certificate.of(np.zeros((0, network.P)), np.zeros((0, network.R)))
 
     @property
@@ -152,22 +152,20 @@ class _Search:
             return
         self._columns = Columns.of(self._network, self._trace)
         self._master = Master(self._network, self._columns, self._ceiling, self._price)
-        least = ROUNDING * self._bound
         self._search: TraceSearch | RouteSearch
         if self._network.service.submodular:
             self._search = TraceSearch(self._network, self._trace, self._load, self._price)
         else:
-            self._search = RouteSearch(self._network, self._trace, self._price, least)
+            self._search = RouteSearch(self._network, self._trace, self._price, ROUNDING * self._bound)
             self._consider(self._search.rounded(np.ones(self._network.P), np.random.default_rng(0)))
-        relaxed = self._relax()
-        if not self.closed:
-            self._round(relaxed)
-        behind = relative_gap(self._gain, self._certified_bound)
-        if self._root is not None and self._leaves > 1 and behind > self._loose + ROUNDING:
-            self._part()
-        if not self.closed:
-            self._branch()
-        if self._root is not None and not self._proves_enough(self._certified_bound):
+        self._round(self._relax())
+        submodular = self._network.service.submodular
+        if submodular and relative_gap(self._gain, self._certified_bound) > max(self._gap, _LOOSE) + ROUNDING:
+            self._round(self._envelop())
+        self._branch()
+        if submodular and self._envelopes is None and not self._proves_enough():
+            self._envelop()
+        if self._root is not None and not self._proves_enough():
             self._tighten(self._root)
 
     def solution(self, status: str) -> Solution:
@@ -201,7 +199,7 @@ class _Search:
             if relaxed is None:
                 break
             point = relaxed
-            self._certify()
+            self._prove(self._master.certify(np.full(self._network.P, OPEN, dtype=np.int8)))
             constant, slope = self._cuts(point)
             gain, value = self._master.net_at(point, constant, slope), self._master.relaxed_value
             converged = value - gain <= accuracy * value
@@ -225,7 +223,7 @@ class _Search:
         self._phase = "round"
         generator = np.random.default_rng(0)
         stale = 0
-        for _ in range(_TRIALS):
+        for _ in range(0 if self.closed else _TRIALS):
             rounded = self._search.rounded(relaxed, generator)
             improved = self._search.improve(rounded, self._deadline)
             stale = 0 if self._consider(improved) else stale + 1
@@ -237,17 +235,24 @@ class _Search:
                 return
             self._refuse_late()
 
-    def _part(self) -> None:
-        """Bound the gain part by part."""
-        self._phase = "parts"
-        of = self._columns, self._master, self._ceiling, self._price
-        parts = Parts(self._network, self._trace, *of, self._leaves, self._deadline)
-        for bound, certificate in parts.descend(self._allocation, self._gain) if len(parts) > 1 else ():
-            if bound < self._certified_bound:
-                self._take(bound, certificate)
+    def _envelop(self) -> FloatArray:
+        """Cut at the envelopes of the types' gains, as long as that proves more; returns the last optimum (P,)."""
+        self._phase = "envelopes"
+        of = self._network, self._trace, self._load, self._ceiling, self._columns, self._master
+        self._envelopes = Envelopes(*of)
+        accuracy = max(0.1 * self._gap, 1e-6)
+
+        def cut(point: FloatArray) -> int:
+            return self._master.separate(point) + self._master.cut(point, *self._cuts(point), accuracy)
+
+        least = max(_PROGRESS * self._gap, 1e-6)
+        for point, proof in self._envelopes.descend(cut, accuracy, least, self._deadline):
+            self._prove(proof)
+            self._consider_packed(point)
             self._report()
-            if self._proves_enough(self._certified_bound):
+            if self._proves_enough():
                 break
+        return point
 
     def _branch(self) -> None:
         """Branch and bound, cutting at its solutions, until they gain what the master promises."""
@@ -277,21 +282,17 @@ class _Search:
         """Branch for the certificate, which is behind branch and bound."""
         self._phase = "certify"
         how = self._consider_packed, self._proves_enough, max(0.1 * self._gap, 1e-6), self._deadline
-        tree = CertificateTree(self._master, self._cuts, *how)
+        tree = CertificateTree(self._master, self._cuts, *how, self._envelopes)
         for proofs in tree.grow(root, self._leaves):
             bound = max(proof.bound for proof in proofs)
-            if len(proofs) == 1:
-                first = bound
             if bound < self._certified_bound:
                 self._take(bound, self._master.certificate(proofs))
-            elif len(proofs) == _PACE and first - bound < (bound - self._certified_bound) * _PACE / self._leaves:
-                return
             behind = relative_gap(self._gain, self._certified_bound)
             self._phase = f"certify, {len(proofs)} leaves, certified gap {behind:.3%}"
             self._report()
 
     def _cuts(self, point: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return kernels.type_cuts(self._network, self._trace.requests, self._trace.capacities, point, self._load)
+        return kernels.type_cuts(*self._stream, point, self._load)
 
     def _consider(self, allocation: IntArray) -> bool:
         """Take an integral allocation for the incumbent if it is feasible and gains more."""
@@ -309,13 +310,13 @@ class _Search:
 
     def _served(self, allocation: IntArray) -> float:
         """Ms that an integral allocation gains, whatever it costs."""
-        return float(kernels.serve(self._network, self._trace.requests, self._trace.capacities, allocation).gain.sum())
+        return float(kernels.serve(*self._stream, allocation).gain.sum())
 
     def _consider_packed(self, point: FloatArray) -> None:
         self._consider(kernels.pack(self._network, np.where(point > 0.0, point, -np.inf)[None])[0])
 
-    def _certify(self) -> None:
-        proof = self._master.certify(np.full(self._network.P, OPEN, dtype=np.int8))
+    def _prove(self, proof: Proof) -> None:
+        """Take what is proven of all allocations, if it is less than before."""
         if proof.bound < self._certified_bound:
             self._root = proof
             self._take(proof.bound, self._master.certificate([proof]))
@@ -325,7 +326,8 @@ class _Search:
         self._certified_bound, self._certificate = bound, certificate
         self._lower(bound)
 
-    def _proves_enough(self, bound: float) -> bool:
+    def _proves_enough(self, bound: float | None = None) -> bool:
+        bound = self._certified_bound if bound is None else bound
         return bound * (1.0 - self._gap) <= self._gain * (1.0 + ROUNDING)
 
     def _lower(self, bound: float) -> None:

@@ -14,18 +14,17 @@ import pytest
 from command_line import Outcome, in_process
 from hypothesis import given
 from hypothesis import strategies as st
-from idn_agents.optimum import certificate_file, parts
+from idn_agents.optimum import certificate_file
 from idn_agents.optimum.certificate import (
     OPEN,
     Certificate,
     certified_bound,
     certified_gain,
-    operations,
     refuse_uncovered,
-    rounding,
 )
 from idn_agents.optimum.certificate_file import CertificateFile, read_certificate, verify, write_certificate
 from idn_agents.optimum.knapsack import knapsacks
+from idn_agents.optimum.rounding import operations, rounding
 from idn_agents.optimum.search import solve
 from idn_agents.optimum.solution import Solution
 from instances import ANY_JSON, random_network
@@ -124,25 +123,23 @@ def test_bounds_hold_exactly_and_are_tight() -> None:
     assert tight == INSTANCES  # 32 leaves are enough for every one of them
 
 
-def test_a_tree_proves_what_one_set_of_weights_does_not() -> None:
-    network = Network.compile(load_scenario("tiny"))
-    trace = draw(network, 60, 0)
+def test_a_tree_proves_what_one_leaf_does_not() -> None:
+    network = Network.compile(load_scenario("topology-2-fixed"))
+    trace = draw(network, 6, 0)
     told: list[tuple[float, float, str]] = []
     one, some = (
-        solve(network, trace, gap=0.001, leaves=leaves, progress=lambda *state: told.append(state))
-        for leaves in (1, 32)
+        solve(network, trace, gap=0.0, leaves=leaves, progress=lambda *state: told.append(state)) for leaves in (1, 16)
     )
     assert one.gain == some.gain
     assert len(one.certificate.leaves) == 1
-    assert one.certified_bound > one.gain * 1.01
-    assert 1 < len(some.certificate.leaves) <= 32
-    assert some.gain <= some.certified_bound <= some.gain * 1.0011
+    assert len(some.certificate.leaves) == 16
+    assert some.gain <= some.certified_bound < one.certified_bound
     assert any(phase.startswith("certify") for _, _, phase in told)
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_trees_never_prove_less_than_the_optimum(tmp_path: Path, replicas: int) -> None:
-    """Sizes, budgets and capacities that leave one set of weights a gap, against the exact optimum."""
+    """Sizes, budgets and capacities that leave one leaf a gap now and then, against the exact optimum."""
     branched = several = 0
     for seed in range(40):
         generator = np.random.default_rng(seed)
@@ -162,22 +159,21 @@ def test_trees_never_prove_less_than_the_optimum(tmp_path: Path, replicas: int) 
         solution = solve(network, trace, gap=0.0, leaves=int(generator.choice([2, 5, 32])))
         leaves = solution.certificate.leaves
         branched += len(leaves) > 1
-        several += len({leaf.weights.tobytes() for leaf in leaves}) > 1
+        several += len({np.asarray(leaf.charges).tobytes() for leaf in leaves}) > 1
         assert Fraction(solution.certified_bound) >= best
         assert solution.gain == pytest.approx(float(best), rel=1e-9)
         file = written(tmp_path / "c.json", network, trace, solution)
         assert verify(network, trace, file).faults == ()
         assert Fraction(file.certified_bound) >= best
     if replicas == 1:
-        assert branched >= 10
-        assert several >= 10
+        assert branched >= 4
+        assert several >= 4
 
 
-def test_an_interrupt_in_the_tree_leaves_what_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_in_the_tree_leaves_what_is_proven() -> None:
     """The solver's gap is closed by then; that it was interrupted is told all the same, to whom it concerns."""
-    monkeypatch.setattr(parts, "parted", lambda network: [])  # which would need no tree
-    network = Network.compile(load_scenario("tiny"))
-    trace = draw(network, 20, 0)
+    network = Network.compile(load_scenario("topology-2-fixed"))
+    trace = draw(network, 6, 0)
 
     def interrupt(gain: float, bound: float, phase: str) -> None:
         if phase.startswith("certify, 4"):
@@ -187,7 +183,7 @@ def test_an_interrupt_in_the_tree_leaves_what_is_proven(monkeypatch: pytest.Monk
     assert solution.status == "interrupted"
     assert solution.gap == 0.0
     assert len(solution.certificate.leaves) == 4
-    one, all_ = (solve(network, trace, gap=0.0, leaves=leaves).certified_bound for leaves in (1, 32))
+    one, all_ = (solve(network, trace, gap=0.0, leaves=leaves).certified_bound for leaves in (1, 16))
     assert all_ < solution.certified_bound < one
     assert solution.certified_bound == certified_bound(network, trace, solution.certificate)
 
@@ -229,6 +225,12 @@ def perturbed(network: Network, content: dict[str, Any], generator: np.random.Ge
             for name in inner:
                 if generator.random() < 0.3:
                     inner[name] = float(np.clip(inner[name] + generator.normal(0.0, 0.3), 0.0, 1.0))
+    for charges in [leaf["type_charges"] for leaf in content["leaves"] if "type_charges" in leaf]:
+        for by_node in [each for by_entry in charges.values() for each in by_entry.values()]:
+            for inner in by_node.values():
+                for name in inner:
+                    if generator.random() < 0.3:
+                        inner[name] *= float(generator.choice([0.0, 0.5, 0.99, 1.0 + 1e-15, 2.0, 1e9]))
     leaves = content["leaves"]
     leaf = leaves[int(generator.integers(len(leaves)))]
     if leaf["weights"] and generator.random() < 0.3:
@@ -471,7 +473,18 @@ def test_a_certificate_for_a_trace_asks_for_it(tmp_path: Path) -> None:
         ({"points": [{"nowhere": {}}]}, "unknown node 'nowhere'"),
         ({"leaves": []}, "leaves"),
         ({"points": [], "leaves": [{"weights": [{"point": 0, "types": {}}]}]}, "leaves.0.weights: point 0"),
-        ({"leaves": [{"weights": [{"point": 0, "types": {"flying": {"bs0": 1.0}}}]}]}, "no request type for task"),
+        (
+            {"points": [{}], "leaves": [{"weights": [{"point": 0, "types": {"flying": {"bs0": 1.0}}}]}]},
+            "no request type for task",
+        ),
+        ({"leaves": [{"type_charges": {"flying": {"bs0": {}}}}]}, "leaves.0.type_charges: no request type for task"),
+        ({"leaves": [{"type_charges": {"cars": {"bs0": {"cloud": {"flying": 1.0}}}}}]}, "unknown model 'flying'"),
+        ({"leaves": [{"type_charges": {"cars": {"bs0": {"bs1": {"cars/small": 1.0}}}}}]}, "does not serve it"),
+        ({"leaves": [{"type_charges": {"cars": {"bs0": {"bs0": {"cars/small": -1.0}}}}}]}, "type_charges"),
+        (
+            {"points": [{}], "leaves": [{"type_charges": {}, "weights": [{"point": 0, "types": {}}]}]},
+            "has weights and type_charges",
+        ),
         ({"leaves": [{"placed": {"bs0": ["flying"]}, "weights": []}]}, "leaves.0.placed: bs0: unknown model 'flying'"),
         ({"allocation": {"nowhere": []}}, "unknown node 'nowhere'"),
         ({"scenario": {}}, "scenario"),
@@ -577,8 +590,9 @@ def test_beyond_its_limits_a_file_is_refused(
     assert len(outcome.stderr.replace(str(tmp_path), "")) <= 300
 
 
-def test_rows_of_weights_are_limited(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = read_certificate(certificate)
+def test_rows_of_weights_are_limited(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {"points": [{}], "leaves": [{"weights": [{"point": 0, "types": {}}] * 4}]}
+    file = read_certificate(changed(certificate, tmp_path / "rows.json", **rows))
     network, trace = file.spec(None, None, None).stream()
     monkeypatch.setattr(certificate_file, "_MOST_ROWS", 3)
     with pytest.raises(IdnError, match="at most 3 rows"):

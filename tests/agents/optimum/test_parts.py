@@ -10,9 +10,6 @@ import numpy as np
 import pytest
 from idn_agents.optimum.certificate import OPEN, Certificate, Leaf, certified_bound
 from idn_agents.optimum.certificate_file import read_certificate, verify, write_certificate
-from idn_agents.optimum.parts import parted
-from idn_agents.optimum.search import solve
-from idn_agents.optimum.solution import Solution
 from instances import random_network
 from test_certificate import exact_optimum
 
@@ -24,23 +21,16 @@ from idn_gym.workload.stream import draw
 from idn_gym.workload.trace import Trace
 
 
+def parted(network: Network) -> list[np.ndarray]:
+    """The types (R,) of each task."""
+    tasks = np.array([network.type_names[rho][0] for rho in range(network.R)])
+    return [tasks == task for task in np.unique(tasks)]
+
+
 def leaf(network: Network, points: int, types: np.ndarray, generator: np.random.Generator) -> Leaf:
     """All allocations, with weights at random, for some types."""
     open_ = np.full(network.P, OPEN, dtype=np.int8)
     return Leaf(open_, np.arange(points), generator.random((points, network.R)) / points, types)
-
-
-def test_parts_are_tasks_where_requests_need_one_model_and_chains_join_tasks() -> None:
-    for name in ("tiny", "topology-2-fixed", "pipeline-video"):
-        network = Network.compile(load_scenario(name))
-        terms, parts = network.service.terms, parted(network)
-        assert (np.sum(parts, axis=0) == 1).all()
-        placements = [set(terms.placement[types[terms.type]].tolist()) for types in parts]
-        assert sum(map(len, placements)) == len(set.union(*placements)), "no placement in two parts"
-        if name != "pipeline-video":
-            assert len(parts) == network.N
-        else:
-            assert len(parts) < network.N
 
 
 def test_any_charges_prove_a_bound() -> None:
@@ -85,67 +75,25 @@ def test_what_is_no_partition_is_refused() -> None:
         certified_bound(network, trace, Certificate(np.zeros((0, network.P)), split, charges))
 
 
-def test_parts_close_what_one_tree_leaves_open(tmp_path: Path) -> None:
-    """Where accuracy weighs more than latency and budgets are tight; and the file of it is verified."""
-    tight = [
-        "accuracy_weight=4",
-        *(f"nodes.{node.name}.budget={0.5 * node.budget}" for node in load_scenario("topology-2-fixed").nodes),
-    ]
-    scenario = load_scenario("topology-2-fixed", tight)
-    network = Network.compile(scenario)
-    trace = draw(network, 6, 0)
-    one, parts = (solve(network, trace, gap=0.001, leaves=leaves) for leaves in (1, 32))
-    assert one.certified_bound > 1.02 * one.gain
-    assert parts.gain <= parts.certified_bound <= 1.003 * parts.bound
-    assert parts.certified_bound >= one.gain
-    file = tmp_path / "c.json"
-    write_certificate(file, RunSpec(scenario, AgentSpec("optimum"), slots=6), network, trace, *_claim(parts))
-    found = read_certificate(file)
-    assert found.charges
-    assert verify(network, trace, found).faults == ()
-    content = json.loads(file.read_text())
-    free = {node: dict.fromkeys(models, 0.0) for node, models in content["charges"].items()}
-    for charges, says in ((free, "certified_bound: claims"), ({"nowhere": {}}, "unknown node 'nowhere'")):
-        file.write_text(json.dumps(content | {"charges": charges}))
-        assert says in _said(network, trace, file)
-    content["leaves"][0]["tasks"] = ["flying"]
-    file.write_text(json.dumps(content))
-    assert "leaves.0.tasks: no request type for task 'flying'" in _said(network, trace, file)
-
-
-def test_one_tree_has_to_do_where_little_is_left_unless_leaves_are_asked_for() -> None:
-    """At twice the budgets one leaf leaves 0.1 to 0.4 % at alpha 1, and more at alpha 4."""
-    ample = [f"nodes.{node.name}.budget={2 * node.budget}" for node in load_scenario("topology-2-fixed").nodes]
-    accurate = [*ample, "accuracy_weight=4"]
-    for overrides, leaves, expected in ((ample, None, False), (ample, 32, True), (accurate, None, True)):
-        network = Network.compile(load_scenario("topology-2-fixed", overrides))
-        trace = draw(network, 6, 0)
-        left = solve(network, trace, leaves=1)
-        assert (left.certified_bound > 1.004 * left.gain) == (overrides is not ample)
-        assert left.certified_bound > 1.001 * left.gain
-        assert (solve(network, trace, leaves=leaves).certificate.charges is not None) == expected
-
-
-def test_files_of_the_format_before_are_read(tmp_path: Path) -> None:
+def test_files_of_the_formats_before_are_read(tmp_path: Path) -> None:
+    """-3 has charges that parts share, a tree for each part; -2 has neither."""
     scenario = load_scenario("tiny")
     network = Network.compile(scenario)
-    trace = draw(network, 5, 0)
-    solution = solve(network, trace, leaves=1)
-    file = tmp_path / "c.json"
-    write_certificate(file, RunSpec(scenario, AgentSpec("optimum"), slots=5), network, trace, *_claim(solution))
-    content = json.loads(file.read_text())
-    assert content["format"] == "idn-gym/certificate-3"
-    del content["charges"]
-    file.write_text(json.dumps(content | {"format": "idn-gym/certificate-2"}))
-    assert verify(network, trace, read_certificate(file)).faults == ()
-
-
-def _claim(solution: Solution) -> tuple[np.ndarray, Certificate]:
-    return solution.allocation, solution.certificate
-
-
-def _said(network: Network, trace: Trace, file: Path) -> str:
-    try:
-        return " ".join(verify(network, trace, read_certificate(file)).faults)
-    except IdnError as error:
-        return str(error)
+    trace, generator = draw(network, 5, 0), np.random.default_rng(0)
+    points = generator.random((3, network.P))
+    parts = tuple(leaf(network, 3, types, generator) for types in parted(network))
+    whole = (leaf(network, 3, np.ones(network.R, dtype=np.bool_), generator),)
+    for number, leaves, charges in ((3, parts, generator.random(network.P)), (2, whole, None)):
+        file, spec = tmp_path / f"{number}.json", RunSpec(scenario, AgentSpec("optimum"), slots=5)
+        none = np.zeros(network.P, dtype=np.int8)
+        write_certificate(file, spec, network, trace, none, Certificate(points, leaves, charges))
+        content = json.loads(file.read_text()) | {"format": f"idn-gym/certificate-{number}"}
+        if charges is None:
+            del content["charges"], content["leaves"][0]["tasks"]
+        file.write_text(json.dumps(content))
+        found = read_certificate(file)
+        assert verify(network, trace, found).faults == ()
+        assert bool(found.charges) == (charges is not None)
+        content["certified_bound"] *= 0.999
+        file.write_text(json.dumps(content))
+        assert "certified_bound: claims" in verify(network, trace, read_certificate(file)).faults[0]

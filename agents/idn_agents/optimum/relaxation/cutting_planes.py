@@ -24,13 +24,14 @@ import numpy as np
 from scipy import sparse
 
 from idn_agents.optimum.certificate import Certificate, Leaf, linear_maximum
-from idn_agents.optimum.columns import Columns
-from idn_agents.optimum.highs import import_highspy, new_model, run
-from idn_agents.optimum.knapsack import Knapsack, Separator, knapsacks
+from idn_agents.optimum.knapsack import Knapsack, knapsacks
+from idn_agents.optimum.relaxation.columns import Columns
+from idn_agents.optimum.relaxation.highs import import_highspy, new_model, run
+from idn_agents.optimum.relaxation.separator import Separator
 from idn_gym.common.arrays import shaped
 from idn_gym.model.network import Network
 from idn_gym.model.placements import BUDGET_SLACK
-from idn_gym.typing import BoolArray, FloatArray, IntArray
+from idn_gym.typing import FloatArray, IntArray
 
 SUMMING = 1e-11  # of what the types can save: above the rounding error of the sums here
 _OBJECTIVE = 1e4  # of everything the types can save: HiGHS compares objectives to 1e-6, so to 1e-10 of this
@@ -130,34 +131,9 @@ class Master:
         np.minimum.at(theta, types[types >= 0], slack[types >= 0])
         return theta
 
-    def part(self, types: BoolArray, placements: BoolArray) -> Master:
-        """The master of some types (R,) and the placements (P,) that may serve them, with the cuts found so far."""
-        ceiling = np.zeros(self._network.R)
-        ceiling[self._types] = self._ceiling
-        part = Master(self._network, self._columns.among(placements), ceiling * types, self._price)
-        matrix, upper, kinds, points = self._rows.stacked()
-        kept = types[self._types]
-        number = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[kinds]  # -1 of nodes and other types
-        rows = np.flatnonzero(number >= 0)
-        columns = np.flatnonzero(np.concatenate((placements[self._columns.first], kept)))
-        part._rows.append(matrix[rows][:, columns], upper[rows], number[rows], points[rows])
-        part._points = list(self._points)
-        return part
-
-    def reprice(self, price: FloatArray) -> None:
-        """Another price (P,) in ms that each placement takes off, for what is relaxed and certified from now on."""
-        self._price = shaped("price", price, (self._network.P,))
-        self._set_costs(self._relaxed)
-
-    def node_rows(self) -> tuple[Any, FloatArray, FloatArray]:
-        """Inequalities that hold what nodes can: matrix (n, C) times columns <= upper (n,), and their worth (n,) in ms.
-
-        The worth is the dual value in the last relaxed optimum, 0 of rows that are newer.
-        """
-        matrix, upper, types, _ = self._rows.stacked()
-        rows = np.flatnonzero(types < 0)
-        duals = np.append(self._duals, np.zeros(len(upper) - len(self._duals)))[rows] / self._scale
-        return matrix[rows][:, : len(self._columns.first)], upper[rows], duals
+    def estimates(self, point: FloatArray) -> dict[int, float]:
+        """Ms that the master takes the gain of each type at an allocation (P,) for."""
+        return dict(zip(self._types.tolist(), (self.estimate(point) * self._ceiling).tolist(), strict=True))
 
     def relax(self, deadline: float) -> FloatArray | None:
         """The maximum with y relaxed, (P,); None if time runs out."""
@@ -208,6 +184,25 @@ class Master:
         by_type = np.zeros((len(used), self._network.R))
         by_type[:, self._types] = weights[used]
         return Proof(self._maximum(constant, slope, fixed), constant, slope, Leaf(fixed, used, by_type))
+
+    def charges(self) -> FloatArray:
+        """(n,) ms per term: what the dual values of the last relaxed solution charge types for their placements."""
+        matrix, _, types, _ = self._rows.stacked()
+        cuts = np.flatnonzero(types[: len(self._duals)] >= 0)
+        weights = (self._duals[cuts] / self._scale, (types[cuts], np.arange(len(cuts))))
+        by_type = sparse.csr_matrix(weights, shape=(len(self._types), len(cuts))) @ matrix[cuts]
+        number = np.full(self._network.R, -1)
+        number[self._types] = np.arange(len(self._types))
+        row, column = number[self._terms.type], self._columns.column[self._terms.placement]
+        known = (row >= 0) & (column >= 0)
+        charges = np.zeros(len(self._terms))
+        charges[known] = np.maximum(-np.asarray(by_type[row[known], column[known]]).ravel(), 0.0)
+        return charges
+
+    def charged(self, constant: float, charges: FloatArray, leaf: Leaf) -> Proof:
+        """What is proven of a leaf by charges (n,) per term and the ms that types are left with, summed."""
+        slope = self._terms.by_placement(charges) - self._price
+        return Proof(self._maximum(constant, slope, leaf.fixed), constant, slope, leaf)
 
     def carried_over(self, proof: Proof, fixed: IntArray) -> Proof:
         """What the weights of a proof prove of another leaf's allocations."""
@@ -301,14 +296,11 @@ class Master:
     def _add_variables(self, model: Any, integral: bool = False) -> None:
         columns, types = len(self._columns.first), len(self._types)
         model.addVars(columns + types, np.zeros(columns + types), np.append(self._columns.counts, np.ones(types)))
-        self._set_costs(model)
+        costs = np.append(-self._price[self._columns.first], self._ceiling) * self._scale
+        model.changeColsCost(len(costs), np.arange(len(costs), dtype=np.int32), costs)
         if integral:
             kinds = np.full(columns, self._highspy.HighsVarType.kInteger)
             model.changeColsIntegrality(columns, np.arange(columns, dtype=np.int32), kinds)
-
-    def _set_costs(self, model: Any) -> None:
-        costs = np.append(-self._price[self._columns.first], self._ceiling) * self._scale
-        model.changeColsCost(len(costs), np.arange(len(costs), dtype=np.int32), costs)
 
     def _add_rows(self, model: Any, matrix: Any, upper: FloatArray) -> None:
         lower = np.full(len(upper), -self._highspy.kHighsInf)

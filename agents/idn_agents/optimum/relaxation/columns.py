@@ -8,7 +8,7 @@ import numpy as np
 
 from idn_agents.agent import refuse_other
 from idn_gym.model.network import Network
-from idn_gym.typing import BoolArray, FloatArray, IntArray
+from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
 
@@ -39,12 +39,6 @@ class Columns:
         counts = np.bincount(column[network.fits], minlength=len(first)).astype(np.float64)
         rank = np.where(network.fits, np.arange(network.P) - np.append(first, 0)[column], -1)
         return cls(first, counts, column, rank)
-
-    def among(self, placements: BoolArray) -> Columns:
-        """The columns of some placements (P,), which hold all replicas or none."""
-        kept = placements[self.first]
-        number = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)  # the last one for what fits nowhere
-        return Columns(self.first[kept], self.counts[kept], number[self.column], self.rank)
 
     def gather(self, allocation: FloatArray) -> FloatArray:
         """(C,) counts from an allocation (P,)."""

@@ -1,0 +1,1 @@
+"""The relaxed optimum: cuts, inequalities of nodes, the solver, and the tree that branches for the proof."""
