@@ -22,7 +22,7 @@ from idn_gym.experiment.spec import AgentSpec
 MAIN = "from idn_gym.cli import main; main()"
 RUNS = {
     "hindsight": "run topology-1-sliding --slots 240 --agent load-aware-greedy --agent infida "
-    "--agent optimum:gap=0.005 --agent dynamic-optimum:gap=0.005",
+    "--agent optimum:gap=0.005,time_limit=600 --agent dynamic-optimum:gap=0.005,time_limit=600",
     "social": "run abilene-social --slots 240 --seeds 0:3 --agent infida-coordinated --agent last-batch-greedy "
     "--agent central-stations --agent optimum --agent static-greedy --agent infida --agent load-aware-greedy",
     "influence": "system run influence",
