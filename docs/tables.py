@@ -22,15 +22,22 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "benchmarks"))  # studies are in no package
-
-from stored import RESULTS, read, stamped  # noqa: E402
-
+STUDIES = str(ROOT / "benchmarks")  # in no package
 TABLE = re.compile(
     r"(?P<marker><!-- table: (?P<study>\w+)\.py (?P<results>\w+\.json) (?P<name>[^\n]+?) -->\n)"
     r"(?P<body>.*?)(?P<end><!-- end -->)",
     re.DOTALL,
 )
+
+
+def study_of(name: str) -> Any:
+    """A script of benchmarks; whoever loads this module may put the path back as it was, as the site does."""
+    if STUDIES not in sys.path:
+        sys.path.append(STUDIES)
+    return importlib.import_module(name)
+
+
+stored = study_of("stored")
 
 
 def pages() -> list[Path]:
@@ -51,7 +58,7 @@ def wanted(match: re.Match[str]) -> str:
     LookupError
         If the study has no table of that name.
     """
-    found, parts = tables(match["study"], match["results"]), stamped(results(match["results"]))
+    found, parts = tables(match["study"], match["results"]), stored.stamped(results(match["results"]))
     name = match["name"]
     if name not in found:
         raise LookupError(f"{match['study']}.py: no table {name!r} of {match['results']}; it has {', '.join(found)}")
@@ -73,13 +80,14 @@ def made(name: str, parts: Sequence[dict[str, Any]]) -> str:
 @cache
 def results(name: str) -> dict[str, Any]:
     """A results file."""
-    return read(RESULTS / name)
+    document: dict[str, Any] = stored.read(stored.RESULTS / name)
+    return document
 
 
 @cache
 def tables(study: str, name: str) -> dict[str, str]:
     """All tables that a study makes of a results file."""
-    found: dict[str, str] = importlib.import_module(study).tables(results(name))
+    found: dict[str, str] = study_of(study).tables(results(name))
     return found
 
 

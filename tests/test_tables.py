@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,15 @@ def test_a_marker_that_asks_for_nothing_there_is_not_passed_over() -> None:
     assert "a marker that is not" in fault
 
 
+def test_studies_are_found_though_the_path_is_put_back_as_the_site_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != tables.STUDIES])
+    monkeypatch.delitem(sys.modules, "regimes", raising=False)
+    assert tables.study_of("regimes").tables
+
+
 def test_every_document_or_part_is_finished_and_of_one_commit_by_one_command() -> None:
     mixed = set()
-    for path in sorted(tables.RESULTS.iterdir()):
+    for path in sorted(stored.RESULTS.iterdir()):
         for part in stored.stamped(tables.results(path.name)).values():
             assert isinstance(part["command"], str), path.name
             assert part["date"], path.name
