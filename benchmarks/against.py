@@ -15,11 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,20 +60,20 @@ def cases(group: str) -> Cases:
 def work() -> None:
     """A process that measures: a line in, group and case as JSON; a line out.
 
-    That is seconds, null where the checkout has no such case, or the names of all cases.
+    That is seconds, null where the checkout has no such case or cannot run it, or the names of all cases.
     """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     answers, sys.stdout = sys.stdout, sys.stderr
     from idn_gym.errors import IdnError
 
-    made: dict[str, Cases] = {}
+    made: dict[str, dict[str, Callable[[], object]]] = {}
     warm = set()
     for line in sys.stdin:
         group, case = json.loads(line)
         if group not in made:
             try:
-                made[group] = cases(group)
+                made[group] = dict(cases(group))
             except IdnError:  # of another time, when there was no such scenario
                 made[group] = {}
         if case is None:
@@ -81,7 +83,13 @@ def work() -> None:
             print(json.dumps(None), file=answers, flush=True)
             continue
         if (group, case) not in warm:
-            made[group][case]()  # made, and compiled
+            try:
+                made[group][case]()  # made, and compiled
+            except Exception:  # what it asks for is of another time
+                traceback.print_exc()
+                del made[group][case]
+                print(json.dumps(None), file=answers, flush=True)
+                continue
             warm.add((group, case))
         began = time.process_time()
         made[group][case]()
@@ -107,6 +115,12 @@ class Worker:
             raise SystemExit("a worker ended early; see above")
         return json.loads(answer)
 
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
 
 def compared(
     first: tuple[Worker, str], second: tuple[Worker, str], repeats: int, only: Sequence[str] = ()
@@ -115,7 +129,10 @@ def compared(
     rows = []
     worker, group = second  # the first makes cases only where it is asked for one: it may be too old for some
     for case in worker.ask(group):
-        if (only and not any(text in case for text in only)) or first[0].ask(first[1], case) is None:
+        if only and not any(text in case for text in only):
+            continue
+        if first[0].ask(first[1], case) is None or worker.ask(group, case) is None:
+            print(f"  {case:40s} not run by both", flush=True)
             continue
         turns = [[worker.ask(group, case) for worker, group in (first, second)] for _ in range(repeats)]
         ratios = sorted(after / before for before, after in turns)
@@ -137,8 +154,10 @@ def checkout(revision: str) -> Iterator[Path]:
             raise SystemExit(f"{revision}: no commit of this repository")
         try:
             yield folder
-        finally:
-            subprocess.run([*git, "remove", "--force", str(folder)], check=True)
+        finally:  # whether or not that is possible, what was measured is not lost, and the files go all the same
+            if subprocess.run([*git, "remove", "--force", str(folder)]).returncode:
+                shutil.rmtree(folder, ignore_errors=True)
+                subprocess.run([*git, "prune"])
 
 
 def tables(document: dict[str, Any]) -> dict[str, str]:
@@ -171,16 +190,20 @@ def main() -> None:
         return
     if not options.revision or options.repeats < 2:
         parser.error("give a commit to compare with, and at least 2 repeats")
-    groups_of = {}
+    document: dict[str, Any] = {"repeats": options.repeats, "revision": options.revision, "groups": {}}
     with checkout(options.revision) as folder:
         there, here = Worker(folder), Worker(ROOT)
-        for group in groups():
-            print(f"{group}: {options.revision}, then this checkout, and the ratio of the two")
-            groups_of[group] = compared((there, group), (here, group), options.repeats, options.only)
-    document = {**stamp(), "repeats": options.repeats, "revision": options.revision, "groups": groups_of}
+        try:
+            for group in groups():
+                print(f"{group}: {options.revision}, then this checkout, and the ratio of the two", flush=True)
+                rows = compared((there, group), (here, group), options.repeats, options.only)
+                document["groups"][group] = rows
+                if options.output:  # at once: what comes later may fail
+                    write(options.output, {**stamp(), **document})
+        finally:
+            there.close()
+            here.close()
     print(tables(document)["against"])
-    if options.output:
-        write(options.output, document)
 
 
 if __name__ == "__main__":
