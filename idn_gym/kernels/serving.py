@@ -15,6 +15,7 @@ from idn_gym.kernels.rows import BITS, node_rows, placement_rows, ranked, shaped
 from idn_gym.kernels.shared import (
     add_load,
     add_memory,
+    borrowed,
     empty_load,
     first_group,
     placed_in,
@@ -116,21 +117,21 @@ def _scratch(tables, placements):
 
 @_jit
 def _serve_row(reads, r, capacity, y, found, count, scratch, b, served):
-    tables, (start, listing_type, listing_rank), (visits, visitor) = reads
-    load, share, placed = scratch
+    tables, (start, listing_type, listing_rank), (visits, visitor) = borrowed(reads)
+    load, share, placed = borrowed(scratch)
     options, costs, by_node = tables.options, tables.costs, served.by_node[b]
     if tables.classes > 1:
         add_load(tables, r, load)
     else:  # where something is placed; in the loop itself, since arrays handed to a function have references counted
         for i in range(count):
             group, passing = np.uint64(tables.placement_group[found[i]]), 0.0
-            for n in range(visits[group], visits[group + np.uint64(1)]):
+            for n in range(np.uint64(visits[group]), np.uint64(visits[group + np.uint64(1)])):
                 passing += r[np.uint64(visitor[n])]
             load[group] = reciprocal(passing)
     for i in range(count):
         p = found[i]
         share[p] = share_of(tables, capacity, load, p, np.uint64(0)) * y[p]
-        for entry in range(start[p], start[np.uint64(p) + np.uint64(1)]):
+        for entry in range(np.uint64(start[p]), np.uint64(start[np.uint64(p) + np.uint64(1)])):
             rank = np.uint64(listing_rank[entry])
             placed[np.uint64(listing_type[entry]), rank >> np.uint64(6)] |= np.uint64(1) << (rank & np.uint64(63))
     gain, all_cost, all_latency, all_inaccuracy, all_missed = 0.0, 0.0, 0.0, 0.0, 0.0
