@@ -79,7 +79,7 @@ STUDIES = (
     Study("chains_steps", 1, (f"chains_agents.py --steps --slots 300 {INTO}/chains_agents.json",), parts=("steps",)),
     Study("certified", 2, (f"certified.py {INTO}/certified.json",)),
     Study("optimum", 2, (f"optimum.py {INTO}/optimum.json --plot docs/optimum.png",)),
-    Study("protocol", 5.5, (f"protocol.py --slots 200 {INTO}/protocol.json",)),
+    Study("protocol", 4.5, (f"protocol.py --slots 200 {INTO}/protocol.json",)),
     Study("regret", 1.5, (f"regret.py {INTO}/regret.json --picture docs/regret.png",)),
     Study("bound_sizes", 0.5, (f"bound_sizes.py {INTO}/bound_sizes.json",)),
     Study("hard_instances", 0.5, (f"hard_instances.py {INTO}/hard_instances.json",)),
