@@ -12,6 +12,7 @@ from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.shared import borrowed, room_of
 
 BUCKETS = 256  # of the sizes that a node's combinations of moves are told apart by; the sizes themselves stay exact
+_PRICES = 16  # of room that are tried, to leave out what cannot be part of the best combination
 _CLEARED = 3  # tasks at most that a perturbation clears
 _jit = compiled(error_model="numpy")
 
@@ -133,7 +134,10 @@ def _perturb(ground, desk, generator):
 
 @_jit
 def _improve_node(shelf, ground, desk, v, least):
-    """Make the best combination of moves of all tasks of a node, if that gains more than `least`."""
+    """Make the best combination of moves of all tasks of a node, if that gains more than `least`.
+
+    As `reference.combination`, but for what cannot end above the best choice by a price of room: that is left out.
+    """
     shelf, ground, desk = borrowed(shelf), borrowed(ground), borrowed(desk)
     moves, first = desk.moves, v * ground.tasks
     hope = False
@@ -145,6 +149,9 @@ def _improve_node(shelf, ground, desk, v, least):
     if not hope:
         return
     room = room_of(shelf.budgets[v])
+    chosen, ahead = np.zeros(ground.tasks, dtype=np.int64), np.empty(ground.tasks + 1)
+    most, rate = _choose_by_price(ground, desk, first, room, chosen, ahead)
+    most = max(most, least)
     size, value = np.empty(BUCKETS + 1), np.empty(BUCKETS + 1)
     new_size, new_value = np.empty(BUCKETS + 1), np.empty(BUCKETS + 1)
     origin = np.empty((ground.tasks, BUCKETS + 1), dtype=np.int64)
@@ -156,8 +163,12 @@ def _improve_node(shelf, ground, desk, v, least):
         if ground.group_start[group] == ground.group_start[group + 1]:
             continue
         new_value[:] = -np.inf
+        highest = -np.inf
         for bucket in range(BUCKETS + 1):
-            if value[bucket] == -np.inf:
+            if value[bucket] <= highest:  # no more than a smaller one gains
+                continue
+            highest = value[bucket]
+            if highest + rate * (room - size[bucket]) + ahead[task] <= most:  # whatever comes, it is not the best
                 continue
             for j in range(moves.counts[group]):
                 s = size[bucket] + moves.sizes[group, j]
@@ -169,25 +180,23 @@ def _improve_node(shelf, ground, desk, v, least):
                     new_size[to], new_value[to] = s, g
                     origin[task, to], pick[task, to] = bucket, j
             desk.work[0] += (moves.counts[group] + 3) // 4  # an addition takes a fraction of what an option does
-        best = -np.inf
-        for bucket in range(BUCKETS + 1):  # no more than a smaller one gains: not worth keeping
-            size[bucket] = new_size[bucket]
-            value[bucket] = new_value[bucket] if new_value[bucket] > best else -np.inf
-            best = max(best, new_value[bucket])
-    at = 0
-    for bucket in range(BUCKETS + 1):
-        if value[bucket] > value[at]:
-            at = bucket
-    if value[at] <= least:
+        size, new_size = new_size, size
+        value, new_value = new_value, value
+    at = int(np.argmax(value))
+    if value[at] > most:
+        most = value[at]
+        for task in range(ground.tasks - 1, -1, -1):
+            group = first + task
+            if ground.group_start[group] < ground.group_start[group + 1]:
+                chosen[task] = pick[task, at]
+                at = origin[task, at]
+    if most <= least:
         return
-    for task in range(ground.tasks - 1, -1, -1):
+    for task in range(ground.tasks):
         group = first + task
         start, stop = ground.group_start[group], ground.group_start[group + 1]
-        if start == stop:
-            continue
-        j = pick[task, at]
-        at = origin[task, at]
-        if j == 0:
+        j = chosen[task]
+        if start == stop or j == 0:
             continue
         dropped, added = moves.dropped[group, j], moves.added[group, j]
         if dropped == ALL:
@@ -198,3 +207,60 @@ def _improve_node(shelf, ground, desk, v, least):
         if added != NONE:
             desk.y[added] = 1
         touch(ground, desk, v, task)
+
+
+@_jit
+def _choose_by_price(ground, desk, first, room, chosen, ahead):
+    """Choose for each task of a node the move that gains most net of a price of room, at a price at which they fit.
+
+    Fills in the choice (N,) that gains most of those that were tried, and for each task what all from it on gain at
+    most, net of the price, `ahead` (N+1,). Returns what the choice gains, and the price, ms per MB.
+
+    Source: the Lagrangian bound of the multiple-choice knapsack, Kellerer, Pferschy and Pisinger, Knapsack Problems,
+    Springer, 2004, chapter 11.
+    """
+    moves = desk.moves
+    trial = np.zeros(ground.tasks, dtype=np.int64)
+    low, high, rate = 0.0, np.inf, 0.0
+    most = 0.0
+    for _ in range(_PRICES):
+        taken, gained, options = 0.0, 0.0, 0
+        for task in range(ground.tasks):
+            group = first + task
+            if ground.group_start[group] == ground.group_start[group + 1]:
+                continue
+            at = 0
+            for j in range(1, moves.counts[group]):
+                more = moves.gains[group, j] - moves.gains[group, at]
+                if more > rate * (moves.sizes[group, j] - moves.sizes[group, at]):
+                    at = j
+            trial[task] = at
+            taken += moves.sizes[group, at]
+            gained += moves.gains[group, at]
+            options += moves.counts[group]
+        desk.work[0] += (options + 3) // 4
+        if taken <= room:
+            if gained > most:
+                most = gained
+                chosen[:] = trial
+            high = rate
+            if rate == 0.0:
+                break
+        else:
+            low = rate
+        if rate == 0.0:
+            rate = gained / room  # a guess; what fits in no room fits for nothing
+        elif high == np.inf:
+            rate *= 2.0
+        else:
+            rate = 0.5 * (low + high)
+    ahead[ground.tasks] = 0.0
+    for task in range(ground.tasks - 1, -1, -1):
+        group = first + task
+        net = 0.0
+        if ground.group_start[group] < ground.group_start[group + 1]:
+            net = -np.inf
+            for j in range(moves.counts[group]):
+                net = max(net, moves.gains[group, j] - rate * moves.sizes[group, j])
+        ahead[task] = ahead[task + 1] + net
+    return most, rate

@@ -10,7 +10,7 @@ from idn_gym import kernels
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray, IntArray
 
-_WORK = 60_000  # options looked at per slot on average, in four rows at once
+_WORK = 90_000  # options looked at per slot on average, in four rows at once
 _MANY = 8  # times that at most, of many rows: the more of them, the fewer options
 _SAVED = 8  # slots' worth of work that may be saved up
 _PATIENCE = 64  # trials that fail in a row, after which nothing is expected of more
