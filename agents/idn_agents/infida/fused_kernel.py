@@ -10,7 +10,7 @@ import numpy as np
 from idn_gym.kernels.allocation import list_support, round_node, rounding_scratch
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.gain import slot_gain
-from idn_gym.kernels.shared import largest, part, room_of, row_of
+from idn_gym.kernels.shared import borrowed, largest, part, room_of, row_of
 from idn_gym.kernels.states import step_node
 from idn_gym.workload.pcg64 import fill_uniforms, skip
 
@@ -102,8 +102,8 @@ def _step_row(tables, shelf, r, capacity, covered, rates, nodes, scratch, load, 
 
 @_jit
 def _step_nodes(shelf, rates, nodes, rows, buffers, b, first, stop, s):
-    constant, scaled, steepest = rates
-    mass, everything, least = nodes
+    shelf, (constant, scaled, steepest) = borrowed(shelf), borrowed(rates)
+    mass, everything, least = borrowed(nodes)
     share, saved = rows[1], rows[3]
     ascents, factors, xs, hs, es = buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
     bits = factors.view(np.int64)
@@ -129,7 +129,7 @@ def _round_row(shelf, s, generator, strides, drop, fit, scratch, listing, rounde
 
 @_jit
 def _round_nodes(shelf, s, generator, strides, drop, fit, buffers, listing, first, stop, rounded):
-    ys, uniforms = buffers[0], buffers[1]
+    shelf, listing, ys, uniforms = borrowed(shelf), borrowed(listing), buffers[0], buffers[1]
     for v in range(first, stop):
         start, end = np.int64(shelf.node_start[v]), np.int64(shelf.node_start[v + 1])
         n = end - start
