@@ -6,7 +6,7 @@ import numpy as np
 
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.rows import BITS, FLOATS, filled, node_rows, placement_rows, shaped
-from idn_gym.kernels.shared import add_memory, placed_in, room_of, row_of, trailing_zeros
+from idn_gym.kernels.shared import add_memory, borrowed, part, placed_in, room_of, row_of, trailing_zeros
 from idn_gym.kernels.threads import over_rows
 from idn_gym.model.allocation import Residual, refuse_no_uniform, refuse_residual
 from idn_gym.model.placements import Placements
@@ -190,13 +190,13 @@ def _all_uniform(draws):
 
 @_jit
 def _round_dependent(tables, allocation, uniforms, drop, fit, budgets, first, stop, rounded):
-    scratch = rounding_scratch(allocation.shape[1])
+    tables, scratch = borrowed(tables), rounding_scratch(allocation.shape[1])
     for b in range(first, stop):
-        budget = row_of(budgets, b)
+        budget, ys, draws, xs = row_of(budgets, b), allocation[b], uniforms[b], rounded[b]
         for v in range(len(budget)):
             start, end = np.int64(tables.node_start[v]), np.int64(tables.node_start[v + 1])
-            y, uniform, x = allocation[b, start:end], uniforms[b, start:end], rounded[b, start:end]
-            size, tail, smallest = tables.sizes[start:end], tables.tail[v], tables.smallest[v]
+            y, uniform, x = part(ys, start, end), part(draws, start, end), part(xs, start, end)
+            size, tail, smallest = part(tables.sizes, start, end), tables.tail[v], tables.smallest[v]
             listed = list_support(size, y, tail, x, scratch)
             round_node(size, y, tail, smallest, listed, uniform, drop, fit, room_of(budget[v]), x, scratch)
 

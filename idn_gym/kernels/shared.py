@@ -107,7 +107,10 @@ def part(typing_context, array, start, stop):
 
 @intrinsic
 def borrowed(typing_context, value):
-    """An array, or a tuple with arrays in it, whose references are not counted; see `part`."""
+    """An array, or a tuple with arrays in it, whose references are not counted; see `part`.
+
+    For arguments, which whoever calls holds. What a function makes itself is freed once its own name is used no more.
+    """
 
     def without(context, builder, of, value):
         if isinstance(of, types.Array):
