@@ -108,15 +108,19 @@ def most_left(requests, shares, costs, charges, fixed, sizes, nodes, rooms, limi
     values, rest = np.zeros(n + 1), np.zeros(n + 1)
     free, has = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
     marginal, listed = np.zeros(n), np.zeros(n, dtype=np.int64)  # of the choice looked at last, and when that was
-    base, charged = 0, 0.0  # options that are in every choice, and what they and those added are charged
+    # looked up on the way back, since what is added and subtracted again drifts: what is charged at each depth, ms, and
+    # the room before an option was added, MB
+    charged, room = np.zeros(n + 1), np.empty(n)
+    base = 0  # options that are in every choice
     for k in range(n):
         if fixed[k] == 1:
             held[base] = k
             base += 1
             has[k] = True
-            charged += charges[k]
+            charged[0] += charges[k]
+            room[k] = rooms[nodes[k]]
             rooms[nodes[k]] -= sizes[k]
-    values[0] = gain_of(requests, shares, costs, held, base) - charged
+    values[0] = gain_of(requests, shares, costs, held, base) - charged[0]
     best, looked = values[0], 0
     chosen[:] = has
     entered = True
@@ -141,7 +145,8 @@ def most_left(requests, shares, costs, charges, fixed, sizes, nodes, rooms, limi
                     gain = marginal[k - 1] - (charges[k] - charges[k - 1])
                 else:
                     _insert(held, base + depth, k, trial)
-                    gain = gain_of(requests, shares, costs, trial, base + depth + 1) - charged - charges[k] - value
+                    gain = gain_of(requests, shares, costs, trial, base + depth + 1)
+                    gain = gain - charged[depth] - charges[k] - value
                 marginal[k], listed[k] = gain, looked
                 if gain <= 0.0:
                     continue
@@ -159,7 +164,7 @@ def most_left(requests, shares, costs, charges, fixed, sizes, nodes, rooms, limi
             free[:] = False
             for i in range(places[depth], counts[depth]):
                 free[open_[depth, i]] = True
-            bound = min(bound, _fractional(total, served, costs, kink, by_kink, free, has) - charged)
+            bound = min(bound, _fractional(total, served, costs, kink, by_kink, free, has) - charged[depth])
             if looked >= limit and bound > best:
                 best = bound
             done = bound <= best
@@ -167,9 +172,8 @@ def most_left(requests, shares, costs, charges, fixed, sizes, nodes, rooms, limi
             depth -= 1
             if depth >= 0:
                 k = at[depth]
-                rooms[nodes[k]] += sizes[k]
+                rooms[nodes[k]] = room[k]
                 has[k] = False
-                charged -= charges[k]
                 _remove(held, base + depth + 1, k)
             continue
         i = places[depth]
@@ -186,17 +190,18 @@ def most_left(requests, shares, costs, charges, fixed, sizes, nodes, rooms, limi
         if value + rest[depth] <= best:
             continue
         at[depth] = k
+        room[k] = rooms[nodes[k]]
         rooms[nodes[k]] -= sizes[k]
         has[k] = True
-        charged += charges[k]
+        charged[depth + 1] = charged[depth] + charges[k]
         _insert(held, base + depth, k, trial)
         held[: base + depth + 1] = trial[: base + depth + 1]
         depth += 1
         values[depth] = value
         entered = True
-    for k in range(n):
+    for k in range(n - 1, -1, -1):
         if fixed[k] == 1:
-            rooms[nodes[k]] += sizes[k]
+            rooms[nodes[k]] = room[k]
     return best, looked
 
 

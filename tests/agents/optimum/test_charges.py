@@ -12,6 +12,7 @@ from idn_agents.optimum import charges as charging
 from idn_agents.optimum.certificate import OPEN, Certificate, Leaf, certified_bound
 from idn_agents.optimum.certificate_file import read_certificate, verify, write_certificate
 from idn_agents.optimum.charges import most_left
+from idn_agents.optimum.charges_kernel import most_left as searched
 from idn_agents.optimum.relaxation.envelope import grouped
 from idn_agents.optimum.search import solve
 from instances import random_network
@@ -92,6 +93,33 @@ def test_a_search_that_is_cut_short_leaves_a_bound(monkeypatch: pytest.MonkeyPat
         assert (short >= exact * (1.0 - 1e-12)).all()
         higher += int((short > exact * 1.001).any())
     assert higher > 0
+
+
+def test_a_long_search_sums_up_no_rounding_errors() -> None:
+    """Rooms are restored to the bit; what is left is that of the choice met, within the rounding of its own sums."""
+    generator = np.random.default_rng(3)
+    longest = 0
+    for _ in range(40):
+        n = int(generator.integers(16, 26))
+        costs = np.append(np.sort(generator.random(n)) * 0.01, 1.0)
+        shares = generator.uniform(0.05, 0.2, (1, n))
+        charges = (1.0 - costs[:n]) * shares[0] * generator.uniform(0.6, 0.9)
+        fixed, chosen = np.full(n, OPEN, dtype=np.int8), np.zeros(n, dtype=np.bool_)
+        fixed[:2] = 1
+        sizes, nodes, rooms = generator.uniform(1.0, 11.0, n), generator.integers(0, 3, n), generator.uniform(40, 60, 3)
+        before = rooms.copy()
+        of_type = np.ones(1), shares, costs, charges, fixed, sizes, nodes, rooms
+        left, looked = searched(*of_type, charging.CHOICES, chosen)
+        longest = max(longest, looked)
+        assert (rooms == before).all()
+        met, unserved = Fraction(0), Fraction(1)
+        for k in np.flatnonzero(chosen):
+            served = min(unserved, Fraction(float(shares[0, k])))
+            unserved -= served
+            met += served * (Fraction(1) - Fraction(float(costs[k]))) - Fraction(float(charges[k]))
+        if looked < charging.CHOICES:
+            assert abs(Fraction(left) - met) <= 4 * n * Fraction(2) ** -53
+    assert longest > 1000
 
 
 def test_any_charges_of_types_prove_a_bound() -> None:
