@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from numba import njit
 from numba.core.errors import TypingError
 
+from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.shared import borrowed, part
 from idn_gym.typing import FloatArray
 
@@ -22,14 +22,14 @@ class Pair(NamedTuple):
     factor: float
 
 
-@njit
+@compiled()
 def _piece(values: FloatArray, start: int, stop: int) -> tuple[float, int]:
     found = part(values, start, stop)
     found[0] = -1.0
     return found.sum(), len(found)
 
 
-@njit
+@compiled()
 def _total(pair: Pair) -> float:
     pair = borrowed(pair)
     return pair.factor * (pair.values[1:].sum() + pair.others[0][0] + pair.others[1].sum())
