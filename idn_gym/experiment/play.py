@@ -165,7 +165,7 @@ def integral(network: Network, spec: AgentSpec, slot: int, allocation: Any) -> I
     if array.shape != (network.P,):
         raise IdnError(f"agent {spec}, slot {slot}: allocation of shape {array.shape}; must be ({network.P},)")
     whole = array.dtype == np.int8  # its bytes say it all; of others, nan is neither
-    if not (array.view(np.uint8).max(initial=0) <= 1 if whole else ((array == 0) | (array == 1)).all()):
+    if not (np.maximum.reduce(array.view(np.uint8), initial=0) <= 1 if whole else ((array == 0) | (array == 1)).all()):
         raise IdnError(f"agent {spec}, slot {slot}: allocation with values other than 0 and 1")
     return array if array.dtype == np.int8 else array.astype(np.int8)
 

@@ -253,7 +253,7 @@ class StepSizes:
         pairs = list(zip(etas, rates, strict=True))
         self._constant = column([0.0 if of in ("scale-free", "anytime") else float(eta) for eta, of in pairs])
         self._anytime = column([float(eta) if of == "anytime" else 0.0 for eta, of in pairs])
-        self._scale_free = bool(free.any())
+        self._scale_free, self._falls = bool(free.any()), "anytime" in rates
         self._sum = array(np.zeros((1, network.V)))
         self._count = 0
 
@@ -270,7 +270,7 @@ class StepSizes:
     def parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """What the eta of the next step is made of, for `fused_kernel.step`, which adds to the last; of arrays."""
         self._count += 1
-        constant = (self._constant + self._anytime / math.sqrt(self._count))[:, 0]
+        constant = (self._constant + self._anytime / math.sqrt(self._count) if self._falls else self._constant)[:, 0]
         if self._sum.shape[0] != len(self._scale):
             self._sum = np.repeat(self._sum, len(self._scale), axis=0)
         return constant, self._scale[:, 0] * self._count, self._sum
