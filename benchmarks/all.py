@@ -54,7 +54,7 @@ class Study:
 INTO = "--output benchmarks/results"
 COORDINATED = f"{INTO}/coordinated.json --jobs 1 --parts"
 STUDIES = (
-    Study("tuning", 4, ("tuning.py",)),
+    Study("tuning", 4.5, ("tuning.py",)),
     Study("agents", 14, (f"agents.py {INTO}/agents.json",)),
     Study("causal", 3, (f"coordinated.py {COORDINATED} causal --seeds 5",), parts=("causal",)),
     Study("grid", 1, (f"coordinated.py {COORDINATED} grid --seeds 1 --networks topology-2-fixed",), parts=("grid",)),
@@ -84,7 +84,7 @@ STUDIES = (
     Study("bound_sizes", 0.5, (f"bound_sizes.py {INTO}/bound_sizes.json",)),
     Study("hard_instances", 0.5, (f"hard_instances.py {INTO}/hard_instances.json",)),
     Study("load_aware", 1, (f"load_aware.py --seeds 3 --slots 400 {INTO}/load_aware.json",)),
-    Study("outages", 1, (f"outages.py {INTO}/outages.json --picture docs/outages.png",)),
+    Study("outages", 0.5, (f"outages.py {INTO}/outages.json --picture docs/outages.png",)),
     Study(
         "learners",
         7,
