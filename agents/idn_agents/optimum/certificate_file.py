@@ -41,6 +41,7 @@ _MOST_CHARGED = 1e30  # ms, for a placement
 MOST_SLOTS = 100_000  # of a stream that is drawn to verify: what no file bounds takes memory and time all the same
 _MOST_POINTS = 100_000
 _MOST_ROWS = 1_000_000  # of weights, over all leaves
+_MOST_TERMS = 2**40  # slots x terms of types, of all points and leaves with charges: about half an hour of one core
 
 _Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 _Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -192,7 +193,7 @@ def verify(network: Network, trace: Trace, file: CertificateFile) -> Verdict:
         If it names a node, model, task or entry node that the network does not have, or is too large.
     """
     allocation = parse_allocation(network, file.allocation, "allocation").astype(np.int8)
-    _refuse_too_much(network, file)
+    _refuse_too_much(network, trace, file)
     points = [parse_allocation(network, point, f"points.{n}") for n, point in enumerate(file.points)]
     types = network.type_index()
     leaves = tuple(_leaf(network, types, leaf, len(points), f"leaves.{n}") for n, leaf in enumerate(file.leaves))
@@ -236,7 +237,7 @@ def refuse_long(network: Network, slots: int) -> None:
         )
 
 
-def _refuse_too_much(network: Network, file: CertificateFile) -> None:
+def _refuse_too_much(network: Network, trace: Trace, file: CertificateFile) -> None:
     rows = sum(len(leaf.weights) for leaf in file.leaves)
     charged = sum(leaf.type_charges is not None for leaf in file.leaves)
     values = (len(file.points) + len(file.leaves)) * network.P + rows * network.R
@@ -245,6 +246,10 @@ def _refuse_too_much(network: Network, file: CertificateFile) -> None:
         counted = f"{len(file.points)} points, {len(file.leaves)} leaves, {rows} rows of weights"
         most = f"at most {_MOST_ROWS} rows and {MOST_VALUES // 8} values"
         raise IdnError(f"{counted}: {values} values for this network; {most}")
+    summed = (len(file.points) + charged) * trace.slots * len(network.service.terms)
+    if summed > _MOST_TERMS:
+        counted = f"{len(file.points)} points, {charged} leaves with type_charges, {trace.slots} slots"
+        raise IdnError(f"{counted}: {summed} terms of the gain for this network; at most {_MOST_TERMS}")
 
 
 def _section(network: Network, leaf: Leaf) -> LeafSection:

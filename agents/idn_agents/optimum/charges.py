@@ -24,8 +24,7 @@ from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray, IntArray
 
 CHOICES = 20_000  # of a type's placements, looked at; what is not settled by then is bounded
-_ALL_CHOICES = 20_000_000  # over the types of all leaves
-_FEWEST = 50
+_ALL_WORK = 1e12  # over the types of all leaves: slots x options^2 x choices, minutes of one core
 
 
 def most_left(
@@ -45,7 +44,7 @@ def most_left(
     Parameters
     ----------
     fixed : (P,) as a `Leaf` has it.
-    leaves : that share the choices looked at, which bounds the time taken.
+    leaves : that share the work, which bounds the time taken: the longer the stream, the fewer choices are looked at.
 
     Raises
     ------
@@ -64,7 +63,8 @@ def most_left(
     charges = np.clip(np.nan_to_num(charges), 0.0, alone)
     left = np.zeros(network.R)
     rooms = network.budgets * (1.0 + 2.0 * BUDGET_SLACK)
-    limit = max(_FEWEST, min(CHOICES, _ALL_CHOICES // (leaves * max(network.R, 1))))
+    work_of_choice = leaves * slots * float((service.option_count.astype(np.float64) ** 2).sum())
+    limit = int(min(CHOICES, max(1.0, _ALL_WORK // max(work_of_choice, 1.0))))
     slot_rows = service.tables, start, requests, capacities, load
 
     def work(first: int, stop: int) -> None:

@@ -88,7 +88,6 @@ def test_a_search_that_is_cut_short_leaves_a_bound(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(charging, "CHOICES", 20_000)
         exact = most_left(*of, charges, fixed)[0]
         monkeypatch.setattr(charging, "CHOICES", 1)
-        monkeypatch.setattr(charging, "_FEWEST", 1)
         short = most_left(*of, charges, fixed)[0]
         assert (short >= exact * (1.0 - 1e-12)).all()
         higher += int((short > exact * 1.001).any())
@@ -139,6 +138,26 @@ def test_any_charges_of_types_prove_a_bound() -> None:
             leaves.append(Leaf(fixed, np.zeros(0, dtype=np.int64), np.zeros((0, network.R)), charges=charges))
         bound = certified_bound(network, trace, Certificate(np.zeros((0, network.P)), tuple(leaves)))
         assert Fraction(bound) >= best
+
+
+def test_what_a_file_asks_for_ends_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Many leaves over many slots have fewer choices looked at, down to one; and so many terms are not begun with."""
+    network = Network.compile(load_scenario("topology-2-fixed"))
+    trace = draw(network, 200, 0)
+    load, fixed = kernels.loads(network, trace.requests), np.full(network.P, OPEN, dtype=np.int8)
+    of = network, trace.requests, trace.capacities, load
+    charges = 0.3 * kernels.type_cuts(network, trace.requests, trace.capacities, np.zeros(network.P), load)[1]
+    monkeypatch.setattr(charging, "CHOICES", 1)
+    one = most_left(*of, charges, fixed)[0]
+    monkeypatch.setattr(charging, "CHOICES", 10**9)
+    assert (most_left(*of, charges, fixed, 10**12)[0] == one).all()
+    leaf = Leaf(fixed, np.zeros(0, dtype=np.int64), np.zeros((0, network.R)), charges=charges)
+    certificate, file = Certificate(np.zeros((0, network.P)), (leaf,)), tmp_path / "c.json"
+    spec = RunSpec(network.scenario, AgentSpec("optimum"), slots=200)
+    write_certificate(file, spec, network, trace, np.zeros(network.P, dtype=np.int8), certificate)
+    endless = Trace(np.broadcast_to(np.zeros((1, network.R)), (2**40, network.R)), trace.capacities[:1], varying=False)
+    with pytest.raises(IdnError, match="1 leaves with type_charges, 1099511627776 slots"):
+        verify(network, endless, read_certificate(file))
 
 
 def test_groups_of_slots_gain_no_less() -> None:
