@@ -57,6 +57,15 @@ STUDIES = (
     Study("tuning", 4.5, ("tuning.py",)),
     Study("agents", 14, (f"agents.py {INTO}/agents.json",)),
     Study("causal", 3, (f"coordinated.py {COORDINATED} causal --seeds 5",), parts=("causal",)),
+    Study(
+        "law",
+        3,
+        (
+            f"coordinated.py {COORDINATED} law --seeds 2 "
+            "--cases topology-1-sliding topology-2-sliding abilene-sliding geant-sliding topology-2-bursty",
+        ),
+        parts=("law",),
+    ),
     Study("grid", 1, (f"coordinated.py {COORDINATED} grid --seeds 1 --networks topology-2-fixed",), parts=("grid",)),
     Study("rates", 0.5, (f"coordinated.py {COORDINATED} rates --seeds 5",), parts=("rates",)),
     Study("suite", 11, ("suite.py",)),
