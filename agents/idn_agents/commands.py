@@ -48,8 +48,9 @@ def optimum(
 ) -> None:
     """Best static allocation in hindsight, with a proven bound."""
     from idn_agents.optimum.certificate_file import refuse_long, write_certificate
+    from idn_agents.optimum.options import refuse_options
     from idn_agents.optimum.relaxation.highs import require_solver
-    from idn_agents.optimum.search import log_step, refuse_options, solve
+    from idn_agents.optimum.search import log_step, solve
     from idn_gym.experiment.spec import AgentSpec, RunSpec
     from idn_gym.library.load import load_scenario
     from idn_gym.model.allocation_file import named

@@ -9,8 +9,9 @@ import numpy as np
 
 from idn_agents.agent import generator, refuse_other
 from idn_agents.optimum.dynamic_optimum import popularity_phase
+from idn_agents.optimum.options import refuse_options
 from idn_agents.optimum.relaxation.highs import require_solver
-from idn_agents.optimum.search import log_step, refuse_options, solve
+from idn_agents.optimum.search import log_step, solve
 from idn_gym import kernels
 from idn_gym.common.parameters import whole
 from idn_gym.errors import IdnError

@@ -10,6 +10,7 @@ import numpy as np
 from idn_gym.kernels.compiled import compiled
 from idn_gym.kernels.shared import first_group, row_of, share_of
 
+_PATIENT, _GIVEN_UP = 200, 2e-7  # choices, from which on so much of the ceiling is given up for each
 _jit = compiled(error_model="numpy")
 
 
@@ -44,33 +45,13 @@ def gain_of(requests, shares, costs, held, count):
 
 
 @_jit
-def types_left(tables, start, requests, capacities, load, charges, fixed, sizes, rooms, limit, first, stop, left):
-    """Fill in, for types first:stop, the most of a type's gain less its charges (n,) over what nodes may hold.
-
-    Rooms are MB of nodes (V,), `fixed` is that of a leaf (P,); of other arguments see `kernels.type_cuts`.
-    """
-    width = tables.options.shape[1]
-    shares, chosen = np.empty((len(requests), width)), np.empty(width, dtype=np.bool_)
-    rooms = rooms.copy()
-    for rho in range(first, stop):
-        n = shares_of(tables, requests, capacities, load, rho, shares)
-        options = tables.options[rho, :n].astype(np.int64)
-        nodes = tables.placement_node[:][options].astype(np.int64)
-        own = charges[start[rho] : start[rho + 1]]
-        costs = tables.costs[rho, : n + 1]
-        of_type = sizes[options], nodes, rooms
-        left[rho] = most_left(requests[:, rho], shares[:, :n], costs, own, fixed[options], *of_type, limit, chosen[:n])[
-            0
-        ]
-
-
-@_jit
-def most_left(requests, shares, costs, charges, fixed, sizes, nodes, rooms, limit, chosen):
+def most_of(requests, shares, costs, charges, fixed, sizes, nodes, rooms, limit, chosen):
     """The most of gain less charges that a choice of options may have; `chosen` is filled in with the best one met.
 
     Depth first, best marginal gain first. What a choice is left with rises by no more than the sum of the net marginal
     gains of all that may be added, since gains are submodular; nor above the fractional knapsack of all requests, which
-    no slot can exceed by more than it has. After `limit` choices looked at, bounds count as reached.
+    no slot can exceed by more than it has. The more choices were looked at, the more above the best may be what is not
+    looked into any more, and counts as reached; after `limit` choices, all is that is left.
 
     Parameters
     ----------
@@ -121,7 +102,9 @@ def most_left(requests, shares, costs, charges, fixed, sizes, nodes, rooms, limi
             room[k] = rooms[nodes[k]]
             rooms[nodes[k]] -= sizes[k]
     values[0] = gain_of(requests, shares, costs, held, base) - charged[0]
-    best, looked = values[0], 0
+    best = reached = values[0]  # the bound, and what the best choice met is left with
+    looked = 0
+    given_up = _GIVEN_UP * total * (costs[n] - costs[0])  # ms, of what may be left out, for each choice looked at
     chosen[:] = has
     entered = True
     depth = 0
@@ -165,8 +148,8 @@ def most_left(requests, shares, costs, charges, fixed, sizes, nodes, rooms, limi
             for i in range(places[depth], counts[depth]):
                 free[open_[depth, i]] = True
             bound = min(bound, _fractional(total, served, costs, kink, by_kink, free, has) - charged[depth])
-            if looked >= limit and bound > best:
-                best = bound
+            if bound <= reached + max(looked - _PATIENT, 0) * given_up or looked >= limit:
+                best = max(best, bound)
             done = bound <= best
         if done:
             depth -= 1
@@ -183,8 +166,8 @@ def most_left(requests, shares, costs, charges, fixed, sizes, nodes, rooms, limi
         if twin[k] and not has[k - 1]:
             continue
         value = values[depth] + gain
-        if value > best:
-            best = value
+        if value > reached:
+            reached, best = value, max(best, value)
             chosen[:] = has
             chosen[k] = True
         if value + rest[depth] <= best:

@@ -9,8 +9,9 @@ import numpy as np
 
 from idn_agents.agent import refuse_other
 from idn_agents.optimum.certificate import relative_gap
+from idn_agents.optimum.options import refuse_options
 from idn_agents.optimum.relaxation.highs import require_solver
-from idn_agents.optimum.search import log_step, refuse_options, solve
+from idn_agents.optimum.search import log_step, solve
 from idn_agents.optimum.solution import Solution
 from idn_gym.common.parameters import whole
 from idn_gym.model.network import Network

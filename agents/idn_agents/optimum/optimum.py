@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from idn_agents.optimum.options import refuse_options
 from idn_agents.optimum.relaxation.highs import require_solver
-from idn_agents.optimum.search import log_step, refuse_options, solve
+from idn_agents.optimum.search import log_step, solve
 from idn_gym.model.network import Network
 from idn_gym.typing import FloatArray
 from idn_gym.workload.trace import Trace

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from idn_agents.optimum.certificate import relative_gap
-from idn_agents.optimum.search import log_step, refuse_options, solve
+from idn_agents.optimum.options import refuse_options
+from idn_agents.optimum.search import log_step, solve
 from idn_gym import kernels
 from idn_gym.common import parameters
 from idn_gym.common.parameters import real, whole

@@ -15,8 +15,9 @@ from collections.abc import Callable
 import numpy as np
 
 from idn_agents.agent import refuse_other
-from idn_agents.optimum.certificate import MOST_LEAVES, OPEN, Certificate, certified_bound, held_price, relative_gap
+from idn_agents.optimum.certificate import OPEN, Certificate, certified_bound, held_price, relative_gap
 from idn_agents.optimum.local_search import TraceSearch
+from idn_agents.optimum.options import default_leaves, refuse_options
 from idn_agents.optimum.relaxation.columns import Columns
 from idn_agents.optimum.relaxation.cutting_planes import SUMMING, Master, Proof
 from idn_agents.optimum.relaxation.envelope import Envelopes
@@ -25,7 +26,6 @@ from idn_agents.optimum.relaxation.tree import CertificateTree
 from idn_agents.optimum.route_search import RouteSearch
 from idn_agents.optimum.solution import Solution
 from idn_gym import kernels
-from idn_gym.common.parameters import real, whole
 from idn_gym.kernels.compiled import clock
 from idn_gym.model.network import Network
 from idn_gym.model.placements import room
@@ -34,12 +34,10 @@ from idn_gym.workload.trace import Trace
 
 ROUNDING = 1e-9  # relative: gains and bounds this close are the same number, to the solver at least
 _CONTRADICTION = 1e-6  # relative; a bound that much below a gain proves nothing but an error of the solver
-LONGEST_S = 1e9  # of a search: 31 years
-LEAVES = 32  # of a tree, by default
-_LARGE = 5000  # placements; on larger networks that few leaves take long for what they prove: 1 is the default
 _LOOSE = 0.004  # of the bound: the certified gap above which types' envelopes come before branch and bound
 _ROUNDS = 50  # of the relaxation, at most
 _PROGRESS = 0.02  # of the gap: below it, rounds of cuts at envelopes come to an end
+_UNSETTLED = 1e-3  # share of the relaxation, by which the types' searches may be off that envelopes build on
 _TRIALS = 8  # roundings of the relaxed optimum, each with a local search
 _STALE_TRIALS = 3  # after so many without a better one there are no more
 _ROUGH = 1e-3  # share of a type's ceiling that the master may overestimate it by at a rounded allocation
@@ -83,10 +81,10 @@ def solve(
     """
     refuse_options(gap, time_limit, leaves)
     limit = np.inf if time_limit is None else time_limit
-    default = LEAVES if network.P <= _LARGE else 1
+    leaves = default_leaves(network) if leaves is None else leaves
     import_highspy()
     refuse_other(network, trace)
-    search = _Search(network, trace, gap, time.monotonic() + limit, progress, default if leaves is None else leaves)
+    search = _Search(network, trace, gap, time.monotonic() + limit, progress, leaves)
     status = "feasible"
     try:
         search.run()
@@ -95,15 +93,6 @@ def solve(
     except KeyboardInterrupt:
         status = "interrupted"
     return search.solution("optimal" if search.closed and status != "interrupted" else status)
-
-
-def refuse_options(gap: float, time_limit: float | None, leaves: int | None = None) -> None:
-    """Raise an `IdnError` unless options of `solve` are in their ranges."""
-    real("gap", gap, highest=1.0)
-    if time_limit is not None:
-        real("time_limit", time_limit, highest=LONGEST_S)
-    if leaves is not None:
-        whole("leaves", leaves, highest=MOST_LEAVES)
 
 
 class _Search:
@@ -134,6 +123,7 @@ class _Search:
         self._fractional = (0.0, self._bound)  # gain and bound
         self._root: Proof | None = None
         self._envelopes: Envelopes | None = None
+        self._settling = network.service.submodular  # whether what types are left with is found
         self._certificate = Certificate.of(np.zeros((0, network.P)), np.zeros((0, network.R)))
 
     @property
@@ -159,11 +149,10 @@ class _Search:
             self._search = RouteSearch(self._network, self._trace, self._price, ROUNDING * self._bound)
             self._consider(self._search.rounded(np.ones(self._network.P), np.random.default_rng(0)))
         self._round(self._relax())
-        submodular = self._network.service.submodular
-        if submodular and relative_gap(self._gain, self._certified_bound) > max(self._gap, _LOOSE) + ROUNDING:
+        if self._settling and relative_gap(self._gain, self._certified_bound) > max(self._gap, _LOOSE) + ROUNDING:
             self._round(self._envelop())
         self._branch()
-        if submodular and self._envelopes is None and not self._proves_enough():
+        if self._settling and self._envelopes is None and not self._proves_enough():
             self._envelop()
         if self._root is not None and not self._proves_enough():
             self._tighten(self._root)
@@ -246,10 +235,13 @@ class _Search:
             return self._master.separate(point) + self._master.cut(point, *self._cuts(point), accuracy)
 
         least = max(_PROGRESS * self._gap, 1e-6)
-        for point, proof in self._envelopes.descend(cut, accuracy, least, self._deadline):
+        for n, (point, proof) in enumerate(self._envelopes.descend(cut, accuracy, least, self._deadline)):
             self._prove(proof)
             self._consider_packed(point)
             self._report()
+            if n == 0 and proof.bound > self._master.relaxed_value * (1.0 + _UNSETTLED):
+                self._settling, self._envelopes = False, None  # before the first cut
+                break
             if self._proves_enough():
                 break
         return point

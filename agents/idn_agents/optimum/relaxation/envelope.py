@@ -18,18 +18,14 @@ from typing import Any
 import numpy as np
 
 from idn_agents.optimum.certificate import OPEN, Leaf
-from idn_agents.optimum.charges import CHOICES
-from idn_agents.optimum.charges_kernel import gain_of, most_left, shares_of
+from idn_agents.optimum.charges import CHOICES, TypeOptions
 from idn_agents.optimum.relaxation.columns import Columns
 from idn_agents.optimum.relaxation.cutting_planes import Master, Proof
 from idn_agents.optimum.relaxation.highs import import_highspy, new_model
 from idn_gym.model.network import Network
-from idn_gym.model.placements import BUDGET_SLACK
-from idn_gym.model.ranked import RankedService
 from idn_gym.typing import FloatArray, IntArray
 from idn_gym.workload.trace import Trace
 
-_FEWEST, _SHARES = 16, 500_000  # groups of like slots stand for all where there are more shares of types than so many
 _ROUNDS = 50  # of the relaxation, at most
 _LULL = 3  # rounds in a row, without progress worth speaking of, are the last
 _STEPS = 60  # of the linear program for a cut, at most
@@ -40,44 +36,26 @@ _EXACT = 1e-9  # of a type's ceiling: the allowance for rounding of a cut
 
 
 class _Type:
-    """A request type: its options over grouped slots, and the choices met so far as rows of a linear program.
+    """A request type, and the choices met so far as rows of a linear program.
 
     The program has a charge for each column, and what is left; rows are choices: left + charges >= gain.
     """
 
-    def __init__(self, network: Network, trace: Trace, load: FloatArray, columns: Columns, rho: int) -> None:
-        service = RankedService.of(network.service, "envelopes")
-        terms = service.terms
-        shares = np.empty((trace.slots, service.K))
-        count = shares_of(service.tables, trace.requests, trace.capacities, load, rho, shares)
-        self.terms = slice(terms.start[rho], terms.start[rho + 1])
-        self.placements = terms.placement[self.terms].astype(np.int64)
-        groups = max(_FEWEST, _SHARES // len(terms))
-        self._requests, self._shares = grouped(trace.requests[:, rho], shares[:, :count], groups)
-        self._costs = service.costs[rho, : count + 1]
-        self._sizes = network.sizes[self.placements]
-        nodes, self._nodes = np.unique(network.placement_node[self.placements], return_inverse=True)
-        self._rooms = network.budgets[nodes] * (1.0 + 2.0 * BUDGET_SLACK)
-        self._chosen = np.zeros(count, dtype=np.bool_)
-        column = columns.column[self.placements]
-        kinds, self._kind = np.unique(column, return_inverse=True)  # what does not fit is a kind, too
+    def __init__(self, options: TypeOptions, columns: Columns) -> None:
+        self.options, self.terms, self.placements = options, options.terms, options.placements
+        # what does not fit is a kind, too
+        kinds, self._kind = np.unique(columns.column[self.placements], return_inverse=True)
         self._kinds = len(kinds)
-        self.alone = np.array([self._gain(np.array([k])) for k in range(count)])
+        self._free = np.full(len(self._kind), OPEN, dtype=np.int8)
+        self.alone = np.array([options.gain(np.array([k])) for k in range(len(self._kind))])
         self._model: Any = None
-
-    def left(self, charges: FloatArray, fixed: IntArray) -> float:
-        """Ms, the most that is left of the gain less charges (n,) for options that a leaf has fixed (n,)."""
-        of_slots = self._requests, self._shares, self._costs
-        options = self._sizes, self._nodes, self._rooms
-        return float(most_left(*of_slots, charges, fixed, *options, CHOICES, self._chosen)[0])
 
     def separate(self, point: FloatArray, estimate: float, least: float) -> tuple[float, FloatArray] | None:
         """What is left and the charges (n,) of a cut at a fraction (n,), in ms; None if none takes off `least` ms."""
         held = np.bincount(self._kind, point, minlength=self._kinds)
-        free = np.full(len(point), -1, dtype=np.int8)
-        scale = float(self._costs[-1] - self._costs[0]) * float(self._requests.sum())
+        scale = self.options.ceiling
         if self._model is None:
-            self._begin(scale)
+            self._begin()
         number = np.arange(self._kinds + 1, dtype=np.int32)
         self._model.changeColsCost(len(number), number, np.append(held + _LIFT, 1.0))
         for _ in range(_STEPS):
@@ -87,33 +65,31 @@ class _Type:
             lowest = float(values[-1] + charges @ point)
             if lowest > estimate - least:
                 return None
-            left = self.left(charges, free)
+            left, best = self.options.left(charges, self._free, CHOICES)
             reached = left + float(charges @ point)
-            if left <= values[-1] + _EXACT * scale or estimate - reached >= _REACHED * (estimate - lowest):
+            missed = self.options.gain(best) - float(charges[best].sum()) - values[-1]
+            if missed <= _EXACT * scale or estimate - reached >= _REACHED * (estimate - lowest):
                 return (left + _EXACT * scale, charges) if reached < estimate - least else None
-            self._meet(np.flatnonzero(self._chosen), scale)
+            self._meet(best)
         return None
 
-    def _gain(self, held: IntArray) -> float:
-        return float(gain_of(self._requests, self._shares, self._costs, held, len(held)))
-
-    def _begin(self, scale: float) -> None:
+    def _begin(self) -> None:
         highspy = import_highspy()
         self._model = new_model(highspy)
         self._model.changeObjectiveSense(highspy.ObjSense.kMinimize)
         self._infinity = highspy.kHighsInf
         most = np.zeros(self._kinds + 1)
-        np.maximum.at(most, self._kind, self.alone / scale)
+        np.maximum.at(most, self._kind, self.alone / self.options.ceiling)
         most[-1] = 1.0
         self._model.addVars(len(most), np.zeros(len(most)), most)
         for k in range(len(self._kind)):
-            self._meet(np.array([k]), scale)
+            self._meet(np.array([k]))
 
-    def _meet(self, held: IntArray, scale: float) -> None:
+    def _meet(self, held: IntArray) -> None:
         kinds, counts = np.unique(self._kind[held], return_counts=True)
         index = np.append(kinds, self._kinds).astype(np.int32)
-        values = np.append(counts, 1.0)
-        self._model.addRow(self._gain(held) / scale, self._infinity, len(index), index, values)
+        gain = self.options.gain(held) / self.options.ceiling
+        self._model.addRow(gain, self._infinity, len(index), index, np.append(counts, 1.0))
 
 
 class Envelopes:
@@ -129,7 +105,8 @@ class Envelopes:
     ) -> None:
         self._network, self._master, self._ceiling = network, master, ceiling
         types = np.flatnonzero(ceiling > 0.0)
-        self._types = {int(rho): _Type(network, trace, load, columns, int(rho)) for rho in types}
+        of = network, trace.requests, trace.capacities, load
+        self._types = {int(rho): _Type(TypeOptions(*of, int(rho)), columns) for rho in types}
 
     def cut(self, point: FloatArray, accuracy: float, deadline: float) -> int:
         """Add rows to the master where it takes a type at a fraction (P,) for more than its envelope.
@@ -181,20 +158,7 @@ class Envelopes:
         charges, constant = self._master.charges(), 0.0
         for of_type in self._types.values():
             charges[of_type.terms] = np.minimum(charges[of_type.terms], of_type.alone)
-            constant += of_type.left(charges[of_type.terms], fixed[of_type.placements])
+            constant += of_type.options.left(charges[of_type.terms], fixed[of_type.placements], CHOICES)[0]
         none = np.zeros((0, self._network.R))
         leaf = Leaf(fixed, np.zeros(0, dtype=np.int64), none, charges=charges)
         return self._master.charged(constant, charges, leaf)
-
-
-def grouped(requests: FloatArray, shares: FloatArray, groups: int) -> tuple[FloatArray, FloatArray]:
-    """Requests (G,) and shares (G, n) of groups of like slots, from those of all (T,), (T, n).
-
-    A type's gain is concave in its shares, so that it is no less with their mean in place of each.
-    """
-    slots = np.flatnonzero(requests > 0.0)
-    slots = slots[np.argsort(shares[slots].sum(axis=1), kind="stable")]
-    like = np.array_split(slots, min(groups, len(slots)))
-    summed = np.array([requests[each].sum() for each in like])
-    mean = np.array([requests[each] @ shares[each] / requests[each].sum() for each in like])
-    return summed, mean.reshape(len(like), shares.shape[1])
