@@ -66,7 +66,7 @@ STUDIES = (
         ),
         parts=("law",),
     ),
-    Study("grid", 1, (f"coordinated.py {COORDINATED} grid --seeds 1 --networks topology-2-fixed",), parts=("grid",)),
+    Study("grid", 25, (f"coordinated.py {COORDINATED} grid --seeds 3",), parts=("grid",)),
     Study("rates", 0.5, (f"coordinated.py {COORDINATED} rates --seeds 5",), parts=("rates",)),
     Study("suite", 11, ("suite.py",)),
     Study("runs", 2, (f"runs.py {INTO}/runs.json",)),

@@ -66,7 +66,7 @@ GREEDIES = {
     "last-batch-greedy": [f"last-batch-greedy:keep={keep},average={a}" for keep in (0.0, 0.5) for a in (0.0, 0.5, 0.9)],
     "load-aware-greedy": [f"load-aware-greedy:decay={decay}" for decay in (0.0, 0.5, 0.9)],
 }
-OPTIMUM = "optimum:gap=0.01,time_limit=15"
+OPTIMUM = "optimum:gap=0.002,time_limit=40"
 HALVED = {"dc": 6000, "main-co": 3000, "co": 1500, "bs": 750}
 SCALES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 CONDITIONS: dict[str, tuple[str, list[str]]] = {
