@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -19,6 +19,7 @@ from idn_gym.common import startup
 from idn_gym.common.text import did_you_mean, line, shown
 from idn_gym.errors import IdnError
 from idn_gym.scenario.faults import phrase
+from idn_gym.version import __version__
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Refusal: Any = typer.BadParameter.__mro__[2]  # what typer says of wrong usage; it has no public name everywhere
@@ -59,7 +60,6 @@ class _Typer(typer.Typer):
 
 app = _Typer(
     cls=_Commands,
-    help="Inference delivery networks: which ML models should live where?",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -81,6 +81,21 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"idn-gym {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="show the version and exit")
+    ] = False,
+) -> None:
+    """Inference delivery networks: which ML models should live where?"""
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,11 @@ def dumped(path: Path, content: Any) -> Path:
 def tiny() -> Network:
     """The network of the tiny scenario."""
     return Network.compile(load_scenario("tiny"))
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    outcome = idn_gym("--version")
+    assert (outcome.status, outcome.stdout, outcome.stderr) == (0, f"idn-gym {version('idn-gym')}\n", "")
 
 
 class TestList:
