@@ -109,9 +109,9 @@ STUDIES = (
     Study("training_speed", 5, (f"training_speed.py --repeats 5 {INTO}/training_speed.json",), "speed"),
     Study(
         "against",
-        15,
+        5,
         (
-            "against.py e5cc379 --repeats 9 --only 'run loop' --only 'environment step' --only 'steps, idn_gym, B' "
+            "against.py e5cc379 --repeats 3 --only 'run loop' --only 'environment step' --only 'steps, idn_gym, B' "
             f"--only 'infida, float32' {INTO}/against.json",
         ),
         "speed",
