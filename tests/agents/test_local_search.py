@@ -114,6 +114,28 @@ def test_no_node_alone_can_do_better_by_one_move_per_task(seed: int) -> None:
         assert max(sums) <= 1e-6
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_no_combination_of_many_tasks_is_left_out(seed: int) -> None:
+    """Where a node holds moves of 20 tasks, the plain knapsack over them finds nothing more at any node."""
+    network = Network.compile(load_scenario("topology-2-fixed"))
+    requests = draw(network, 1, seed).requests
+    price = np.random.default_rng(seed).uniform(0.0, 3e4, network.P)
+    search = LocalSearch(network)
+    search.look_at(requests, network.capacities[None], kernels.loads(network, requests), price)
+    search.improve()
+    known = search.moves
+    for v, budget in enumerate(network.budgets):
+        groups = [v * network.N + task for task in range(network.N)]
+        lists = [
+            [reference.Move((), float(known.sizes[g, j]), float(known.gains[g, j])) for j in range(known.counts[g])]
+            for g in groups
+            if known.counts[g]
+        ]
+        if lists:
+            most, _ = reference.combination(lists, float(budget) * (1.0 + 1e-12), 256)
+            assert most <= 1e-9 * search.net_gain
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_what_is_known_of_moves_belongs_to_this_allocation_these_rows_and_this_price(seed: int) -> None:
     """After perturbing, going back and another charge, what is kept is what looking anew finds."""
